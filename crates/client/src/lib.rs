@@ -1,0 +1,1 @@
+//! Outgoing Kafka connections on the kafka-protocol codec.

@@ -1,0 +1,1 @@
+//! Sans-IO state machines: replica, producer window, fetch sessions.

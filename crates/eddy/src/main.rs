@@ -1,0 +1,2 @@
+//! One binary: broker, command line, local clusters.
+fn main() {}

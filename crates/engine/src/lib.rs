@@ -1,0 +1,1 @@
+//! Owns state at run time: partitions, flusher, housekeeping, budgets.

@@ -1,0 +1,1 @@
+//! Kafka in and out: listeners, connections, dispatch, one file per API.

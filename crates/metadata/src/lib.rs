@@ -1,0 +1,1 @@
+//! Cluster image, metadata records, controller decisions and the configuration registry; pure.

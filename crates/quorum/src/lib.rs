@@ -1,0 +1,1 @@
+//! The metadata group: openraft bound to our disk, committing metadata records.

@@ -1,0 +1,1 @@
+//! Group-commit write-ahead log: queue, commit, recover, trim; profiles and pressure.
