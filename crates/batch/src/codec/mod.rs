@@ -1,0 +1,110 @@
+//! The codecs: which there are, and bounded reading and writing of what they compress.
+
+mod decode;
+mod encode;
+mod snappy;
+mod zstandard;
+
+use std::fmt;
+
+pub(crate) use decode::Decoder;
+pub(crate) use encode::Encoder;
+
+/// Codec of a batch's records (attribute bits 0 to 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Compression {
+    /// Not compressed.
+    #[default]
+    None,
+    /// RFC 1952.
+    Gzip,
+    /// Snappy blocks in the framing of the Java library, or one bare block.
+    Snappy,
+    /// The LZ4 frame format.
+    Lz4,
+    /// RFC 8878 (KIP-110).
+    Zstd,
+}
+
+impl Compression {
+    /// Every codec, in the order of their codes.
+    pub const ALL: [Compression; 5] =
+        [Compression::None, Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
+
+    /// The codec of an attribute value.
+    #[must_use]
+    pub fn from_code(code: i16) -> Option<Compression> {
+        Self::ALL.into_iter().find(|codec| codec.code() == code)
+    }
+
+    /// The attribute value.
+    #[must_use]
+    pub fn code(self) -> i16 {
+        self as i16
+    }
+
+    /// The codec of a config value: `compression.type` of a producer (`none`) or of a topic (`uncompressed`).
+    /// `producer` is none of these.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Compression> {
+        if name == "none" {
+            return Some(Compression::None);
+        }
+        Self::ALL.into_iter().find(|codec| codec.name() == name)
+    }
+
+    /// The value of a topic's `compression.type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::None => "uncompressed",
+            Compression::Gzip => "gzip",
+            Compression::Snappy => "snappy",
+            Compression::Lz4 => "lz4",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How large records may become when they are decompressed.
+///
+/// Kafka has no such limit. Ours is far beyond what producers send, yet ends a bomb after a bounded amount of work: a small
+/// batch may always grow to `floor` and by `ratio`, but not beyond `ceiling`, unless it is so large itself that an
+/// ordinary ratio of 8 takes it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecompressLimit {
+    /// Bytes that any batch may decompress to.
+    pub floor: u64,
+    /// Bytes beyond which a batch may not grow by a high ratio.
+    pub ceiling: u64,
+    /// Decompressed bytes for each compressed one, between floor and ceiling.
+    pub ratio: u64,
+}
+
+impl Default for DecompressLimit {
+    fn default() -> Self {
+        DecompressLimit { floor: 64 << 20, ceiling: 128 << 20, ratio: 256 }
+    }
+}
+
+impl DecompressLimit {
+    /// A limit that is the same for all batches, in bytes.
+    #[must_use]
+    pub fn bytes(limit: u64) -> DecompressLimit {
+        DecompressLimit { floor: limit, ceiling: limit, ratio: 0 }
+    }
+
+    /// The limit for `compressed` bytes of payload.
+    #[must_use]
+    pub fn for_payload(&self, compressed: usize) -> u64 {
+        let compressed = compressed as u64;
+        let ordinary = if self.ratio == 0 { 0 } else { compressed.saturating_mul(8) };
+        compressed.saturating_mul(self.ratio).min(self.ceiling).max(self.floor).max(ordinary)
+    }
+}
