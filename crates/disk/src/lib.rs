@@ -11,6 +11,13 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub mod lock;
+mod real;
+pub mod sim;
+
+pub use real::RealDisk;
+pub use sim::SimDisk;
+
 /// A directory tree on which files live. All calls block; none may be made under a partition's lock.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file for reading and writing. With [`Open::Create`] it is made when missing.
