@@ -1,0 +1,42 @@
+//! Generates the message types of `eddy-wire` from Kafka's JSON schemas.
+//!
+//! `schema` reads a file, `emit` writes Rust. Every request with valid versions is paired with its response; the schemas of
+//! APIs that Kafka 4.0 removed carry no valid versions and are skipped. Anything the generator does not understand is an
+//! error: a schema must not lose a field in silence.
+
+mod emit;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+use std::{env, fs};
+
+use schema::Message;
+
+const SCHEMAS: &str = "schemas/message";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed={SCHEMAS}");
+    let out = env::var("OUT_DIR")?;
+    let apis = emit::pair(read_messages()?)?;
+    fs::write(Path::new(&out).join("messages.rs"), emit::messages(&apis)?)?;
+    fs::write(Path::new(&out).join("api_key.rs"), emit::api_key(&apis))?;
+    fs::write(Path::new(&out).join("samples.rs"), emit::samples(&apis)?)?;
+    Ok(())
+}
+
+/// All requests and responses that have valid versions, by name.
+fn read_messages() -> Result<BTreeMap<String, Message>, Box<dyn Error>> {
+    let mut messages = BTreeMap::new();
+    for entry in fs::read_dir(SCHEMAS)? {
+        let path = entry?.path();
+        let message = Message::parse(&fs::read_to_string(&path)?)
+            .map_err(|error| format!("cannot read schema {}: {error}", path.display()))?;
+        if let Some(message) = message {
+            messages.insert(message.name.clone(), message);
+        }
+    }
+    Ok(messages)
+}
