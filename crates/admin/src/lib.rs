@@ -1,1 +1,95 @@
 //! HTTP: health, readiness and metrics.
+//!
+//! `eddy` binds the listener, creates the metric registry and moves [`Readiness`]; this crate only answers. It is up before
+//! the broker recovers its log, so that a slow start can be watched.
+
+mod exposition;
+mod limit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use limit::CONNECTIONS_MAX;
+
+/// How far the broker is between start and stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Not serving yet; the text says what it is doing.
+    Starting(&'static str),
+    /// Kafka clients are served.
+    Serving,
+    /// A stop was asked for; connections are being drained.
+    Stopping,
+}
+
+/// What the HTTP endpoints answer from.
+#[derive(Debug)]
+pub struct Admin {
+    /// Every metric of the process; values that live elsewhere are read at scrape time by its collectors.
+    pub registry: Registry,
+    /// The broker's present state.
+    pub readiness: watch::Receiver<Readiness>,
+}
+
+/// Answers on `listener` until `stop` resolves, then finishes the requests in flight.
+pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output = ()> + Send + 'static) {
+    let app = router(Arc::new(admin));
+    let served = axum::serve(limit::Limited::new(listener), app).with_graceful_shutdown(stop).await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the admin listener stopped");
+    }
+}
+
+fn router(admin: Arc<Admin>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "not found; / lists what is here\n") })
+        .with_state(admin)
+}
+
+async fn index() -> Html<&'static str> {
+    Html(include_str!("index.html"))
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> Response {
+    let readiness = admin.readiness.borrow().clone();
+    match readiness {
+        Readiness::Serving => "ready\n".into_response(),
+        Readiness::Starting(stage) => not_ready(format!("starting: {stage}\n")),
+        Readiness::Stopping => not_ready("stopping\n".to_owned()),
+    }
+}
+
+fn not_ready(reason: String) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, reason).into_response()
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    let format =
+        exposition::Format::accepted(headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()));
+    // Collectors may read files of /proc: not on a thread that serves Kafka.
+    let encoded = tokio::task::spawn_blocking(move || exposition::encode(&admin.registry, format)).await;
+    match encoded {
+        Ok(Ok(text)) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
+        Ok(Err(error)) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot encode metrics: {error}\n")).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot collect metrics: {error}\n")).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
