@@ -1,0 +1,132 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Where data is kept unless a directory is named.
+pub(crate) const DEFAULT_DIR: &str = "./eddy-data";
+
+#[derive(Debug, Parser)]
+#[command(name = "eddy", version, about = "A Kafka-protocol broker in one binary.", max_term_width = 100)]
+#[command(after_help = "First steps: eddy up, then point any Kafka client at 127.0.0.1:9092.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one broker in the foreground
+    Serve(ServeArgs),
+    /// Start a local cluster, one process per node
+    Up(UpArgs),
+    /// Stop a local cluster; its data is kept
+    Down(DownArgs),
+    /// Say what an error code means and what to do
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Configuration file (TOML)
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of the broker's data
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub(crate) data_dir: PathBuf,
+    /// Set a configuration key; goes before environment and file
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<Assignment>,
+    /// Form of the log on stderr [default: pretty on a terminal, otherwise compact]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Least severe events to log: error, warn, info, debug, trace, or per target such as info,eddy_wal=debug
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) log_level: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Number of nodes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    pub(crate) nodes: u16,
+    /// Directory of the cluster; node I keeps its data in DIR/node-I
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub(crate) dir: PathBuf,
+    /// Kafka port of node 1; node I listens on the (I-1)th after it
+    #[arg(long, value_name = "P", default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    pub(crate) port: u16,
+    /// HTTP port of node 1; node I listens on the (I-1)th after it
+    #[arg(long, value_name = "P", default_value_t = 9644, value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    pub(crate) admin_port: u16,
+    /// Profile of the write-ahead log: low, medium, high, ultra [default: by memory]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Set a configuration key on every node
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<Assignment>,
+    /// Return when the cluster is healthy, and leave it running
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Delete the cluster's data first
+    #[arg(long)]
+    pub(crate) fresh: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Directory of the cluster
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// ED-nnnn, or number or name of a Kafka error code; all ED codes are listed without it
+    #[arg(value_name = "CODE", allow_negative_numbers = true)]
+    pub(crate) code: Option<String>,
+}
+
+/// One `KEY=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub(crate) key: String,
+    pub(crate) value: String,
+}
+
+impl std::fmt::Display for Assignment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Pretty,
+    Compact,
+    Json,
+}
+
+fn assignment(text: &str) -> Result<Assignment, String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok(Assignment { key: key.trim().to_owned(), value: value.trim().to_owned() })
+        }
+        _ => Err("must be KEY=VALUE, such as wal.profile=low".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_hold_equal_signs_and_be_empty() {
+        let parsed = assignment("broker.rack=a=b").unwrap();
+        assert_eq!((parsed.key.as_str(), parsed.value.as_str()), ("broker.rack", "a=b"));
+        assert_eq!(assignment("broker.rack=").unwrap().value, "");
+        assert!(assignment("broker.rack").is_err() && assignment("=1").is_err());
+    }
+}

@@ -1,0 +1,240 @@
+//! Every `ED-nnnn` code: what it means, why it happens and what to do. The start-up errors and `eddy explain` both read
+//! this table, so that neither can say what the other does not know.
+//!
+//! Ranges: 10xx start-up, 11xx configuration, 12xx storage, 13xx local clusters.
+
+use std::fmt;
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    Unhealthy = 3,
+    NotFound = 4,
+    /// `EX_CONFIG` of sysexits: a service manager can tell it from a crash and not restart.
+    Configuration = 78,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        std::process::ExitCode::from(exit as u8)
+    }
+}
+
+/// One code. Compared by its number.
+#[derive(Debug)]
+pub(crate) struct Code {
+    pub(crate) number: u16,
+    pub(crate) exit: Exit,
+    pub(crate) title: &'static str,
+    pub(crate) meaning: &'static str,
+    pub(crate) causes: &'static [&'static str],
+    pub(crate) actions: &'static [&'static str],
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ED-{:04}", self.number)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $number:literal $exit:ident $title:literal $meaning:literal
+       causes [$($cause:literal,)*] actions [$($action:literal,)*])*) => {
+        $(pub(crate) static $name: Code = Code {
+            number: $number,
+            exit: Exit::$exit,
+            title: $title,
+            meaning: $meaning,
+            causes: &[$($cause,)*],
+            actions: &[$($action,)*],
+        };)*
+
+        /// Every code, ascending.
+        pub(crate) static ALL: &[&Code] = &[$(&$name,)*];
+    };
+}
+
+codes! {
+    INTERNAL = 1000 Failed "the broker could not go on"
+        "Something failed that has no code of its own. The text names the step and the operating system's reason."
+        causes ["An error of the operating system during start or stop.",]
+        actions [
+            "Read the reason at the end of the message.",
+            "Start with --log-level debug to see the steps before it.",
+        ]
+
+    PORT_IN_USE = 1001 Failed "the listener's port is in use"
+        "A listener must be bound before the broker touches its data. Another process listens on the same address and port."
+        causes [
+            "Another Kafka or Eddyline broker runs on this machine.",
+            "An earlier broker has not ended yet.",
+            "Two listeners of this broker have the same port.",
+        ]
+        actions [
+            "eddy serve --set listeners.kafka=127.0.0.1:9192 (or listeners.admin) uses another port.",
+            "eddy up --port 9192 --admin-port 9744 runs the local cluster on other ports.",
+            "eddy down stops a local cluster; kill <pid> stops the process that the message names.",
+        ]
+
+    CANNOT_BIND = 1002 Failed "the listener cannot be bound"
+        "The operating system refused the listener's address for another reason than that it is in use."
+        causes [
+            "The address does not belong to this machine.",
+            "The host name does not resolve.",
+            "Ports below 1024 need a privilege.",
+        ]
+        actions [
+            "Listen on 127.0.0.1 for this machine only, or on 0.0.0.0 for every interface.",
+            "Set listeners.advertised to the name that clients use; the listener itself needs a local address.",
+        ]
+
+    OTHER_CLUSTER = 1010 Failed "the data directory belongs to another cluster"
+        "The marker file meta.json in the data directory names another cluster than the configuration. Nothing was changed."
+        causes [
+            "--data-dir points at the directory of another cluster.",
+            "cluster.id was changed after the first start, or copied from another node's file.",
+        ]
+        actions [
+            "Start with the directory that belongs to this cluster: --data-dir DIR.",
+            "Remove cluster.id from the configuration to take the id of the directory.",
+        ]
+
+    NEWER_VERSION = 1011 Failed "the data directory was written by a newer version"
+        "The marker file meta.json asks for a newer format than this version reads. Nothing was changed."
+        causes ["The directory was opened by a newer version, and this is the older one.",]
+        actions ["Start the version that the message names, or a newer one.",]
+
+    DIRECTORY_IN_USE = 1012 Failed "another process uses the data directory"
+        "A broker holds an exclusive lock on its data directory while it runs. The lock goes with its process, however it ends: no stale lock can be left."
+        causes [
+            "A broker runs on this directory already.",
+            "A broker that was asked to stop is still writing its last data.",
+        ]
+        actions [
+            "Use the running broker.",
+            "eddy down --dir DIR stops a local cluster; kill <pid> stops the process that the message names.",
+            "eddy serve --data-dir OTHER runs a second broker on a directory of its own.",
+        ]
+
+    WRONG_NODE = 1013 Failed "the data directory belongs to another node"
+        "The marker file meta.json in the data directory names another node.id than the configuration. Replicas are placed by node id: with a wrong one the node would serve what is not its own. Nothing was changed."
+        causes [
+            "--data-dir points at the directory of another node.",
+            "node.id was changed after the first start.",
+        ]
+        actions [
+            "Start with the node.id that the message names.",
+            "Start with the directory of this node: --data-dir DIR.",
+        ]
+
+    DIRECTORY_UNUSABLE = 1014 Failed "the data directory cannot be used"
+        "The data directory cannot be created, opened or written."
+        causes [
+            "The process may not write there.",
+            "The path, or a part of it, is a file.",
+            "The file system is mounted read-only.",
+        ]
+        actions ["Give the user that runs eddy the directory, or name another one: --data-dir DIR.",]
+
+    MARKER_UNREADABLE = 1015 Failed "the marker of the data directory cannot be read"
+        "meta.json says whose data the directory holds. It is there, but is not what any version writes; opening the data on a guess could mix two clusters. Nothing was changed."
+        causes ["The file was edited or damaged.", "The directory is not one of Eddyline's.",]
+        actions [
+            "Put the file back from a backup, or compare it with the one of another node.",
+            "Name another directory: --data-dir DIR.",
+        ]
+
+    UNKNOWN_KEY = 1101 Configuration "a configuration key is not known"
+        "A key that sets nothing is refused, so that a typing error is not found in production. All errors of the configuration are listed at once."
+        causes [
+            "The key is misspelt; the message suggests the nearest one.",
+            "The key belongs to another version.",
+        ]
+        actions ["Correct or remove the key; config/reference.toml lists every key with its default.",]
+
+    UNKNOWN_VARIABLE = 1102 Configuration "an environment variable sets nothing"
+        "Every variable that begins with EDDY_ must name a configuration key: EDDY_WAL__PROFILE sets wal.profile. Two underscores stand for a dot."
+        causes ["A single underscore where the key has a dot.", "The key is misspelt.",]
+        actions ["Rename or unset the variable.",]
+
+    BAD_VALUE = 1103 Configuration "a configuration value is not valid"
+        "The key is known, but its value is not of its type or not within its bounds."
+        causes ["The value is misspelt, or its unit is.", "The value is outside the bounds that the message names.",]
+        actions ["Correct the value; config/reference.toml gives type, bounds and default of each key.",]
+
+    FILE_UNREADABLE = 1104 Configuration "the configuration file cannot be read"
+        "The file given with --config cannot be opened."
+        causes ["The path is wrong.", "The process may not read the file.",]
+        actions ["Correct the path: eddy serve --config FILE.",]
+
+    BAD_SYNTAX = 1105 Configuration "the configuration file is not TOML"
+        "The file given with --config does not follow the TOML syntax at the place shown."
+        causes ["Text without quotes.", "A table or key that is there twice.",]
+        actions ["Correct the line; strings need quotes, sizes and durations too: \"64MiB\", \"10ms\".",]
+
+    SET_TWICE = 1106 Configuration "one configuration key is set twice"
+        "Two names of the same key, its own and Kafka's, are set in the same place to different values. Which one wins would be a guess."
+        causes ["A key and its Kafka alias are both in the file.",]
+        actions ["Remove one of the two.",]
+
+    NODES_NOT_YET = 1301 Usage "a local cluster has one node for now"
+        "This version runs a local cluster of one node."
+        causes ["eddy up --nodes was given more than 1.",]
+        actions ["eddy up starts one node.",]
+
+    NODE_NOT_READY = 1302 Unhealthy "a node of the local cluster is not ready"
+        "The node runs, but did not answer its readiness check in time."
+        causes ["The node replays a long log.", "The machine is very busy.",]
+        actions [
+            "Look at the node's log, which the message names.",
+            "eddy down stops the node; its data is kept.",
+        ]
+
+    CLUSTER_RUNS = 1303 Failed "the local cluster is running"
+        "What was asked for needs a stopped cluster."
+        causes ["eddy up --fresh was given while the cluster runs: it would delete data in use.",]
+        actions ["eddy down stops the cluster.",]
+
+    NODE_NOT_STOPPED = 1304 Failed "a node of the local cluster could not be stopped"
+        "The process could not be signalled, or is still there after it was killed."
+        causes ["The process belongs to another user.", "The process waits for a disk that does not answer.",]
+        actions ["ps -p <pid> shows the process that the message names.",]
+}
+
+/// The code of a text such as `ED-1001`, `ed1001` or `1001`.
+pub(crate) fn find(text: &str) -> Option<&'static Code> {
+    let text = text.to_ascii_uppercase();
+    let number = text.strip_prefix("ED-").or_else(|| text.strip_prefix("ED")).unwrap_or(&text);
+    let number: u16 = number.parse().ok().filter(|_| number.len() == 4)?;
+    ALL.iter().find(|code| code.number == number).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_say_everything() {
+        for pair in ALL.windows(2) {
+            assert!(pair[0].number < pair[1].number, "{} before {}", pair[0], pair[1]);
+        }
+        for code in ALL {
+            assert!(!code.causes.is_empty() && !code.actions.is_empty(), "{code}");
+            assert!(code.title.starts_with(char::is_lowercase) && !code.title.ends_with('.'), "{code}");
+            for sentence in [code.meaning].iter().chain(code.causes).chain(code.actions) {
+                assert!(sentence.ends_with('.'), "{code}: {sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_however_it_is_typed() {
+        for text in ["ED-1001", "ed-1001", "ED1001", "1001"] {
+            assert_eq!(find(text).map(|code| code.number), Some(1001), "{text}");
+        }
+        assert!(find("ED-9999").is_none() && find("6").is_none() && find("ED-").is_none());
+    }
+}

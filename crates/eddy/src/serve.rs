@@ -1,0 +1,68 @@
+//! `eddy serve`: one broker in the foreground.
+
+use std::time::Instant;
+
+use crate::args::{LogFormat, ServeArgs};
+use crate::boot::{self, Broker};
+use crate::codes;
+use crate::config;
+use crate::failure::{Failure, Problem};
+use crate::limits;
+use crate::logging;
+use crate::signals::StopSignals;
+
+/// Threads that serve requests, at least: one may be busy in a decoder while the other answers.
+const WORKERS_MIN: usize = 2;
+
+/// Runs until SIGTERM or Ctrl-C and a clean stop.
+pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    let began = Instant::now();
+    let config = config::load(args)?;
+    let format = config.log_format.unwrap_or_else(logging::default_format);
+    logging::start(format, &config.log_level).map_err(|error| internal("cannot start logging", &error))?;
+    let served = run(config, began);
+    if let (LogFormat::Json, Err(failure)) = (format, &served) {
+        // Whoever reads the log by machine would not find the text for people that follows.
+        for problem in failure.problems() {
+            tracing::error!(code = %problem.code, "{}", problem.message());
+        }
+    }
+    served
+}
+
+fn run(config: config::Config, began: Instant) -> Result<(), Failure> {
+    let workers =
+        std::thread::available_parallelism().map_or(WORKERS_MIN, |cores| cores.get().max(WORKERS_MIN));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
+        .thread_name("eddy-worker")
+        .enable_all()
+        .build()
+        .map_err(|error| internal("cannot start the runtime", &error))?;
+    let outcome = runtime.block_on(async {
+        let mut signals = StopSignals::install().map_err(|error| internal("cannot take over signals", &error))?;
+        let open_files = limits::raise_open_files();
+        let running = tokio::select! {
+            running = boot::run(config, Broker { began, open_files }) => running?,
+            signal = signals.next() => {
+                // What a start has written is in order at any moment, as after a crash.
+                tracing::info!(signal, "stopped while starting");
+                return Ok(());
+            }
+        };
+        let signal = signals.next().await;
+        tracing::info!(signal, "stopping");
+        tokio::select! {
+            () = running.stop() => tracing::info!("stopped"),
+            signal = signals.next() => tracing::warn!(signal, "stopped before everything was flushed; the next start replays the log"),
+        }
+        Ok(())
+    });
+    // Threads that still wait for the disk or a client must not hold the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn internal(what: &str, error: &dyn std::fmt::Display) -> Failure {
+    Problem::new(&codes::INTERNAL, format!("{what}: {error}")).into()
+}
