@@ -1,0 +1,227 @@
+//! The configuration of a broker, as the code reads it, and what of it comes from outside the cluster.
+
+use std::collections::BTreeMap;
+
+use super::key::Scope;
+use super::registry;
+use super::typed::{FromValue, typed_config};
+use super::value::{ConfigError, Value};
+use super::{Overrides, broker_keys};
+use crate::Image;
+
+/// What flags, environment and file set: canonical key to canonical text, every value checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StaticConfig(BTreeMap<&'static str, String>);
+
+impl StaticConfig {
+    /// Reads pairs of key (or alias) and value; a later pair replaces an earlier one. Keys of Kafka's that mean nothing here
+    /// ([`registry::harmless`]) are passed over.
+    pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<StaticConfig, ConfigError> {
+        let mut config = StaticConfig::default();
+        for (name, value) in pairs {
+            config.set(name.as_ref(), value.as_ref())?;
+        }
+        Ok(config)
+    }
+
+    /// Sets one key (or alias).
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        if registry::harmless(name).is_some() {
+            return Ok(());
+        }
+        let key = registry::find(Scope::Broker, name)?;
+        self.0.insert(key.name, key.parse(value)?.to_text());
+        Ok(())
+    }
+
+    /// Text of a key, when it is set.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Everything that is set, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(key, value)| (*key, value.as_str()))
+    }
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Address {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port; 0 lets the kernel choose.
+    pub port: u16,
+}
+
+impl Address {
+    /// Reads `host:port` or `[::1]:port`, with Kafka's `PLAINTEXT://` before it allowed; an empty host is every address.
+    pub fn parse(text: &str) -> Result<Address, String> {
+        let rest = match text.split_once("://") {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("plaintext") => rest,
+            Some((scheme, _)) => return Err(format!("unknown protocol {scheme:?}, use PLAINTEXT")),
+            None => text,
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or("must be host:port")?;
+        let port = port.parse().map_err(|_| "must end with a port from 0 to 65535")?;
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        if bare.contains(['/', ',', ' ']) || (bare == host && host.contains(':')) {
+            return Err("must be one host:port, a numeric IPv6 host in brackets".to_owned());
+        }
+        let host = if bare.is_empty() { "0.0.0.0" } else { bare };
+        Ok(Address { host: host.to_owned(), port })
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl FromValue for Address {
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Text(text) = value { Address::parse(text).ok() } else { None }
+    }
+}
+
+typed_config! {
+    /// The configuration in force for a broker, without the defaults of topics ([`TopicConfig`](super::TopicConfig)).
+    /// Fields are named like their keys, times in milliseconds, sizes in bytes; [`broker_keys`] says what each means.
+    BrokerConfig(registry::broker) {
+        "node.id" => node_id: i32,
+        "data.dir" => data_dir: String,
+        "listeners.kafka" => listeners_kafka: Address,
+        "listeners.admin" => listeners_admin: Address,
+        "listeners.advertised" => listeners_advertised: Option<Address>,
+        "broker.rack" => broker_rack: Option<String>,
+        "wal.profile" => wal_profile: String,
+        "wal.total.bytes" => wal_total_bytes: Option<u64>,
+        "backpressure.max.wait" => backpressure_max_wait_ms: u64,
+        "log.checkpoint.interval" => log_checkpoint_interval_ms: u64,
+        "log.format" => log_format: String,
+        "log.level" => log_level: String,
+        "num.partitions" => num_partitions: i32,
+        "default.replication.factor" => default_replication_factor: i16,
+        "auto.create.topics.enable" => auto_create_topics_enable: bool,
+        "delete.topic.enable" => delete_topic_enable: bool,
+        "max.request.partition.size.limit" => max_request_partition_size_limit: i32,
+        "log.retention.check.interval.ms" => log_retention_check_interval_ms: u64,
+        "log.cleaner.enable" => log_cleaner_enable: bool,
+        "log.cleaner.backoff.ms" => log_cleaner_backoff_ms: u64,
+        "producer.id.expiration.ms" => producer_id_expiration_ms: i64,
+        "socket.request.max.bytes" => socket_request_max_bytes: u32,
+        "queued.max.request.bytes" => queued_max_request_bytes: i64,
+        "connections.max.idle.ms" => connections_max_idle_ms: i64,
+        "max.connections" => max_connections: u32,
+        "max.connections.per.ip" => max_connections_per_ip: u32,
+        "fetch.max.bytes" => fetch_max_bytes: u32,
+        "max.incremental.fetch.session.cache.slots" => max_incremental_fetch_session_cache_slots: u32,
+        "replica.lag.time.max.ms" => replica_lag_time_max_ms: i64,
+        "replica.fetch.max.bytes" => replica_fetch_max_bytes: u32,
+        "replica.fetch.response.max.bytes" => replica_fetch_response_max_bytes: u32,
+        "replica.fetch.wait.max.ms" => replica_fetch_wait_max_ms: u32,
+        "broker.heartbeat.interval.ms" => broker_heartbeat_interval_ms: u64,
+        "broker.session.timeout.ms" => broker_session_timeout_ms: u64,
+        "group.initial.rebalance.delay.ms" => group_initial_rebalance_delay_ms: i64,
+        "group.min.session.timeout.ms" => group_min_session_timeout_ms: i32,
+        "group.max.session.timeout.ms" => group_max_session_timeout_ms: i32,
+        "group.max.size" => group_max_size: u32,
+        "group.consumer.session.timeout.ms" => group_consumer_session_timeout_ms: i32,
+        "group.consumer.heartbeat.interval.ms" => group_consumer_heartbeat_interval_ms: i32,
+        "group.consumer.max.size" => group_consumer_max_size: u32,
+        "offset.metadata.max.bytes" => offset_metadata_max_bytes: u32,
+        "offsets.topic.num.partitions" => offsets_topic_num_partitions: i32,
+        "offsets.topic.replication.factor" => offsets_topic_replication_factor: i16,
+        "offsets.topic.segment.bytes" => offsets_topic_segment_bytes: u32,
+        "offsets.retention.minutes" => offsets_retention_minutes: i64,
+        "offsets.retention.check.interval.ms" => offsets_retention_check_interval_ms: u64,
+        "transaction.state.log.num.partitions" => transaction_state_log_num_partitions: i32,
+        "transaction.state.log.replication.factor" => transaction_state_log_replication_factor: i16,
+        "transaction.state.log.min.isr" => transaction_state_log_min_isr: u32,
+        "transaction.max.timeout.ms" => transaction_max_timeout_ms: i32,
+        "transactional.id.expiration.ms" => transactional_id_expiration_ms: i64,
+    }
+}
+
+impl BrokerConfig {
+    /// What the static configuration alone gives: what a broker starts with, before it knows the cluster's.
+    #[must_use]
+    pub fn from_static(config: &StaticConfig) -> BrokerConfig {
+        BrokerConfig::layered(config, &Overrides::new(), &Overrides::new())
+    }
+
+    /// The configuration of the broker that sees the image. What changes dynamically is read anew from each image.
+    pub(crate) fn resolve(image: &Image) -> BrokerConfig {
+        let local = image.local();
+        BrokerConfig::layered(
+            &local.config,
+            image.broker_default_overrides(),
+            image.broker_overrides(local.broker),
+        )
+    }
+
+    fn layered(fixed: &StaticConfig, all_brokers: &Overrides, this_broker: &Overrides) -> BrokerConfig {
+        let mut config = BrokerConfig::default();
+        for key in broker_keys::KEYS {
+            let dynamic = || this_broker.get(key.name).or_else(|| all_brokers.get(key.name));
+            let text = dynamic().map(String::as_str).or_else(|| fixed.get(key.name));
+            if let Some(Ok(value)) = text.map(|text| key.parse(text)) {
+                config.set(key.name, &value);
+            }
+        }
+        config
+    }
+
+    /// The address that clients are told to connect to.
+    #[must_use]
+    pub fn advertised(&self) -> &Address {
+        self.listeners_advertised.as_ref().unwrap_or(&self.listeners_kafka)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_a_key() {
+        for field in BrokerConfig::FIELDS {
+            assert_eq!(registry::broker(field).map(|key| key.name), Some(*field));
+        }
+        assert_eq!(BrokerConfig::default().node_id, 1);
+        assert_eq!(BrokerConfig::default().listeners_admin.port, 9644);
+    }
+
+    #[test]
+    fn kafka_names_set_our_keys() {
+        let pairs = [
+            ("broker.id", "7"),
+            ("listeners", "PLAINTEXT://127.0.0.1:19092"),
+            ("log.dirs", "/data"),
+            ("num.io.threads", "8"),
+            ("backpressure.max.wait.ms", "2s"),
+        ];
+        let config = BrokerConfig::from_static(&StaticConfig::from_pairs(pairs).unwrap());
+        assert_eq!(config.node_id, 7);
+        assert_eq!(config.advertised().to_string(), "127.0.0.1:19092");
+        assert_eq!(config.data_dir, "/data");
+        assert_eq!(config.backpressure_max_wait_ms, 2000);
+    }
+
+    #[test]
+    fn addresses_are_one_host_and_one_port() {
+        assert_eq!(Address::parse("[::1]:9092").unwrap().to_string(), "[::1]:9092");
+        assert_eq!(Address::parse("PLAINTEXT://:9092").unwrap().host, "0.0.0.0");
+        for bad in ["localhost", "::1:9092", "SSL://a:1", "a:1,b:2", "a:70000", "http://a/b:1"] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! IncrementalAlterConfigs and AlterConfigs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eddy_types::{BrokerId, ErrorCode};
+
+use crate::config::{ConfigError, Key, Kind, Overrides, Scope, TopicConfig, Value, registry};
+use crate::{Image, Record, Resource};
+
+/// What a request wants to configure.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConfigTarget {
+    /// A topic, by name.
+    Topic(String),
+    /// A broker.
+    Broker(BrokerId),
+    /// Every broker (Kafka's broker resource with an empty name).
+    BrokerDefault,
+}
+
+/// One change of an incremental request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigChange {
+    /// Name of the key.
+    pub key: String,
+    /// What to do.
+    pub operation: AlterOperation,
+    /// Value to set, append or subtract.
+    pub value: Option<String>,
+}
+
+/// What an incremental change does, with Kafka's numbers 0 to 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlterOperation {
+    /// Sets the value.
+    Set,
+    /// Returns to the default.
+    Delete,
+    /// Adds items to a list.
+    Append,
+    /// Takes items from a list.
+    Subtract,
+}
+
+impl AlterOperation {
+    /// The operation of a number on the wire.
+    #[must_use]
+    pub fn from_code(code: i8) -> Option<AlterOperation> {
+        Some(match code {
+            0 => AlterOperation::Set,
+            1 => AlterOperation::Delete,
+            2 => AlterOperation::Append,
+            3 => AlterOperation::Subtract,
+            _ => return None,
+        })
+    }
+}
+
+/// Why configurations are not changed. None of the resource's are, then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AlterConfigsError {
+    /// No topic has the name.
+    #[error("no such topic: {0:?}")]
+    UnknownTopic(String),
+    /// No broker has the id.
+    #[error("no such broker: {0}")]
+    UnknownBroker(BrokerId),
+    /// A configuration is not good.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl AlterConfigsError {
+    /// Kafka's code for it.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            AlterConfigsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
+            AlterConfigsError::UnknownBroker(_) => ErrorCode::BrokerIdNotRegistered,
+            AlterConfigsError::Config(error) => error.code(),
+        }
+    }
+}
+
+/// Decides an incremental change of one resource, whole or not at all.
+pub fn alter_configs(
+    image: &Image,
+    target: &ConfigTarget,
+    changes: &[ConfigChange],
+) -> Result<Vec<Record>, AlterConfigsError> {
+    let (resource, current) = find(image, target)?;
+    let mut next = current.clone();
+    let mut seen = BTreeSet::new();
+    for change in changes {
+        let key = changeable(target, &change.key)?;
+        if !seen.insert(key.name) {
+            return Err(ConfigError::DuplicateKey { key: change.key.clone() }.into());
+        }
+        match changed_text(key, change, next.get(key.name))? {
+            Some(text) => next.insert(key.name.to_owned(), text),
+            None => next.remove(key.name),
+        };
+    }
+    decide(image, resource, current, &next)
+}
+
+/// Decides the replacement of all overrides of one resource by others, whole or not at all.
+pub fn replace_configs(
+    image: &Image,
+    target: &ConfigTarget,
+    entries: &[(String, Option<String>)],
+) -> Result<Vec<Record>, AlterConfigsError> {
+    let (resource, current) = find(image, target)?;
+    let mut next = Overrides::new();
+    for (name, value) in entries {
+        let key = changeable(target, name)?;
+        let value = value.as_ref().ok_or_else(|| ConfigError::NullValue { key: name.clone() })?;
+        if next.insert(key.name.to_owned(), key.parse(value)?.to_text()).is_some() {
+            return Err(ConfigError::DuplicateKey { key: name.clone() }.into());
+        }
+    }
+    decide(image, resource, current, &next)
+}
+
+fn find<'a>(image: &'a Image, target: &ConfigTarget) -> Result<(Resource, &'a Overrides), AlterConfigsError> {
+    match target {
+        ConfigTarget::Topic(name) => {
+            let topic = image.topic(name).ok_or_else(|| AlterConfigsError::UnknownTopic(name.clone()))?;
+            Ok((Resource::Topic(topic.id), &topic.overrides))
+        }
+        ConfigTarget::Broker(id) => {
+            image.broker(*id).ok_or(AlterConfigsError::UnknownBroker(*id))?;
+            Ok((Resource::Broker(*id), image.broker_overrides(*id)))
+        }
+        ConfigTarget::BrokerDefault => Ok((Resource::BrokerDefault, image.broker_default_overrides())),
+    }
+}
+
+fn changeable(target: &ConfigTarget, name: &str) -> Result<&'static Key, ConfigError> {
+    let scope = match target {
+        ConfigTarget::Topic(_) => Scope::Topic,
+        ConfigTarget::Broker(_) | ConfigTarget::BrokerDefault => Scope::Broker,
+    };
+    let key = registry::find(scope, name)?;
+    if key.dynamic { Ok(key) } else { Err(ConfigError::ReadOnly { key: key.name }) }
+}
+
+/// Text that a change gives its key, `None` for the default.
+fn changed_text(
+    key: &'static Key,
+    change: &ConfigChange,
+    current: Option<&String>,
+) -> Result<Option<String>, ConfigError> {
+    if change.operation == AlterOperation::Delete {
+        return Ok(None);
+    }
+    let value = change.value.as_ref().ok_or_else(|| ConfigError::NullValue { key: change.key.clone() })?;
+    if change.operation == AlterOperation::Set {
+        return Ok(Some(key.parse(value)?.to_text()));
+    }
+    if key.kind != Kind::List {
+        return Err(ConfigError::NotAList { key: key.name });
+    }
+    // Kafka starts from the key's default, not from what the broker's configuration makes of it.
+    let base = items(key, current.map(String::as_str).or(key.default).unwrap_or_default())?;
+    let given = crate::config::parse_list(value);
+    let next: Vec<String> = match change.operation {
+        AlterOperation::Append => base.into_iter().chain(given).collect(),
+        _ => base.into_iter().filter(|item| !given.contains(item)).collect(),
+    };
+    Ok(Some(key.parse(&next.join(","))?.to_text()))
+}
+
+fn items(key: &'static Key, text: &str) -> Result<Vec<String>, ConfigError> {
+    match key.parse(text)? {
+        Value::List(items) => Ok(items),
+        _ => Err(ConfigError::NotAList { key: key.name }),
+    }
+}
+
+fn decide(
+    image: &Image,
+    resource: Resource,
+    current: &Overrides,
+    next: &Overrides,
+) -> Result<Vec<Record>, AlterConfigsError> {
+    if matches!(resource, Resource::Topic(_)) {
+        TopicConfig::resolve(next, image).check()?;
+    }
+    let set = next.iter().filter(|(key, value)| current.get(*key) != Some(value));
+    let deleted = current.keys().filter(|key| !next.contains_key(*key));
+    let mut changes: BTreeMap<String, Option<String>> = BTreeMap::new();
+    changes.extend(set.map(|(key, value)| (key.clone(), Some(value.clone()))));
+    changes.extend(deleted.map(|key| (key.clone(), None)));
+    Ok(if changes.is_empty() { Vec::new() } else { vec![Record::ConfigsSet { resource, changes }] })
+}

@@ -1,0 +1,282 @@
+//! Records change the image, here and nowhere else.
+//!
+//! Application is deterministic: the same records give the same image, or the same refusal, on every broker, now and at
+//! each replay. A refused record was decided against an older state: it changes nothing, and its proposer decides anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use eddy_types::{BrokerId, LeaderEpoch, PartitionEpoch, TopicId};
+
+use super::{Broker, Image, Partition, RemovedTopic, Topic};
+use crate::config::{BrokerConfig, Overrides, TopicConfig};
+use crate::record::{PartitionAssignment, Record, Resource};
+
+/// Why a record does not fit the image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+pub enum ApplyError {
+    /// The cluster has another identity already.
+    #[error("cluster was created already")]
+    ClusterExists,
+    /// No registration of the broker.
+    #[error("no such broker: {0}")]
+    UnknownBroker(BrokerId),
+    /// No topic of this id.
+    #[error("no such topic: {0}")]
+    UnknownTopic(TopicId),
+    /// A topic of this name or id is there, or waits for reclamation.
+    #[error("topic exists: {name} ({topic_id})")]
+    TopicExists {
+        /// Name of the new topic.
+        name: String,
+        /// Id of the new topic.
+        topic_id: TopicId,
+    },
+    /// No such partition.
+    #[error("topic {topic_id} has no partition {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic_id: TopicId,
+        /// Index asked for.
+        partition: i32,
+    },
+    /// The new partitions do not follow those there are.
+    #[error("partitions of topic {topic_id} are added from {first}, it has {count}")]
+    PartitionGap {
+        /// The topic.
+        topic_id: TopicId,
+        /// Index of the first new one.
+        first: i32,
+        /// Partitions there are.
+        count: usize,
+    },
+    /// An epoch went backwards or a change was not made against the current state.
+    #[error(
+        "stale change of topic {topic_id} partition {partition}: leader epoch {leader_epoch}, partition epoch {partition_epoch}"
+    )]
+    StaleEpoch {
+        /// The topic.
+        topic_id: TopicId,
+        /// Index of the partition.
+        partition: i32,
+        /// Leader epoch of the record.
+        leader_epoch: LeaderEpoch,
+        /// Partition epoch of the record.
+        partition_epoch: PartitionEpoch,
+    },
+    /// Producer ids would be given twice.
+    #[error("producer ids would go back to {0}")]
+    ProducerIdsGoBack(eddy_types::ProducerId),
+}
+
+impl Image {
+    /// Applies one record. On an error the image is unchanged.
+    pub fn apply(&mut self, record: &Record) -> Result<(), ApplyError> {
+        match record {
+            Record::ClusterCreated { cluster_id } => {
+                if self.cluster_id.is_some() {
+                    return Err(ApplyError::ClusterExists);
+                }
+                self.cluster_id = Some(*cluster_id);
+            }
+            Record::BrokerRegistered { broker, incarnation, endpoints, rack } => {
+                let registered = Broker {
+                    id: *broker,
+                    incarnation: *incarnation,
+                    // The number of the record: rises with each registration and is equal on all brokers.
+                    epoch: i64::try_from(self.version).unwrap_or(i64::MAX),
+                    endpoints: endpoints.clone(),
+                    rack: rack.clone(),
+                    fenced: false,
+                };
+                Arc::make_mut(&mut self.brokers).insert(*broker, registered);
+            }
+            Record::BrokerFenced { broker } => {
+                let fenced = Arc::make_mut(&mut self.brokers).get_mut(broker);
+                fenced.ok_or(ApplyError::UnknownBroker(*broker))?.fenced = true;
+            }
+            Record::TopicCreated { topic_id, name, partitions, configs } => {
+                self.create_topic(*topic_id, name, partitions, configs)?;
+            }
+            Record::PartitionsAdded { topic_id, first, partitions } => {
+                self.add_partitions(*topic_id, *first, partitions)?;
+            }
+            Record::TopicRemoved { topic_id } => self.remove_topic(*topic_id)?,
+            Record::PartitionChanged { .. } => self.change_partition(record)?,
+            Record::ConfigsSet { resource, changes } => self.set_configs(resource, changes)?,
+            Record::ProducerIdsAllocated { next, .. } => {
+                if *next < self.next_producer_id {
+                    return Err(ApplyError::ProducerIdsGoBack(*next));
+                }
+                self.next_producer_id = *next;
+            }
+            Record::DirectoriesReclaimed { broker, topic_ids } => self.reclaim(*broker, topic_ids),
+        }
+        self.version += 1;
+        Ok(())
+    }
+
+    fn create_topic(
+        &mut self,
+        topic_id: TopicId,
+        name: &str,
+        partitions: &[PartitionAssignment],
+        configs: &Overrides,
+    ) -> Result<(), ApplyError> {
+        let taken = self.topics.contains_key(name)
+            || self.names.contains_key(&topic_id)
+            || self.removed.contains_key(&topic_id);
+        if taken {
+            return Err(ApplyError::TopicExists { name: name.to_owned(), topic_id });
+        }
+        let name: Arc<str> = name.into();
+        let topic = Topic {
+            id: topic_id,
+            name: name.clone(),
+            partitions: partitions.iter().map(Partition::new).collect(),
+            overrides: configs.clone(),
+            config: TopicConfig::resolve(configs, self),
+        };
+        Arc::make_mut(&mut self.topics).insert(name.clone(), Arc::new(topic));
+        Arc::make_mut(&mut self.names).insert(topic_id, name);
+        Ok(())
+    }
+
+    fn add_partitions(
+        &mut self,
+        topic_id: TopicId,
+        first: i32,
+        partitions: &[PartitionAssignment],
+    ) -> Result<(), ApplyError> {
+        let topic = self.topic_mut(topic_id)?;
+        let count = topic.partitions.len();
+        if usize::try_from(first) != Ok(count) {
+            return Err(ApplyError::PartitionGap { topic_id, first, count });
+        }
+        topic.partitions.extend(partitions.iter().map(Partition::new));
+        Ok(())
+    }
+
+    fn remove_topic(&mut self, topic_id: TopicId) -> Result<(), ApplyError> {
+        let name = Arc::make_mut(&mut self.names).remove(&topic_id);
+        let name = name.ok_or(ApplyError::UnknownTopic(topic_id))?;
+        let topic = Arc::make_mut(&mut self.topics).remove(&name);
+        let brokers: BTreeSet<BrokerId> =
+            topic.iter().flat_map(|t| &t.partitions).flat_map(|p| p.replicas.iter().copied()).collect();
+        if !brokers.is_empty() {
+            Arc::make_mut(&mut self.removed).insert(topic_id, RemovedTopic { name, brokers });
+        }
+        Ok(())
+    }
+
+    fn change_partition(&mut self, record: &Record) -> Result<(), ApplyError> {
+        let Record::PartitionChanged { topic_id, partition, leader, leader_epoch, isr, partition_epoch } =
+            record
+        else {
+            return Ok(());
+        };
+        let unknown = ApplyError::UnknownPartition { topic_id: *topic_id, partition: *partition };
+        let index = usize::try_from(*partition).map_err(|_| unknown.clone())?;
+        let current = self.topic_mut(*topic_id)?.partitions.get_mut(index).ok_or(unknown)?;
+        let follows = Some(partition_epoch.0) == current.partition_epoch.0.checked_add(1);
+        // clients drop answers of an older epoch, so one that fell would leave them stuck for ever.
+        if *leader_epoch < current.leader_epoch || !follows {
+            return Err(ApplyError::StaleEpoch {
+                topic_id: *topic_id,
+                partition: *partition,
+                leader_epoch: *leader_epoch,
+                partition_epoch: *partition_epoch,
+            });
+        }
+        current.leader = *leader;
+        current.leader_epoch = *leader_epoch;
+        current.isr = isr.as_slice().into();
+        current.partition_epoch = *partition_epoch;
+        Ok(())
+    }
+
+    fn set_configs(
+        &mut self,
+        resource: &Resource,
+        changes: &BTreeMap<String, Option<String>>,
+    ) -> Result<(), ApplyError> {
+        match resource {
+            Resource::Topic(topic_id) => {
+                let mut overrides = self.topic_mut(*topic_id)?.overrides.clone();
+                merge(&mut overrides, changes);
+                let config = TopicConfig::resolve(&overrides, self);
+                let topic = self.topic_mut(*topic_id)?;
+                topic.overrides = overrides;
+                topic.config = config;
+            }
+            Resource::Broker(broker) => {
+                let configs = Arc::make_mut(&mut self.broker_configs);
+                let overrides = configs.entry(*broker).or_default();
+                merge(overrides, changes);
+                if overrides.is_empty() {
+                    configs.remove(broker);
+                }
+                self.resolve_configs();
+            }
+            Resource::BrokerDefault => {
+                merge(Arc::make_mut(&mut self.broker_default_configs), changes);
+                self.resolve_configs();
+            }
+        }
+        Ok(())
+    }
+
+    fn reclaim(&mut self, broker: BrokerId, topic_ids: &[TopicId]) {
+        let removed = Arc::make_mut(&mut self.removed);
+        for topic_id in topic_ids {
+            // Told twice is no harm: the proposer may not have seen that its first attempt was committed.
+            if let Some(topic) = removed.get_mut(topic_id) {
+                topic.brokers.remove(&broker);
+                if topic.brokers.is_empty() {
+                    removed.remove(topic_id);
+                }
+            }
+        }
+    }
+
+    /// Broker-level values are the defaults of topics: a change reaches all of them.
+    pub(super) fn resolve_configs(&mut self) {
+        self.broker_config = Arc::new(BrokerConfig::resolve(self));
+        self.topic_defaults = Arc::new(TopicConfig::defaults(self));
+        let mut topics = std::mem::take(&mut self.topics);
+        for topic in Arc::make_mut(&mut topics).values_mut() {
+            let config = TopicConfig::resolve(&topic.overrides, self);
+            if topic.config != config {
+                Arc::make_mut(topic).config = config;
+            }
+        }
+        self.topics = topics;
+    }
+
+    fn topic_mut(&mut self, topic_id: TopicId) -> Result<&mut Topic, ApplyError> {
+        let unknown = ApplyError::UnknownTopic(topic_id);
+        let name = self.names.get(&topic_id).ok_or_else(|| unknown.clone())?;
+        Arc::make_mut(&mut self.topics).get_mut(name).map(Arc::make_mut).ok_or(unknown)
+    }
+}
+
+impl Partition {
+    fn new(assignment: &PartitionAssignment) -> Partition {
+        Partition {
+            replicas: assignment.replicas.as_slice().into(),
+            leader: assignment.leader,
+            leader_epoch: LeaderEpoch(0),
+            isr: assignment.isr.as_slice().into(),
+            partition_epoch: PartitionEpoch(0),
+        }
+    }
+}
+
+fn merge(overrides: &mut Overrides, changes: &BTreeMap<String, Option<String>>) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => overrides.insert(key.clone(), value.clone()),
+            None => overrides.remove(key),
+        };
+    }
+}

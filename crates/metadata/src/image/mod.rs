@@ -1,0 +1,218 @@
+//! The cluster as this broker knows it: everything committed so far, applied.
+//!
+//! An image is immutable to its readers: the applier clones it (maps share their entries), applies the next records and
+//! publishes the new one. Two brokers that applied the same records hold equal images; only [`Local`], the lens through
+//! which this broker resolves topic configurations, is its own and is never stored.
+
+mod apply;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub use apply::ApplyError;
+use eddy_types::{BrokerId, ClusterId, LeaderEpoch, PartitionEpoch, ProducerId, TopicId};
+use serde::{Deserialize, Serialize};
+pub use snapshot::SnapshotError;
+
+use crate::config::{BrokerConfig, Overrides, StaticConfig, TopicConfig};
+use crate::record::Endpoint;
+
+/// Everything the metadata group has committed, as of one record.
+#[derive(Clone, Debug)]
+pub struct Image {
+    version: u64,
+    cluster_id: Option<ClusterId>,
+    brokers: Arc<BTreeMap<BrokerId, Broker>>,
+    topics: Arc<BTreeMap<Arc<str>, Arc<Topic>>>,
+    names: Arc<BTreeMap<TopicId, Arc<str>>>,
+    removed: Arc<BTreeMap<TopicId, RemovedTopic>>,
+    broker_configs: Arc<BTreeMap<BrokerId, Overrides>>,
+    broker_default_configs: Arc<Overrides>,
+    next_producer_id: ProducerId,
+    local: Arc<Local>,
+    broker_config: Arc<BrokerConfig>,
+    topic_defaults: Arc<TopicConfig>,
+}
+
+/// What this broker adds to the image to resolve configurations: who it is and what its file, environment and flags say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Local {
+    /// This broker.
+    pub broker: BrokerId,
+    /// Its static configuration.
+    pub config: StaticConfig,
+}
+
+/// A registered broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broker {
+    /// `node.id`.
+    pub id: BrokerId,
+    /// Random number of its current run.
+    pub incarnation: u64,
+    /// Rises at each registration; fences requests of an earlier run (KIP-903).
+    pub epoch: i64,
+    /// Where it listens.
+    pub endpoints: Vec<Endpoint>,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// Whether it counts as dead.
+    pub fenced: bool,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Topic {
+    /// Identity.
+    pub id: TopicId,
+    /// Name.
+    pub name: Arc<str>,
+    /// Partitions by index.
+    pub partitions: Vec<Partition>,
+    /// Configuration overrides in canonical text.
+    pub overrides: Overrides,
+    /// The configuration in force on this broker.
+    pub config: Arc<TopicConfig>,
+}
+
+/// A partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Brokers that hold it; the first is the preferred leader.
+    pub replicas: Arc<[BrokerId]>,
+    /// The leader, `None` while there is none.
+    pub leader: Option<BrokerId>,
+    /// Epoch of the leader (or of the last one); never falls.
+    pub leader_epoch: LeaderEpoch,
+    /// In-sync replicas.
+    pub isr: Arc<[BrokerId]>,
+    /// Version of leader and ISR, for compare-and-set (KIP-497).
+    pub partition_epoch: PartitionEpoch,
+}
+
+/// A removed topic whose data is still on some disks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedTopic {
+    /// Name it had.
+    pub name: Arc<str>,
+    /// Brokers that have not yet reclaimed its directories.
+    pub brokers: BTreeSet<BrokerId>,
+}
+
+impl Image {
+    /// The image before the first record, seen by `local`.
+    #[must_use]
+    pub fn empty(local: Arc<Local>) -> Image {
+        let mut image = Image {
+            version: 0,
+            cluster_id: None,
+            brokers: Arc::default(),
+            topics: Arc::default(),
+            names: Arc::default(),
+            removed: Arc::default(),
+            broker_configs: Arc::default(),
+            broker_default_configs: Arc::default(),
+            next_producer_id: ProducerId(0),
+            local,
+            broker_config: Arc::default(),
+            topic_defaults: Arc::default(),
+        };
+        image.resolve_configs();
+        image
+    }
+
+    /// The configuration in force on the broker that sees the image.
+    #[must_use]
+    pub fn broker_config(&self) -> &Arc<BrokerConfig> {
+        &self.broker_config
+    }
+
+    /// The configuration of topics without overrides on the broker that sees the image.
+    #[must_use]
+    pub fn topic_defaults(&self) -> &Arc<TopicConfig> {
+        &self.topic_defaults
+    }
+
+    /// Number of records applied since the cluster came to be.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Identity of the cluster, `None` only before its first record.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<ClusterId> {
+        self.cluster_id
+    }
+
+    /// Who sees this image.
+    #[must_use]
+    pub fn local(&self) -> &Local {
+        &self.local
+    }
+
+    /// A registered broker.
+    #[must_use]
+    pub fn broker(&self, id: BrokerId) -> Option<&Broker> {
+        self.brokers.get(&id)
+    }
+
+    /// Registered brokers, by id.
+    pub fn brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.values()
+    }
+
+    /// Registered brokers that are not fenced, by id.
+    pub fn alive_brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers().filter(|broker| !broker.fenced)
+    }
+
+    /// A topic by name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.topics.get(name)
+    }
+
+    /// A topic by id.
+    #[must_use]
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.names.get(&id).and_then(|name| self.topics.get(name))
+    }
+
+    /// All topics, by name.
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
+        self.topics.values()
+    }
+
+    /// Removed topics whose data is not reclaimed everywhere. Only what stands here may be deleted from disk: a topic that
+    /// is merely missing from the image is no proof that it was removed.
+    pub fn removed_topics(&self) -> impl ExactSizeIterator<Item = (TopicId, &RemovedTopic)> {
+        self.removed.iter().map(|(id, removed)| (*id, removed))
+    }
+
+    /// A removed topic whose data is not reclaimed everywhere.
+    #[must_use]
+    pub fn removed_topic(&self, id: TopicId) -> Option<&RemovedTopic> {
+        self.removed.get(&id)
+    }
+
+    /// Dynamic configuration of one broker.
+    #[must_use]
+    pub fn broker_overrides(&self, broker: BrokerId) -> &Overrides {
+        static NONE: Overrides = Overrides::new();
+        self.broker_configs.get(&broker).unwrap_or(&NONE)
+    }
+
+    /// Dynamic configuration of every broker.
+    #[must_use]
+    pub fn broker_default_overrides(&self) -> &Overrides {
+        &self.broker_default_configs
+    }
+
+    /// First producer id that no block contains.
+    #[must_use]
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+}
