@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 /// Where data is kept unless a directory is named.
 pub(crate) const DEFAULT_DIR: &str = "./eddy-data";
@@ -32,16 +32,16 @@ pub(crate) struct ServeArgs {
     /// Configuration file (TOML)
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Directory of the broker's data
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
-    pub(crate) data_dir: PathBuf,
+    /// Directory of the broker's data [default: ./eddy-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     /// Set a configuration key; goes before environment and file
     #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
     pub(crate) set: Vec<Assignment>,
-    /// Form of the log on stderr [default: pretty on a terminal, otherwise compact]
-    #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(crate) log_format: Option<LogFormat>,
-    /// Least severe events to log: error, warn, info, debug, trace, or per target such as info,eddy_wal=debug
+    /// Form of the log on stderr: text, json
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or by target such as info,eddy_wal=debug
     #[arg(long, value_name = "LEVEL")]
     pub(crate) log_level: Option<String>,
 }
@@ -99,14 +99,6 @@ impl std::fmt::Display for Assignment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}={}", self.key, self.value)
     }
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Pretty,
-    Compact,
-    Json,
 }
 
 fn assignment(text: &str) -> Result<Assignment, String> {

@@ -4,18 +4,22 @@
 //! anything is written. Stop is the reverse: clients first, then the log, the admin listener last, so that a stop can be
 //! watched.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use eddy_admin::{Admin, Readiness};
 use eddy_disk::RealDisk;
+use eddy_types::BrokerId;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::codes;
 use crate::config::Config;
 use crate::data_dir::{DataDir, Expected};
-use crate::failure::Failure;
+use crate::failure::{Failure, Problem};
 use crate::listeners;
 use crate::process_metrics;
 
@@ -46,8 +50,9 @@ struct AdminTask {
 /// Starts a broker; it serves when this returns.
 pub(crate) async fn run(config: Config, process: Broker) -> Result<Running, Failure> {
     let disk = RealDisk::shared();
-    let expected = Expected { node_id: config.node_id, cluster_id: config.cluster_id };
-    let mut data_dir = DataDir::open(disk.as_ref(), &config.data_dir, expected)?;
+    let broker = &config.broker;
+    let expected = Expected { node_id: BrokerId(broker.node_id), cluster_id: None };
+    let mut data_dir = DataDir::open(disk.as_ref(), Path::new(&broker.data_dir), expected)?;
     let marker = data_dir.marker();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -56,8 +61,9 @@ pub(crate) async fn run(config: Config, process: Broker) -> Result<Running, Fail
         data_dir = %data_dir.path().display(),
         "starting"
     );
-    let kafka = listeners::bind("kafka", &config.kafka).await?;
-    let admin_listener = listeners::bind("admin", &config.admin).await?;
+    let kafka = listeners::bind("kafka", &broker.listeners_kafka).await?;
+    let admin_listener = listeners::bind("admin", &broker.listeners_admin).await?;
+    let (kafka_address, admin_address) = (local(&kafka)?, local(&admin_listener)?);
     data_dir.claim(disk.as_ref())?;
 
     let mut registry = Registry::default();
@@ -66,8 +72,16 @@ pub(crate) async fn run(config: Config, process: Broker) -> Result<Running, Fail
     let admin = AdminTask::start(admin_listener, Admin { registry, readiness: watched });
 
     readiness.send_replace(Readiness::Serving);
-    tracing::info!(kafka = %config.kafka, admin = %config.admin, seconds = process.began.elapsed().as_secs_f32(), "ready");
+    tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = process.began.elapsed().as_secs_f32(), "ready");
     Ok(Running { readiness, admin, data_dir, kafka })
+}
+
+/// Where a listener really listens: the configuration may leave the port to the kernel.
+fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    let address = listener.local_addr();
+    address.map_err(|error| {
+        Problem::new(&codes::INTERNAL, format!("cannot read a listener's address: {error}")).into()
+    })
 }
 
 impl Running {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use eddy_metadata::config::Address;
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::codes;
@@ -10,8 +11,8 @@ use crate::failure::Problem;
 use crate::port_holder;
 
 /// Binds `address`, a host and port, for the listener of that name.
-pub(crate) async fn bind(name: &str, address: &str) -> Result<TcpListener, Problem> {
-    let resolved = lookup_host(address)
+pub(crate) async fn bind(name: &str, address: &Address) -> Result<TcpListener, Problem> {
+    let resolved = lookup_host((address.host.as_str(), address.port))
         .await
         .and_then(|mut found| found.next().ok_or_else(|| io::ErrorKind::NotFound.into()));
     let resolved = resolved.map_err(|error| cannot_bind(name, address, &error))?;
@@ -22,7 +23,7 @@ pub(crate) async fn bind(name: &str, address: &str) -> Result<TcpListener, Probl
     }
 }
 
-fn in_use(name: &str, address: &str, resolved: SocketAddr) -> Problem {
+fn in_use(name: &str, address: &Address, resolved: SocketAddr) -> Problem {
     let message = format!("cannot listen on {address} for the {name} listener: address already in use");
     let problem = Problem::new(&codes::PORT_IN_USE, message);
     let holder = port_holder::of(resolved);
@@ -53,13 +54,15 @@ fn another_port(port: u16) -> u16 {
     port.checked_add(100).unwrap_or(port - 100)
 }
 
-fn cannot_bind(name: &str, address: &str, error: &io::Error) -> Problem {
+fn cannot_bind(name: &str, address: &Address, error: &io::Error) -> Problem {
     let reason = error.to_string();
     let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
     let problem = Problem::new(
         &codes::CANNOT_BIND,
         format!("cannot listen on {address} for the {name} listener: {reason}"),
     );
-    let port = address.rsplit(':').next().unwrap_or_default();
-    problem.fix(format!("eddy serve --set listeners.{name}=127.0.0.1:{port}"), "listen for this machine only")
+    problem.fix(
+        format!("eddy serve --set listeners.{name}=127.0.0.1:{}", address.port),
+        "listen for this machine only",
+    )
 }

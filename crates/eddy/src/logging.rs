@@ -4,21 +4,36 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::args::LogFormat;
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In colours, for people.
+    Pretty,
+    /// One plain line per event.
+    Compact,
+    /// One JSON object per event.
+    Json,
+}
 
-/// The form used when none is asked for.
-pub(crate) fn default_format() -> LogFormat {
-    if io::stderr().is_terminal() { LogFormat::Pretty } else { LogFormat::Compact }
+impl Form {
+    /// The form that `log.format` means here.
+    pub(crate) fn of(log_format: &str) -> Form {
+        match log_format {
+            "json" => Form::Json,
+            _ if io::stderr().is_terminal() => Form::Pretty,
+            _ => Form::Compact,
+        }
+    }
 }
 
 /// Starts logging for the life of the process. `filter` names the least level, in general or per target.
-pub(crate) fn start(format: LogFormat, filter: &str) -> Result<(), String> {
+pub(crate) fn start(form: Form, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = match format {
-        LogFormat::Pretty => builder.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
-        LogFormat::Compact => builder.with_ansi(false).compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let started = match form {
+        Form::Pretty => builder.with_target(false).with_ansi(true).try_init(),
+        Form::Compact => builder.with_ansi(false).compact().try_init(),
+        Form::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| error.to_string())
 }

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use crate::args::{LogFormat, ServeArgs};
+use crate::args::ServeArgs;
 use crate::boot::{self, Broker};
 use crate::codes;
 use crate::config;
 use crate::failure::{Failure, Problem};
 use crate::limits;
-use crate::logging;
+use crate::logging::{self, Form};
 use crate::signals::StopSignals;
 
 /// Threads that serve requests, at least: one may be busy in a decoder while the other answers.
@@ -18,10 +18,14 @@ const WORKERS_MIN: usize = 2;
 pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let began = Instant::now();
     let config = config::load(args)?;
-    let format = config.log_format.unwrap_or_else(logging::default_format);
-    logging::start(format, &config.log_level).map_err(|error| internal("cannot start logging", &error))?;
+    let form = Form::of(&config.broker.log_format);
+    logging::start(form, &config.broker.log_level)
+        .map_err(|error| bad_level(&config.broker.log_level, &error))?;
+    for (key, why) in &config.ignored {
+        tracing::info!(key, why, "a key of Kafka's that does nothing here");
+    }
     let served = run(config, began);
-    if let (LogFormat::Json, Err(failure)) = (format, &served) {
+    if let (Form::Json, Err(failure)) = (form, &served) {
         // Whoever reads the log by machine would not find the text for people that follows.
         for problem in failure.problems() {
             tracing::error!(code = %problem.code, "{}", problem.message());
@@ -65,4 +69,9 @@ fn run(config: config::Config, began: Instant) -> Result<(), Failure> {
 
 fn internal(what: &str, error: &dyn std::fmt::Display) -> Failure {
     Problem::new(&codes::INTERNAL, format!("{what}: {error}")).into()
+}
+
+fn bad_level(level: &str, reason: &str) -> Failure {
+    let problem = Problem::new(&codes::BAD_VALUE, format!("`log.level` cannot be {level:?}: {reason}"));
+    problem.fix("eddy serve --log-level info", "log state changes only").into()
 }

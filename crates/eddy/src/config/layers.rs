@@ -1,13 +1,14 @@
 //! The places configuration comes from, each turned into a list of settings that remember where they stood.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::args::Assignment;
+use crate::args::ServeArgs;
 use crate::codes;
 use crate::failure::{Excerpt, Problem};
 
@@ -29,10 +30,21 @@ pub(crate) struct Setting {
 /// Where a setting stood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    Flag,
+    /// The flag as it was typed.
+    Flag(String),
     /// The variable's full name.
     Environment(String),
     File(Position),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Flag(flag) => f.write_str(flag),
+            Place::Environment(variable) => f.write_str(variable),
+            Place::File(at) => write!(f, "{}:{}", at.key.file, at.key.line),
+        }
+    }
 }
 
 /// A place in a file: the marked text of a line.
@@ -42,14 +54,25 @@ pub(crate) struct Position {
     pub(crate) value: Excerpt,
 }
 
-/// Settings of `--set`, in order.
-pub(crate) fn of_flags(assignments: &[Assignment]) -> Vec<Setting> {
-    let setting = |given: &Assignment| Setting {
-        name: given.key.clone(),
-        value: given.value.clone(),
-        place: Place::Flag,
+/// Settings of the command line: `--set` in order, then the flags that are short for a key.
+pub(crate) fn of_flags(args: &ServeArgs) -> Vec<Setting> {
+    let set = |name: &str, value: &str, flag: String| Setting {
+        name: name.to_owned(),
+        value: value.to_owned(),
+        place: Place::Flag(flag),
     };
-    assignments.iter().map(setting).collect()
+    let mut settings: Vec<_> =
+        args.set.iter().map(|given| set(&given.key, &given.value, format!("--set {given}"))).collect();
+    let data_dir = args.data_dir.as_ref().map(|dir| dir.display().to_string());
+    let flags = [
+        ("data.dir", "--data-dir", &data_dir),
+        ("log.format", "--log-format", &args.log_format),
+        ("log.level", "--log-level", &args.log_level),
+    ];
+    for (name, flag, value) in flags {
+        settings.extend(value.iter().map(|value| set(name, value, format!("{flag} {value}"))));
+    }
+    settings
 }
 
 /// Settings of the environment: `EDDY_WAL__PROFILE` is `wal.profile`. Sorted by variable, so that messages are too.
@@ -137,7 +160,7 @@ impl Walk<'_> {
 
     fn leaf(&mut self, name: String, key: std::ops::Range<usize>, value: &Spanned<DeValue<'_>>) {
         let position = Position {
-            key: self.source.excerpt(key, String::new()),
+            key: self.source.excerpt(self.source.whole_key(key), String::new()),
             value: self.source.excerpt(value.span(), String::new()),
         };
         match text_of(value.get_ref()) {
@@ -186,6 +209,18 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// The whole of a dotted key, given where its last part stands.
+    fn whole_key(&self, last: std::ops::Range<usize>) -> std::ops::Range<usize> {
+        let before = self.text.get(..last.start).unwrap_or_default();
+        let line = before.get(before.rfind('\n').map_or(0, |at| at + 1)..).unwrap_or_default();
+        let dotted = line.trim();
+        if dotted.ends_with('.') && !dotted.contains(['{', '=']) {
+            last.start - line.trim_start().len()..last.end
+        } else {
+            last
+        }
+    }
+
     /// The line that holds the first of `bytes`, with those of them that lie on it marked.
     fn excerpt(&self, bytes: std::ops::Range<usize>, note: String) -> Excerpt {
         let start = floor_boundary(self.text, bytes.start);

@@ -1,53 +1,158 @@
-//! Configuration of a broker, from flags, environment and file.
+//! Configuration of a broker: flag before environment before file before default.
+//!
+//! What the keys are, the registry in `eddy_metadata` knows; this module reads the layers, decides which setting of a key
+//! counts, and reports everything that is wrong at once, each problem where it stands.
 
 mod layers;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use eddy_types::{BrokerId, ClusterId};
+use eddy_metadata::config::{BrokerConfig, Check, ConfigError, Key, StaticConfig, registry};
 
-use crate::args::{LogFormat, ServeArgs};
-use crate::failure::Failure;
+use crate::args::ServeArgs;
+use crate::codes;
+use crate::failure::{Excerpt, Failure, Problem};
+use layers::{PREFIX, Place, Setting};
 
+/// The whole configuration a broker starts with.
+#[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) data_dir: PathBuf,
-    pub(crate) node_id: BrokerId,
-    pub(crate) cluster_id: Option<ClusterId>,
-    pub(crate) kafka: String,
-    pub(crate) admin: String,
-    pub(crate) log_format: Option<LogFormat>,
-    pub(crate) log_level: String,
+    /// What was set, to be answered to DescribeConfigs with its source.
+    pub(crate) fixed: StaticConfig,
+    /// What is in force at the start.
+    pub(crate) broker: BrokerConfig,
+    /// Keys of Kafka's that were set and do nothing here, with the reason.
+    pub(crate) ignored: Vec<(String, &'static str)>,
 }
 
+/// Reads all layers of a `serve`.
 pub(crate) fn load(args: &ServeArgs) -> Result<Config, Failure> {
     let mut problems = Vec::new();
-    let mut settings =
-        args.config.as_deref().map(|file| layers::of_file(file, &mut problems)).unwrap_or_default();
-    settings.extend(layers::of_environment(environment()));
-    settings.extend(layers::of_flags(&args.set));
-    let get = |name: &str, default: &str| {
-        settings
-            .iter()
-            .rev()
-            .find(|setting| setting.name == name)
-            .map_or(default.to_owned(), |setting| setting.value.clone())
-    };
-    if let Some(failure) = Failure::all(problems) {
-        return Err(failure);
-    }
-    Ok(Config {
-        data_dir: args.data_dir.clone(),
-        node_id: BrokerId(get("node.id", "1").parse().unwrap_or(1)),
-        cluster_id: None,
-        kafka: get("listeners.kafka", "127.0.0.1:9092"),
-        admin: get("listeners.admin", "127.0.0.1:9644"),
-        log_format: args.log_format,
-        log_level: args.log_level.clone().unwrap_or_else(|| "info".to_owned()),
-    })
+    let file = args.config.as_deref().map(|path| layers::of_file(path, &mut problems)).unwrap_or_default();
+    let environment = layers::of_environment(environment());
+    resolve([file, environment, layers::of_flags(args)], problems)
 }
 
-/// The variables of this process; what is not UTF-8 is shown with replacement characters, and refused as unknown.
+/// The variables of this process; what is not UTF-8 is shown with replacement characters.
 fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
+
+/// Takes the setting of the last layer that has the key. Fails with `problems` and all that are found here.
+fn resolve(layers: [Vec<Setting>; 3], mut problems: Vec<Problem>) -> Result<Config, Failure> {
+    let mut fixed = StaticConfig::default();
+    let mut ignored = Vec::new();
+    for layer in layers {
+        let mut seen: BTreeMap<&'static str, Setting> = BTreeMap::new();
+        for setting in layer {
+            if let Some(why) = registry::harmless(&setting.name) {
+                ignored.push((setting.name, why));
+                continue;
+            }
+            let Some(key) = registry::broker(&setting.name) else {
+                problems.push(unknown(&setting));
+                continue;
+            };
+            if let Err(error) = fixed.set(key.name, &setting.value) {
+                problems.push(bad_value(key, &setting, &error));
+                continue;
+            }
+            match seen.entry(key.name) {
+                Entry::Vacant(free) => {
+                    free.insert(setting);
+                }
+                // Of two equal flags the later one counts, as a script that adds its own expects.
+                Entry::Occupied(taken) => problems.extend(set_twice(taken.get(), &setting)),
+            }
+        }
+    }
+    match Failure::all(problems) {
+        Some(failure) => Err(failure),
+        None => Ok(Config { broker: BrokerConfig::from_static(&fixed), fixed, ignored }),
+    }
+}
+
+fn unknown(setting: &Setting) -> Problem {
+    let name = &setting.name;
+    match &setting.place {
+        Place::Environment(variable) => {
+            let meant = nearest(&name.replace('_', "."))
+                .map(|key| format!("; did you mean {}?", variable_of(key.name)));
+            let message = format!("environment: {variable} sets nothing{}", meant.unwrap_or_default());
+            Problem::new(&codes::UNKNOWN_VARIABLE, message)
+        }
+        Place::Flag(flag) => {
+            let problem = Problem::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}` in {flag}"));
+            match nearest(name) {
+                Some(key) => problem.fix(format!("--set {}={}", key.name, setting.value), hint(name, key)),
+                None => problem,
+            }
+        }
+        Place::File(at) => {
+            let note = nearest(name).map_or("there is no key like it".to_owned(), |key| hint(name, key));
+            let excerpt = Excerpt { note, ..at.key.clone() };
+            Problem::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}`")).excerpt(Some(excerpt))
+        }
+    }
+}
+
+/// The broker key that an unknown name most likely means. For a topic's key it is the one that sets its default.
+fn nearest(name: &str) -> Option<&'static Key> {
+    let of_topic =
+        |name: &str| registry::topic(name)?.synonyms.first().and_then(|name| registry::broker(name));
+    let like = || registry::suggest(name).and_then(|like| registry::broker(like).or_else(|| of_topic(like)));
+    registry::broker(name).or_else(|| of_topic(name)).or_else(like)
+}
+
+fn hint(name: &str, key: &Key) -> String {
+    if registry::topic(name).is_some() {
+        return format!("is set per topic; its default is `{}`", key.name);
+    }
+    match key.check {
+        Check::OneOf(values) => format!("did you mean `{}`? ({})", key.name, values.join(", ")),
+        _ => format!("did you mean `{}`?", key.name),
+    }
+}
+
+/// The variable that sets a key.
+fn variable_of(name: &str) -> String {
+    format!("{PREFIX}{}", name.replace('.', "__").to_ascii_uppercase())
+}
+
+fn bad_value(key: &Key, setting: &Setting, error: &ConfigError) -> Problem {
+    let reason = match error {
+        ConfigError::InvalidValue { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    let message = format!("`{}` cannot be {:?}", setting.name, setting.value);
+    match &setting.place {
+        Place::File(at) => {
+            let excerpt = Excerpt { note: reason, ..at.value.clone() };
+            Problem::new(&codes::BAD_VALUE, message).excerpt(Some(excerpt))
+        }
+        place => Problem::new(&codes::BAD_VALUE, format!("{message}: {reason}"))
+            .fact(format!("set by {place}"))
+            .fact(format!("default {}", key.default.unwrap_or("not set"))),
+    }
+}
+
+fn set_twice(first: &Setting, second: &Setting) -> Option<Problem> {
+    if matches!(second.place, Place::Flag(_)) || first.value == second.value {
+        return None;
+    }
+    let message = format!("`{}` and `{}` are the same key", first.name, second.name);
+    let problem = Problem::new(&codes::SET_TWICE, message);
+    Some(match &second.place {
+        Place::File(at) => {
+            let note = format!("set at {} already", first.place);
+            problem.excerpt(Some(Excerpt { note, ..at.key.clone() }))
+        }
+        place => problem.fact(format!("set by {} and by {place}", first.place)),
+    })
 }
