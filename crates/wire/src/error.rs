@@ -29,9 +29,17 @@ pub enum DecodeErrorKind {
     #[error("claims {count} elements, {remaining} bytes remain")]
     CountTooLarge {
         /// Elements claimed.
-        count: u32,
+        count: usize,
         /// Bytes that are left.
         remaining: usize,
+    },
+    /// Arrays of many empty elements would take far more memory than the frame has bytes (see [`crate::Reader`]).
+    #[error("array needs {needed} bytes of memory, {memory} are left to the frame")]
+    MemoryExceeded {
+        /// Bytes that the array takes.
+        needed: usize,
+        /// Bytes that are left of the frame's allowance.
+        memory: usize,
     },
     /// Null where the version does not allow it.
     #[error("null is not allowed")]

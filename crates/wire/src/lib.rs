@@ -8,6 +8,8 @@ mod frame;
 pub mod messages;
 mod reader;
 mod records;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod writer;
 

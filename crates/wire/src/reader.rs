@@ -6,16 +6,23 @@ use crate::{DecodeError, DecodeErrorKind, Records, Str};
 
 /// Bytes a string may have at most (Kafka's limit, also where the length is a varint).
 const STRING_BYTES_MAX: usize = i16::MAX as usize;
-/// An array's memory before its first element is read exceeds the bytes that are left by at most this.
-const ARRAY_BYTES_SPARE: usize = 4096;
+/// Memory that arrays may take for each byte of the frame. The shortest honest element, a string of one byte, takes two
+/// bytes on the wire and 32 in memory; below that are only arrays of nothing.
+const MEMORY_PER_BYTE: usize = 16;
+/// Memory that arrays may take in any frame.
+const MEMORY_FLOOR: usize = 64 << 10;
 
 /// A position in a frame. Strings, byte fields and records that it hands out are slices of the frame, not copies.
+///
+/// Only arrays allocate: at most 64 KiB and 16 bytes per byte of the frame together, whatever the frame says.
 #[derive(Clone, Debug)]
 pub struct Reader {
     frame: Bytes,
     position: usize,
     /// End of the readable range: the frame's, or that of the tagged field being read.
     end: usize,
+    /// Bytes that arrays may still take.
+    memory: usize,
 }
 
 type Result<T> = std::result::Result<T, DecodeError>;
@@ -35,7 +42,8 @@ impl Reader {
     /// Reads `frame` (without its length prefix) from its start.
     #[must_use]
     pub fn new(frame: Bytes) -> Reader {
-        Reader { position: 0, end: frame.len(), frame }
+        let memory = frame.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_FLOOR);
+        Reader { position: 0, end: frame.len(), memory, frame }
     }
 
     /// Bytes that are left.
@@ -130,15 +138,8 @@ impl Reader {
         mut element: impl FnMut(&mut Reader) -> Result<T>,
     ) -> Result<Option<Vec<T>>> {
         let Some(count) = self.count(flexible, field)? else { return Ok(None) };
-        let remaining = self.remaining();
-        if count > remaining {
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            return Err(self.fault(field, DecodeErrorKind::CountTooLarge { count, remaining }));
-        }
-        // An element in memory is far larger than its smallest form on the wire, so a count within the remaining bytes
-        // may still be a lie: the first allocation is bounded in bytes, later ones follow the elements read.
-        let first = (remaining + ARRAY_BYTES_SPARE) / size_of::<T>().max(1);
-        let mut elements = Vec::with_capacity(count.min(first));
+        self.allow(count, size_of::<T>(), field)?;
+        let mut elements = Vec::with_capacity(count);
         for _ in 0..count {
             elements.push(element(self)?);
         }
@@ -204,6 +205,19 @@ impl Reader {
                 .map(Some)
                 .map_err(|_| self.fault(field, DecodeErrorKind::NegativeLength(length))),
         }
+    }
+
+    /// Lets an array of `count` elements be allocated: an element takes a byte on the wire at least, and `size` in memory.
+    fn allow(&mut self, count: usize, size: usize, field: &'static str) -> Result<()> {
+        let (remaining, memory) = (self.remaining(), self.memory);
+        if count > remaining {
+            return Err(self.fault(field, DecodeErrorKind::CountTooLarge { count, remaining }));
+        }
+        let needed = count.saturating_mul(size);
+        let left = memory.checked_sub(needed);
+        self.memory =
+            left.ok_or_else(|| self.fault(field, DecodeErrorKind::MemoryExceeded { needed, memory }))?;
+        Ok(())
     }
 
     fn slice(&mut self, length: usize, field: &'static str) -> Result<Bytes> {

@@ -1,0 +1,21 @@
+//! The codec against an independent one, against hostile bytes, and against bytes and tables known from elsewhere.
+
+mod allocation;
+mod golden;
+mod headers;
+mod hostile;
+mod round_trip;
+
+use bytes::Bytes;
+use eddy_wire::Writer;
+use eddy_wire::testing::AnyMessage;
+
+/// The message's bytes in one piece.
+fn encode(message: &dyn AnyMessage, version: i16) -> Bytes {
+    let mut writer = Writer::new();
+    message.encode(&mut writer, version).unwrap();
+    let length = writer.len();
+    let bytes = writer.finish().concat();
+    assert_eq!(bytes.len(), length);
+    bytes.into()
+}
