@@ -54,7 +54,8 @@ impl<T> PendingAcks<T> {
         PendingAcks { limit, leader: VecDeque::new(), all: VecDeque::new() }
     }
 
-    /// Lets `token` wait until everything below `end`, the end of its batch's range, is acknowledged.
+    /// Lets `token` wait until everything below `end`, the end of its batch's range, is acknowledged. A resent batch may
+    /// be acknowledged already: call [`PendingAcks::release`] after it.
     ///
     /// # Errors
     ///
