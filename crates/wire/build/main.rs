@@ -1,10 +1,16 @@
 //! Generates the message types of `eddy-wire` from Kafka's JSON schemas.
 //!
-//! `schema` reads a file, `emit` writes Rust. Every request with valid versions is paired with its response; the schemas of
+//! `schema` reads a file, `api` pairs requests with responses, `emit` writes their Rust with the help of `decode`, `encode` and
+//! `names`, `samples` writes random messages for tests. Every request with valid versions is paired with its response; the schemas of
 //! APIs that Kafka 4.0 removed carry no valid versions and are skipped. Anything the generator does not understand is an
 //! error: a schema must not lose a field in silence.
 
+mod api;
+mod decode;
 mod emit;
+mod encode;
+mod names;
+mod samples;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -20,10 +26,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed={SCHEMAS}");
     let out = env::var("OUT_DIR")?;
-    let apis = emit::pair(read_messages()?)?;
+    let apis = api::pair(read_messages()?)?;
     fs::write(Path::new(&out).join("messages.rs"), emit::messages(&apis)?)?;
-    fs::write(Path::new(&out).join("api_key.rs"), emit::api_key(&apis))?;
-    fs::write(Path::new(&out).join("samples.rs"), emit::samples(&apis)?)?;
+    fs::write(Path::new(&out).join("api_key.rs"), api::api_key(&apis))?;
+    fs::write(Path::new(&out).join("samples.rs"), samples::samples(&apis))?;
     Ok(())
 }
 

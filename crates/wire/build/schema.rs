@@ -112,6 +112,8 @@ pub(crate) struct Field {
 #[derive(Debug)]
 pub(crate) struct Struct {
     pub(crate) name: String,
+    /// Versions in which the struct can occur.
+    pub(crate) versions: Versions,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -198,18 +200,23 @@ impl Message {
             structs: Vec::new(),
         };
         for common in json.common_structs {
-            message.add_struct(common.name, common.fields)?;
+            message.add_struct(common.name, common.fields, valid)?;
         }
-        message.add_struct(message.name.clone(), json.fields)?;
+        message.add_struct(message.name.clone(), json.fields, valid)?;
         Ok(Some(message))
     }
 
-    fn add_struct(&mut self, name: String, fields: Vec<FieldJson>) -> Result<(), Box<dyn Error>> {
+    fn add_struct(
+        &mut self,
+        name: String,
+        fields: Vec<FieldJson>,
+        versions: Versions,
+    ) -> Result<(), Box<dyn Error>> {
         let mut own = Vec::new();
         for json in fields {
-            let field = json.field(self.valid, self.flexible)?;
+            let field = json.field(versions, self.flexible)?;
             if let (Type::Struct(inner), false) = (field.ty.element(), json.fields.is_empty()) {
-                self.add_struct(inner.clone(), json.fields)?;
+                self.add_struct(inner.clone(), json.fields, field.versions)?;
             }
             if !field.versions.is_empty() {
                 own.push(field);
@@ -218,7 +225,7 @@ impl Message {
         if self.structs.iter().any(|known| known.name == name) {
             return Err(format!("two structs named {name}").into());
         }
-        self.structs.push(Struct { name, fields: own });
+        self.structs.push(Struct { name, versions, fields: own });
         Ok(())
     }
 }

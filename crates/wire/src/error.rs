@@ -44,9 +44,6 @@ pub enum DecodeErrorKind {
     /// Null where the version does not allow it.
     #[error("null is not allowed")]
     Null,
-    /// A length below -1.
-    #[error("negative length {0}")]
-    NegativeLength(i32),
     /// A string longer than Kafka's 32,767 bytes.
     #[error("string of {0} bytes exceeds 32767")]
     StringTooLong(usize),

@@ -89,7 +89,8 @@ impl Reader {
     /// As [`Reader::string`]; `None` for null.
     pub fn nullable_string(&mut self, flexible: bool, field: &'static str) -> Result<Option<Str>> {
         let length = if flexible { self.compact_length(field)? } else { i32::from(self.i16(field)?) };
-        let Some(length) = self.length(length, field)? else { return Ok(None) };
+        // As in Kafka, every negative length means null.
+        let Ok(length) = usize::try_from(length) else { return Ok(None) };
         if length > STRING_BYTES_MAX {
             return Err(self.fault(field, DecodeErrorKind::StringTooLong(length)));
         }
@@ -186,7 +187,7 @@ impl Reader {
     /// Elements or bytes that follow; `None` for null.
     fn count(&mut self, flexible: bool, field: &'static str) -> Result<Option<usize>> {
         let count = if flexible { self.compact_length(field)? } else { self.i32(field)? };
-        self.length(count, field)
+        Ok(usize::try_from(count).ok())
     }
 
     /// A compact length, which is sent plus one so that 0 can mean null.
@@ -195,15 +196,6 @@ impl Reader {
             0 => Ok(-1),
             // Saturating keeps the value out of reach of any frame, so it fails as too large and never as negative.
             sent => Ok(i32::try_from(sent - 1).unwrap_or(i32::MAX)),
-        }
-    }
-
-    fn length(&self, length: i32, field: &'static str) -> Result<Option<usize>> {
-        match length {
-            -1 => Ok(None),
-            _ => usize::try_from(length)
-                .map(Some)
-                .map_err(|_| self.fault(field, DecodeErrorKind::NegativeLength(length))),
         }
     }
 

@@ -171,6 +171,9 @@ impl<M: Encode + PartialEq + Debug + 'static> AnyMessage for M {
     }
 }
 
+/// A message, or what is wrong with its bytes.
+pub type Decoded = Result<Box<dyn AnyMessage>, DecodeError>;
+
 /// A message type without its type.
 #[derive(Debug)]
 pub struct Codec {
@@ -183,7 +186,7 @@ pub struct Codec {
     /// See [`Sample::sample`].
     pub sample: fn(&mut Sampler, i16) -> Box<dyn AnyMessage>,
     /// See [`Decode::decode`].
-    pub decode: fn(&mut Reader, i16) -> Result<Box<dyn AnyMessage>, DecodeError>,
+    pub decode: fn(&mut Reader, i16) -> Decoded,
 }
 
 impl Codec {

@@ -1,5 +1,7 @@
 //! The codec against an independent one, against hostile bytes, and against bytes and tables known from elsewhere.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests count as tests")]
+
 mod allocation;
 mod golden;
 mod headers;
