@@ -6,15 +6,15 @@ use crate::codes::{Code, Exit};
 
 /// One or more problems that end a command. Never empty.
 #[derive(Debug)]
-pub(crate) struct Failure {
-    first: Problem,
-    rest: Vec<Problem>,
-}
+pub(crate) struct Failure(Vec<Problem>);
 
 /// One problem.
 #[derive(Debug)]
-pub(crate) struct Problem {
-    pub(crate) code: &'static Code,
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    code: &'static Code,
     message: String,
     excerpt: Option<Excerpt>,
     facts: Vec<String>,
@@ -47,65 +47,68 @@ pub(crate) struct Excerpt {
 
 impl Problem {
     pub(crate) fn new(code: &'static Code, message: impl Into<String>) -> Self {
-        Problem { code, message: message.into(), excerpt: None, facts: Vec::new(), fixes: Vec::new() }
+        let message = message.into();
+        Problem(Box::new(Parts { code, message, excerpt: None, facts: Vec::new(), fixes: Vec::new() }))
     }
 
     /// Adds a line that says what was found.
     pub(crate) fn fact(mut self, fact: impl Into<String>) -> Self {
-        self.facts.push(fact.into());
+        self.0.facts.push(fact.into());
         self
     }
 
     /// Adds a command to run.
     pub(crate) fn fix(mut self, command: impl Into<String>, effect: impl Into<String>) -> Self {
-        self.fixes.push(Fix { command: command.into(), effect: effect.into() });
+        self.0.fixes.push(Fix { command: command.into(), effect: effect.into() });
         self
     }
 
-    /// Shows the line of the file.
-    pub(crate) fn excerpt(mut self, excerpt: Option<Excerpt>) -> Self {
-        self.excerpt = excerpt;
+    /// Shows a line of a file.
+    pub(crate) fn excerpt(mut self, excerpt: Excerpt) -> Self {
+        self.0.excerpt = Some(excerpt);
         self
+    }
+
+    pub(crate) fn code(&self) -> &'static Code {
+        self.0.code
     }
 
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 }
 
 impl Failure {
     /// All of `problems` at once; `None` when there are none.
     pub(crate) fn all(problems: Vec<Problem>) -> Option<Self> {
-        let mut problems = problems.into_iter();
-        let first = problems.next()?;
-        Some(Failure { first, rest: problems.collect() })
+        if problems.is_empty() { None } else { Some(Failure(problems)) }
     }
 
     /// How the process ends: as the first problem says.
     pub(crate) fn exit(&self) -> Exit {
-        self.first.code.exit
+        self.0.first().map_or(Exit::Failed, |first| first.code().exit)
     }
 
-    pub(crate) fn problems(&self) -> impl Iterator<Item = &Problem> {
-        std::iter::once(&self.first).chain(&self.rest)
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.0
     }
 }
 
 impl From<Problem> for Failure {
-    fn from(first: Problem) -> Self {
-        Failure { first, rest: Vec::new() }
+    fn from(problem: Problem) -> Self {
+        Failure(vec![problem])
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in self.problems() {
+        for problem in &self.0 {
             write!(f, "{problem}")?;
         }
-        if !self.rest.is_empty() {
-            writeln!(f, "{} errors", self.rest.len() + 1)?;
+        if self.0.len() > 1 {
+            writeln!(f, "{} errors", self.0.len())?;
         }
-        let mut codes: Vec<_> = self.problems().map(|problem| problem.code.to_string()).collect();
+        let mut codes: Vec<_> = self.0.iter().map(|problem| problem.code().to_string()).collect();
         codes.sort();
         codes.dedup();
         for (index, code) in codes.iter().enumerate() {
@@ -118,15 +121,16 @@ impl fmt::Display for Failure {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error[{}]: {}", self.code, self.message)?;
-        if let Some(excerpt) = &self.excerpt {
+        let parts = &self.0;
+        writeln!(f, "error[{}]: {}", parts.code, parts.message)?;
+        if let Some(excerpt) = &parts.excerpt {
             write!(f, "{excerpt}")?;
         }
-        for fact in &self.facts {
+        for fact in &parts.facts {
             writeln!(f, "  {fact}")?;
         }
-        let width = self.fixes.iter().map(|fix| fix.command.chars().count()).max().unwrap_or(0);
-        for (index, fix) in self.fixes.iter().enumerate() {
+        let width = parts.fixes.iter().map(|fix| fix.command.chars().count()).max().unwrap_or(0);
+        for (index, fix) in parts.fixes.iter().enumerate() {
             let label = if index == 0 { "fix:" } else { "    " };
             writeln!(f, "  {label} {:width$}   {}", fix.command, fix.effect)?;
         }

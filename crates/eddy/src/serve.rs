@@ -28,7 +28,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     if let (Form::Json, Err(failure)) = (form, &served) {
         // Whoever reads the log by machine would not find the text for people that follows.
         for problem in failure.problems() {
-            tracing::error!(code = %problem.code, "{}", problem.message());
+            tracing::error!(code = %problem.code(), "{}", problem.message());
         }
     }
     served

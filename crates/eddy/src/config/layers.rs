@@ -124,8 +124,7 @@ fn of_text(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Setting> 
         let excerpt = source.excerpt(error.span().unwrap_or(0..0), note);
         // What follows an error on its line is mostly its echo.
         if broken.insert(excerpt.line) {
-            problems
-                .push(Problem::new(&codes::BAD_SYNTAX, format!("{file} is not TOML")).excerpt(Some(excerpt)));
+            problems.push(Problem::new(&codes::BAD_SYNTAX, format!("{file} is not TOML")).excerpt(excerpt));
         }
     }
     let mut walk = Walk { source, problems, settings: Vec::new() };
@@ -171,7 +170,7 @@ impl Walk<'_> {
                     &codes::BAD_VALUE,
                     format!("`{name}` cannot be a {}", value.get_ref().type_str()),
                 );
-                self.problems.push(problem.excerpt(Some(Excerpt { note, ..position.value })));
+                self.problems.push(problem.excerpt(Excerpt { note, ..position.value }));
             }
         }
     }

@@ -90,14 +90,16 @@ fn unknown(setting: &Setting) -> Problem {
         Place::Flag(flag) => {
             let problem = Problem::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}` in {flag}"));
             match nearest(name) {
-                Some(key) => problem.fix(format!("--set {}={}", key.name, setting.value), hint(name, key)),
+                Some(key) => {
+                    problem.fix(format!("eddy serve --set {}={}", key.name, setting.value), hint(name, key))
+                }
                 None => problem,
             }
         }
         Place::File(at) => {
             let note = nearest(name).map_or("there is no key like it".to_owned(), |key| hint(name, key));
             let excerpt = Excerpt { note, ..at.key.clone() };
-            Problem::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}`")).excerpt(Some(excerpt))
+            Problem::new(&codes::UNKNOWN_KEY, format!("unknown key `{name}`")).excerpt(excerpt)
         }
     }
 }
@@ -134,7 +136,7 @@ fn bad_value(key: &Key, setting: &Setting, error: &ConfigError) -> Problem {
     match &setting.place {
         Place::File(at) => {
             let excerpt = Excerpt { note: reason, ..at.value.clone() };
-            Problem::new(&codes::BAD_VALUE, message).excerpt(Some(excerpt))
+            Problem::new(&codes::BAD_VALUE, message).excerpt(excerpt)
         }
         place => Problem::new(&codes::BAD_VALUE, format!("{message}: {reason}"))
             .fact(format!("set by {place}"))
@@ -151,7 +153,7 @@ fn set_twice(first: &Setting, second: &Setting) -> Option<Problem> {
     Some(match &second.place {
         Place::File(at) => {
             let note = format!("set at {} already", first.place);
-            problem.excerpt(Some(Excerpt { note, ..at.key.clone() }))
+            problem.excerpt(Excerpt { note, ..at.key.clone() })
         }
         place => problem.fact(format!("set by {} and by {place}", first.place)),
     })

@@ -62,7 +62,7 @@ fn everything_wrong_is_said_at_once_and_where_it_stands() {
         error[ED-1102]: environment: EDDY_WAL_PROFILE sets nothing; did you mean EDDY_WAL__PROFILE?
         error[ED-1102]: environment: EDDY_X sets nothing
         error[ED-1101]: unknown key `num.partition` in --set num.partition=3
-          fix: --set num.partitions=3   did you mean `num.partitions`?
+          fix: eddy serve --set num.partitions=3   did you mean `num.partitions`?
         error[ED-1103]: `log.format` cannot be "yaml": must be one of text, json
           set by --set log.format=yaml
           default text
@@ -78,7 +78,9 @@ fn everything_wrong_is_said_at_once_and_where_it_stands() {
 fn the_key_of_a_topic_leads_to_the_one_that_sets_its_default() {
     let error = load("", &[], &["retention.ms=1000"]).unwrap_err();
     assert!(
-        error.contains("--set log.retention.ms=1000   is set per topic; its default is `log.retention.ms`"),
+        error.contains(
+            "eddy serve --set log.retention.ms=1000   is set per topic; its default is `log.retention.ms`"
+        ),
         "{error}"
     );
 }

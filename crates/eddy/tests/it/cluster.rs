@@ -1,0 +1,186 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use expect_test::expect;
+
+use crate::support::{eddy, error_of, free_port, get, kill, run, wait_until};
+
+/// A local cluster in a directory of its own, stopped when it is dropped.
+struct Cluster {
+    dir: tempfile::TempDir,
+    port: String,
+    admin: u16,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Cluster { dir: tempfile::tempdir().unwrap(), port: free_port().to_string(), admin: free_port() }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn node(&self) -> PathBuf {
+        self.path().join("eddy-data/node-1")
+    }
+
+    fn up(&self, more: &[&str]) -> (i32, String) {
+        let admin = self.admin.to_string();
+        let mut arguments = vec!["up", "--port", &self.port, "--admin-port", &admin, "--profile", "low"];
+        arguments.extend(more);
+        let (code, _, stderr) = run(self.path(), &arguments);
+        (code, stderr)
+    }
+
+    fn down(&self) -> (i32, String) {
+        let (code, _, stderr) = run(self.path(), &["down"]);
+        (code, stderr)
+    }
+
+    fn pid(&self) -> Option<u32> {
+        fs::read_to_string(self.node().join("eddy.pid")).ok()?.trim().parse().ok()
+    }
+
+    fn is_ready(&self) -> bool {
+        get(self.admin, "/ready").is_some_and(|(status, _)| status == 200)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+#[test]
+fn up_detached_returns_when_healthy_and_says_what_to_type() {
+    let cluster = Cluster::new();
+    let (code, stderr) = cluster.up(&["--detach"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(cluster.is_ready());
+    let first = stderr.lines().next().unwrap();
+    assert!(first.contains("1 broker ready in ") && first.contains("data ./eddy-data"), "{first}");
+    let text = stderr
+        .replace(first, "FIRST")
+        .replace(&cluster.port, "PORT")
+        .replace(&cluster.admin.to_string(), "ADMIN");
+    expect![[r#"
+        FIRST
+          bootstrap   127.0.0.1:PORT
+          admin       http://127.0.0.1:ADMIN/        metrics http://127.0.0.1:ADMIN/metrics
+          log         ./eddy-data/node-1/eddy.log
+          try         echo hello | kcat -b 127.0.0.1:PORT -P -t hello
+                      kcat -b 127.0.0.1:PORT -C -t hello -o beginning -e
+                      kafka-console-consumer.sh --bootstrap-server 127.0.0.1:PORT --topic hello --from-beginning
+                      eddy down
+    "#]].assert_eq(&text);
+}
+
+#[test]
+fn up_again_says_it_runs_and_down_again_that_nothing_does() {
+    let cluster = Cluster::new();
+    assert_eq!(cluster.up(&["--detach"]).0, 0);
+    let pid = cluster.pid().unwrap();
+    let (code, stderr) = cluster.up(&["--detach"]);
+    assert_eq!(code, 0);
+    assert!(stderr.contains("already running"), "{stderr}");
+    assert_eq!(cluster.pid(), Some(pid));
+
+    assert_eq!(cluster.down(), (0, "stopped 1 node; data kept in ./eddy-data\n".to_owned()));
+    assert!(!cluster.is_ready() && cluster.pid().is_none());
+    assert_eq!(cluster.down(), (0, "nothing runs in ./eddy-data\n".to_owned()));
+}
+
+#[test]
+fn a_node_is_killed_and_started_again_with_its_own_command_line() {
+    let cluster = Cluster::new();
+    assert_eq!(cluster.up(&["--detach"]).0, 0);
+    let first = cluster.pid().unwrap();
+    kill(first, "KILL");
+    wait_until("the end of the node", || !cluster.is_ready());
+
+    let command = cluster.node().join("command");
+    let mut again = Command::new("sh").arg(&command).current_dir("/").stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the node", || cluster.is_ready());
+    assert_ne!(cluster.pid(), Some(first));
+    assert_eq!(cluster.down().0, 0);
+    assert!(again.wait().unwrap().success());
+}
+
+#[test]
+fn in_the_foreground_ctrl_c_stops_the_node_cleanly() {
+    let cluster = Cluster::new();
+    let mut up = eddy(cluster.path())
+        .args(["up", "--port", &cluster.port, "--admin-port", &cluster.admin.to_string(), "--profile", "low"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("the cluster", || cluster.is_ready());
+    kill(up.id(), "INT");
+    assert_eq!(up.wait().unwrap().code(), Some(0));
+    assert!(!cluster.is_ready() && cluster.pid().is_none());
+    let log = fs::read_to_string(cluster.node().join("eddy.log")).unwrap();
+    assert!(log.trim_end().ends_with("stopped"), "{log}");
+}
+
+#[test]
+fn a_node_that_cannot_start_passes_its_error_and_exit_code_on() {
+    let cluster = Cluster::new();
+    let (code, stderr) = cluster.up(&["--detach", "--set", "wal.proflie=low"]);
+    assert_eq!(code, 78);
+    assert!(error_of(&stderr).starts_with("error[ED-1101]: unknown key `wal.proflie`"), "{stderr}");
+    assert!(stderr.ends_with("more: eddy explain ED-1101\n"), "{stderr}");
+
+    let (code, stderr) = cluster.up(&["--detach", "--port", &cluster.admin.to_string()]);
+    assert_eq!(code, 2, "clap refuses a flag that is given twice: {stderr}");
+}
+
+#[test]
+fn fresh_deletes_data_but_never_under_a_running_cluster() {
+    let cluster = Cluster::new();
+    assert_eq!(cluster.up(&["--detach"]).0, 0);
+    let marker = cluster.node().join("meta.json");
+    let before = fs::read_to_string(&marker).unwrap();
+    fs::write(cluster.path().join("eddy-data/mine"), "kept").unwrap();
+
+    let (code, stderr) = cluster.up(&["--detach", "--fresh"]);
+    assert_eq!(code, 1);
+    expect![[r#"
+        error[ED-1303]: the cluster in ./eddy-data is running; its data cannot be deleted
+          fix: eddy down   stop it first
+          more: eddy explain ED-1303
+    "#]].assert_eq(&stderr);
+    assert_eq!(fs::read_to_string(&marker).unwrap(), before);
+
+    assert_eq!(cluster.down().0, 0);
+    assert_eq!(cluster.up(&["--detach", "--fresh"]).0, 0);
+    assert_ne!(fs::read_to_string(&marker).unwrap(), before);
+    assert_eq!(fs::read_to_string(cluster.path().join("eddy-data/mine")).unwrap(), "kept");
+}
+
+#[test]
+fn more_than_one_node_is_not_there_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = run(dir.path(), &["up", "--nodes", "3"]);
+    assert_eq!(code, 2);
+    expect![[r#"
+        error[ED-1301]: more than one node is not there yet: --nodes 3
+          fix: eddy up   start one node
+          more: eddy explain ED-1301
+    "#]].assert_eq(&stderr);
+    assert!(!dir.path().join("eddy-data").exists());
+}
+
+#[test]
+fn down_leaves_a_process_alone_that_only_has_the_number_of_a_node() {
+    let cluster = Cluster::new();
+    fs::create_dir_all(cluster.node()).unwrap();
+    let mut bystander = Command::new("sleep").arg("60").spawn().unwrap();
+    fs::write(cluster.node().join("eddy.pid"), bystander.id().to_string()).unwrap();
+    assert_eq!(cluster.down(), (0, "nothing runs in ./eddy-data\n".to_owned()));
+    assert!(bystander.try_wait().unwrap().is_none());
+    bystander.kill().unwrap();
+    bystander.wait().unwrap();
+}

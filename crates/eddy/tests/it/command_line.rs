@@ -1,0 +1,152 @@
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use expect_test::expect;
+
+use crate::support::run;
+
+#[test]
+fn help_names_every_command() {
+    let (code, stdout, stderr) = run(Path::new("."), &["--help"]);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    expect![[r#"
+        A Kafka-protocol broker in one binary.
+
+        Usage: eddy <COMMAND>
+
+        Commands:
+          serve    Run one broker in the foreground
+          up       Start a local cluster, one process per node
+          down     Stop a local cluster; its data is kept
+          explain  Say what an error code means and what to do
+          help     Print this message or the help of the given subcommand(s)
+
+        Options:
+          -h, --help     Print help
+          -V, --version  Print version
+
+        First steps: eddy up, then point any Kafka client at 127.0.0.1:9092.
+    "#]].assert_eq(&stdout);
+}
+
+#[test]
+fn help_of_each_command() {
+    let (_, serve, _) = run(Path::new("."), &["serve", "--help"]);
+    expect![[r#"
+        Run one broker in the foreground
+
+        Usage: eddy serve [OPTIONS]
+
+        Options:
+          -c, --config <FILE>        Configuration file (TOML)
+              --data-dir <DIR>       Directory of the broker's data [default: ./eddy-data]
+              --set <KEY=VALUE>      Set a configuration key; goes before environment and file
+              --log-format <FORMAT>  Form of the log on stderr: text, json
+              --log-level <LEVEL>    What is logged: error, warn, info, debug, trace, or by target such as
+                                     info,eddy_wal=debug
+          -h, --help                 Print help
+    "#]].assert_eq(&serve);
+    let (_, up, _) = run(Path::new("."), &["up", "--help"]);
+    expect![[r#"
+        Start a local cluster, one process per node
+
+        Usage: eddy up [OPTIONS]
+
+        Options:
+              --nodes <N>        Number of nodes [default: 1]
+              --dir <DIR>        Directory of the cluster; node I keeps its data in DIR/node-I [default:
+                                 ./eddy-data]
+              --port <P>         Kafka port of node 1; node I listens on the (I-1)th after it [default:
+                                 9092]
+              --admin-port <P>   HTTP port of node 1; node I listens on the (I-1)th after it [default: 9644]
+              --profile <NAME>   Profile of the write-ahead log: low, medium, high, ultra [default: by
+                                 memory]
+              --set <KEY=VALUE>  Set a configuration key on every node
+              --detach           Return when the cluster is healthy, and leave it running
+              --fresh            Delete the cluster's data first
+          -h, --help             Print help
+    "#]].assert_eq(&up);
+    let (_, down, _) = run(Path::new("."), &["down", "--help"]);
+    expect![[r#"
+        Stop a local cluster; its data is kept
+
+        Usage: eddy down [OPTIONS]
+
+        Options:
+              --dir <DIR>  Directory of the cluster [default: ./eddy-data]
+          -h, --help       Print help
+    "#]].assert_eq(&down);
+}
+
+#[test]
+fn help_is_there_in_no_time() {
+    let fastest = (0..5).map(|_| {
+        let began = Instant::now();
+        run(Path::new("."), &["--help"]);
+        began.elapsed()
+    });
+    assert!(fastest.min().unwrap() < Duration::from_millis(20));
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let (code, stdout, _) = run(Path::new("."), &["--version"]);
+    assert_eq!((code, stdout), (0, format!("eddy {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [&[][..], &["sevre"], &["serve", "--set", "novalue"], &["up", "--nodes", "x"]] {
+        assert_eq!(run(Path::new("."), arguments).0, 2, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_code_of_ours_is_explained() {
+    let (code, stdout, _) = run(Path::new("."), &["explain", "ED-1001"]);
+    assert_eq!(code, 0);
+    expect![[r#"
+        ED-1001: the listener's port is in use
+
+        A listener must be bound before the broker touches its data. Another process listens on
+        the same address and port.
+
+        Causes
+          - Another Kafka or Eddyline broker runs on this machine.
+          - An earlier broker has not ended yet.
+          - Two listeners of this broker have the same port.
+
+        What to do
+          - eddy serve --set listeners.kafka=127.0.0.1:9192 (or listeners.admin) uses another
+            port.
+          - eddy up --port 9192 --admin-port 9744 runs the local cluster on other ports.
+          - eddy down stops a local cluster; kill <pid> stops the process that the message names.
+
+        Exit code of the process: 1
+    "#]].assert_eq(&stdout);
+}
+
+#[test]
+fn a_code_of_kafka_is_explained_by_name_and_by_number() {
+    let (code, by_name, _) = run(Path::new("."), &["explain", "NOT_LEADER_OR_FOLLOWER"]);
+    assert_eq!(code, 0);
+    assert_eq!(run(Path::new("."), &["explain", "6"]).1, by_name);
+    expect![[r#"
+        NOT_LEADER_OR_FOLLOWER(6): an error code of the Kafka protocol
+
+        The broker is not the leader, or not a replica, of the partition.
+
+        Retriable: a client tries again by itself, after refreshing its metadata where that helps.
+    "#]].assert_eq(&by_name);
+    assert!(run(Path::new("."), &["explain", "-1"]).1.starts_with("UNKNOWN_SERVER_ERROR(-1)"));
+}
+
+#[test]
+fn an_unknown_code_is_not_found() {
+    let (code, stdout, stderr) = run(Path::new("."), &["explain", "ED-9999"]);
+    assert_eq!((code, stdout.as_str()), (4, ""));
+    expect![[r#"
+        no such code: ED-9999
+          fix: eddy explain   list the codes of Eddyline
+    "#]].assert_eq(&stderr);
+}
