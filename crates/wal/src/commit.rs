@@ -1,0 +1,184 @@
+//! The commit thread: takes what waits, writes it as a group, syncs, tells; one group at a time.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::admission::Amount;
+use crate::ends::Ends;
+use crate::files::{Files, Lack, WalFile};
+use crate::group::{Builder, Place, count_that_fits};
+use crate::queue::{Queued, Shared, StopOnDrop, Taken};
+use crate::{Cause, Lsn, Sink, WalError};
+
+/// From this many bytes on in its active file a log is in use, and is worth a next file.
+const IN_USE_BYTES: u64 = 1 << 20;
+
+/// What the commit thread owns.
+pub(crate) struct Committer {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) active: WalFile,
+    /// Where the next group begins in the active file.
+    pub(crate) position: u64,
+    /// Number of the next group.
+    pub(crate) sequence: u64,
+    /// Size up to which a file may grow while no next one is ready.
+    pub(crate) file_bytes: u64,
+    pub(crate) builder: Builder,
+    pub(crate) ends: Ends,
+    pub(crate) next_wanted: bool,
+    /// Whether nobody is let in because no file can be written to.
+    pub(crate) held: bool,
+}
+
+/// Why the thread ends before the queue is written.
+enum End {
+    /// The log was closed while no file could be written to.
+    GivenUp(Cause),
+    Failed(WalError),
+}
+
+impl From<WalError> for End {
+    fn from(error: WalError) -> End {
+        End::Failed(error)
+    }
+}
+
+impl Committer {
+    /// The thread.
+    pub(crate) fn run(mut self) {
+        let stop = StopOnDrop(self.shared.clone());
+        let mut entries = Vec::new();
+        while let Some(taken) = self.shared.take(&mut entries) {
+            if let Err(end) = self.commit_all(&entries, &taken) {
+                // First nobody is let in or waits any more, then the sink is told: it may not return.
+                drop(stop);
+                match end {
+                    End::GivenUp(cause) => {
+                        tracing::warn!(%cause, "write-ahead log closed with entries that are not durable");
+                    }
+                    End::Failed(error) => self.sink.failed(error),
+                }
+                return;
+            }
+            entries.clear();
+        }
+    }
+
+    fn commit_all(&mut self, entries: &[Queued], taken: &Taken) -> Result<(), End> {
+        let mut rest = entries;
+        let mut first_lsn = taken.first;
+        while !rest.is_empty() {
+            let count = self.make_room(rest, first_lsn)?;
+            let (group, later) = rest.split_at(count);
+            let waited = taken.oldest.map(|oldest| oldest.elapsed()).unwrap_or_default();
+            self.builder.build(
+                group,
+                Place { generation: self.active.generation.0, sequence: self.sequence, first_lsn },
+            );
+            match self.write(group) {
+                Ok(()) => {}
+                Err(error) if error.is_no_space() => {
+                    // Nothing was synced, so that the same place can be written again.
+                    self.wait_for_file(Cause::DiskFull)?;
+                    continue;
+                }
+                Err(error) => return Err(End::Failed(error)),
+            }
+            self.release_hold();
+            let begun = Instant::now();
+            self.active.file.sync_data().map_err(WalError::io("sync", &self.active.path))?;
+            self.shared.counters.group(count, self.builder.bytes_on_disk(), waited, begun.elapsed());
+            first_lsn = Lsn(first_lsn.0 + count as u64);
+            self.advance();
+            self.publish(group, first_lsn);
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// How many of `entries` the next group takes, after seeing to it that the active file has room for them.
+    fn make_room(&mut self, entries: &[Queued], first_lsn: Lsn) -> Result<usize, End> {
+        let bytes_max = self.shared.limits.group_bytes_max;
+        loop {
+            let prepared = self.active.bytes.saturating_sub(self.position);
+            let count = count_that_fits(entries, bytes_max, prepared);
+            if count > 0 {
+                return Ok(count);
+            }
+            if self.position > 0 && self.files.switch(&mut self.active, first_lsn) {
+                self.position = 0;
+                self.next_wanted = false;
+                continue;
+            }
+            // No other file is ready, as after the first start: this one grows. An entry larger than a file makes its own
+            // file larger.
+            let room =
+                if self.position == 0 { u64::MAX } else { self.file_bytes.saturating_sub(self.position) };
+            let count = count_that_fits(entries, bytes_max, room);
+            if count > 0 {
+                return Ok(count);
+            }
+            self.wait_for_file(Cause::Queue)?;
+        }
+    }
+
+    /// Waits for the next file, or for a while. `cause` is why, when the files do not know better.
+    fn wait_for_file(&mut self, cause: Cause) -> Result<(), End> {
+        let cause = match self.files.wait_next() {
+            Ok(()) if cause == Cause::Queue => return Ok(()),
+            // A write failed for want of space: a next file does not make this one larger, but the log goes on in it.
+            Ok(()) => cause,
+            Err(Lack::Broken(error)) => return Err(End::Failed(error)),
+            Err(Lack::Of(lack)) => lack.unwrap_or(cause),
+        };
+        if self.shared.is_closing() {
+            return Err(End::GivenUp(cause));
+        }
+        if cause != Cause::Queue {
+            self.held = true;
+            self.shared.hold(Some(cause));
+        }
+        Ok(())
+    }
+
+    fn release_hold(&mut self) {
+        if std::mem::take(&mut self.held) {
+            self.shared.hold(None);
+        }
+    }
+
+    fn write(&self, group: &[Queued]) -> Result<(), WalError> {
+        let parts = self.builder.parts(group);
+        self.active.file.write_at(&parts, self.position).map_err(WalError::io("write", &self.active.path))
+    }
+
+    /// The group at `position` is durable: the next one follows it.
+    fn advance(&mut self) {
+        let first_in_file = self.position == 0;
+        self.position += self.builder.bytes_on_disk();
+        self.sequence += 1;
+        if self.position > self.active.bytes || first_in_file {
+            self.active.bytes = self.active.bytes.max(self.position);
+            self.files.active_written(self.active.bytes);
+        }
+        let in_use = self.position >= IN_USE_BYTES.min(self.file_bytes / 4);
+        if !self.next_wanted && in_use && self.active.bytes - self.position <= self.file_bytes / 2 {
+            self.next_wanted = true;
+            self.files.want_next();
+        }
+    }
+
+    fn publish(&mut self, group: &[Queued], upto: Lsn) {
+        let mut room = Amount::default();
+        self.ends.clear();
+        for queued in group {
+            room.add(queued.room);
+            self.ends.see(&queued.entry);
+        }
+        self.shared.set_durable(upto);
+        self.sink.durable(self.ends.as_slice(), upto);
+        self.shared.give_back(room);
+    }
+}

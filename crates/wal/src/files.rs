@@ -1,0 +1,400 @@
+//! The files of the log: prepared before they are needed, reused when they are trimmed, bounded in total.
+//!
+//! A file's name is its generation, and each group in it says that generation, so that what a reused file held before is
+//! never taken for the log's. The commit thread writes the active file; the thread here makes the next one.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eddy_disk::{Disk, File, Open};
+use parking_lot::{Condvar, Mutex};
+
+use crate::{Cause, Lsn, WalConfig, WalError};
+
+/// Zeros are written in pieces of this size.
+const PIECE_BYTES: u64 = 1 << 20;
+/// Trimmed files kept to be used again; more are removed, so that a burst does not take the space for ever.
+const SPARE_FILES: usize = 4;
+/// A full disk is asked again this often: space may come back without anybody telling.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Number of a file. The upper half counts files; the lower half is random, so that no client can put bytes into a batch
+/// that look like a group of the file which they will be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Generation(pub(crate) u64);
+
+impl Generation {
+    pub(crate) fn first() -> Generation {
+        Generation(0).next()
+    }
+
+    fn next(self) -> Generation {
+        Generation(((self.0 >> 32) + 1) << 32 | u64::from(random()))
+    }
+
+    pub(crate) fn path(self, dir: &Path) -> PathBuf {
+        dir.join(format!("wal-{:016x}", self.0))
+    }
+
+    pub(crate) fn of(path: &Path) -> Option<Generation> {
+        let digits = path.file_name()?.to_str()?.strip_prefix("wal-")?;
+        let canonical = digits.len() == 16 && !digits.bytes().any(|digit| digit.is_ascii_uppercase());
+        canonical.then(|| u64::from_str_radix(digits, 16).ok().map(Generation))?
+    }
+}
+
+/// A number that cannot be guessed from outside: the standard library seeds its hashers from the system.
+fn random() -> u32 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() as u32
+}
+
+/// A file of the log, open.
+#[derive(Clone)]
+pub(crate) struct WalFile {
+    pub(crate) generation: Generation,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+    /// Its size: up to here a write changes no metadata.
+    pub(crate) bytes: u64,
+}
+
+/// A file that is full.
+pub(crate) struct Retained {
+    pub(crate) file: WalFile,
+    /// The position after its last entry.
+    pub(crate) end: Lsn,
+}
+
+/// All files but the active one.
+pub(crate) struct Files {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    file_bytes: u64,
+    total_bytes_max: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Oldest first.
+    retained: VecDeque<Retained>,
+    next: Option<WalFile>,
+    next_wanted: bool,
+    active_bytes: u64,
+    /// Until it has one, the newest retained file is kept: the log's position is read from its last group.
+    active_has_groups: bool,
+    trimmed: Lsn,
+    newest: Generation,
+    /// Why there is no next file though it is wanted.
+    lack: Option<Cause>,
+    /// When a full disk is asked again.
+    retry_at: Option<Instant>,
+    broken: Option<WalError>,
+    stopping: bool,
+}
+
+/// What recovery found.
+pub(crate) struct Found {
+    pub(crate) retained: VecDeque<Retained>,
+    pub(crate) next: Option<WalFile>,
+    pub(crate) active_bytes: u64,
+    pub(crate) active_has_groups: bool,
+    pub(crate) trimmed: Lsn,
+    pub(crate) newest: Generation,
+}
+
+/// Sizes for the statistics.
+pub(crate) struct Sizes {
+    pub(crate) file_bytes: u64,
+    pub(crate) retained_bytes: u64,
+    pub(crate) file_bytes_max: u64,
+}
+
+enum Plan {
+    Recycle(WalFile, Generation),
+    Make(Generation),
+}
+
+impl Files {
+    pub(crate) fn new(disk: Arc<dyn Disk>, dir: &Path, config: &WalConfig, found: Found) -> Self {
+        let state = State {
+            retained: found.retained,
+            next: found.next,
+            next_wanted: false,
+            active_bytes: found.active_bytes,
+            active_has_groups: found.active_has_groups,
+            trimmed: found.trimmed,
+            newest: found.newest,
+            lack: None,
+            retry_at: None,
+            broken: None,
+            stopping: false,
+        };
+        Files {
+            disk,
+            dir: dir.to_owned(),
+            file_bytes: config.file_bytes,
+            total_bytes_max: config.total_bytes_max,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The commit thread will soon need a file.
+    pub(crate) fn want_next(&self) {
+        self.state.lock().next_wanted = true;
+        self.changed.notify_all();
+    }
+
+    /// Exchanges the active file for the next one, if it is ready.
+    pub(crate) fn switch(&self, active: &mut WalFile, end: Lsn) -> bool {
+        let mut state = self.state.lock();
+        let Some(next) = state.next.take() else { return false };
+        state.next_wanted = false;
+        state.active_bytes = next.bytes;
+        state.active_has_groups = false;
+        let full = std::mem::replace(active, next);
+        state.retained.push_back(Retained { file: full, end });
+        drop(state);
+        self.changed.notify_all();
+        true
+    }
+
+    /// The active file has a durable group and this size.
+    pub(crate) fn active_written(&self, bytes: u64) {
+        let mut state = self.state.lock();
+        state.active_bytes = bytes;
+        state.active_has_groups = true;
+    }
+
+    /// Waits a while for the next file; tells why there is none.
+    pub(crate) fn wait_next(&self) -> Result<(), Lack> {
+        let mut state = self.state.lock();
+        state.next_wanted = true;
+        self.changed.notify_all();
+        if state.next.is_none() && state.broken.is_none() {
+            self.changed.wait_for(&mut state, RETRY);
+        }
+        if state.next.is_some() {
+            return Ok(());
+        }
+        match state.broken.take() {
+            Some(error) => Err(Lack::Broken(error)),
+            None => Err(Lack::Of(state.lack)),
+        }
+    }
+
+    /// Entries below `lsn` are no longer needed.
+    pub(crate) fn trim(&self, lsn: Lsn) {
+        let mut state = self.state.lock();
+        if lsn > state.trimmed {
+            state.trimmed = lsn;
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Ends the thread that makes files, and wakes who waits for it.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopping = true;
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn sizes(&self) -> Sizes {
+        let state = self.state.lock();
+        let kept = state.retained.iter().filter(|retained| retained.end > state.trimmed);
+        let retained_bytes = kept.map(|retained| retained.file.bytes).sum::<u64>() + state.active_bytes;
+        Sizes { file_bytes: state.total_bytes(), retained_bytes, file_bytes_max: self.total_bytes_max }
+    }
+
+    /// The thread: makes the next file when it is wanted, removes files that are spare.
+    pub(crate) fn run(&self) {
+        let mut state = self.state.lock();
+        while !state.stopping {
+            let plan = self.plan(&mut state);
+            let surplus = if plan.is_none() { state.take_surplus() } else { None };
+            if let Some(plan) = plan {
+                drop(state);
+                let made = self.make(plan);
+                state = self.state.lock();
+                self.made(&mut state, made);
+            } else if let Some(surplus) = surplus {
+                drop(state);
+                let removed = self.remove(&surplus);
+                state = self.state.lock();
+                if let Err(error) = removed {
+                    tracing::warn!(%error, "spare file of the write-ahead log stays");
+                }
+            } else if state.lack.is_some() {
+                self.changed.wait_for(&mut state, RETRY);
+            } else {
+                self.changed.wait(&mut state);
+            }
+        }
+    }
+
+    /// Decides how the next file is made; `None` when it is not wanted, or cannot be made now.
+    fn plan(&self, state: &mut State) -> Option<Plan> {
+        if !state.next_wanted || state.next.is_some() || state.broken.is_some() {
+            return None;
+        }
+        if state.oldest_is_trimmed() {
+            let oldest = state.retained.pop_front()?;
+            return Some(Plan::Recycle(oldest.file, state.new_generation()));
+        }
+        if !state.retained.is_empty() && state.total_bytes() + self.file_bytes > self.total_bytes_max {
+            self.lack(state, Cause::Untrimmed);
+            return None;
+        }
+        if state.retry_at.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        if !self.disk_has_room() {
+            self.lack(state, Cause::DiskFull);
+            return None;
+        }
+        Some(Plan::Make(state.new_generation()))
+    }
+
+    fn made(&self, state: &mut State, made: Result<WalFile, WalError>) {
+        match made {
+            Ok(file) => {
+                state.next = Some(file);
+                state.lack = None;
+                state.retry_at = None;
+            }
+            Err(error) if error.is_no_space() => self.lack(state, Cause::DiskFull),
+            // Not fatal by itself: the commit thread fails with it when it needs the file.
+            Err(error) => state.broken = Some(error),
+        }
+        self.changed.notify_all();
+    }
+
+    fn lack(&self, state: &mut State, cause: Cause) {
+        if cause == Cause::DiskFull {
+            state.retry_at = Some(Instant::now() + RETRY);
+        }
+        if state.lack != Some(cause) {
+            tracing::warn!(%cause, "write-ahead log has no next file");
+            state.lack = Some(cause);
+            self.changed.notify_all();
+        }
+    }
+
+    fn disk_has_room(&self) -> bool {
+        // When the system does not tell, making the file will.
+        self.disk.space(&self.dir).map_or(true, |space| space.free >= self.file_bytes)
+    }
+
+    fn make(&self, plan: Plan) -> Result<WalFile, WalError> {
+        let file = match plan {
+            Plan::Recycle(old, generation) => self.recycle(old, generation)?,
+            Plan::Make(generation) => self.make_new(generation)?,
+        };
+        // Without its name a file is lost with all that is written to it.
+        self.sync_dir()?;
+        Ok(file)
+    }
+
+    fn recycle(&self, old: WalFile, generation: Generation) -> Result<WalFile, WalError> {
+        let path = generation.path(&self.dir);
+        self.disk.rename(&old.path, &path).map_err(WalError::io("rename", &old.path))?;
+        let mut file = WalFile { generation, path, ..old };
+        if file.bytes > self.file_bytes {
+            file.file.set_size(self.file_bytes).map_err(WalError::io("cut", &file.path))?;
+            file.bytes = self.file_bytes;
+        }
+        match self.fill_with_zeros(&mut file) {
+            // It is shorter than the others, and may still carry the log until there is space again.
+            Err(error) if error.is_no_space() => {}
+            other => other?,
+        }
+        Ok(file)
+    }
+
+    fn make_new(&self, generation: Generation) -> Result<WalFile, WalError> {
+        let path = generation.path(&self.dir);
+        let file = self.disk.open(&path, Open::Create).map_err(WalError::io("make", &path))?;
+        let mut file = WalFile { generation, path, file, bytes: 0 };
+        if let Err(error) = self.fill_with_zeros(&mut file) {
+            if error.is_no_space() {
+                // What it took is given back: others need the last bytes more than half a file does.
+                self.remove(&file)?;
+            }
+            return Err(error);
+        }
+        Ok(file)
+    }
+
+    /// Writes zeros up to the full size and syncs, so that writing a group later changes neither size nor allocation.
+    fn fill_with_zeros(&self, file: &mut WalFile) -> Result<(), WalError> {
+        let start = file.bytes;
+        let zeros = vec![0; PIECE_BYTES.min(self.file_bytes) as usize];
+        let mut at = start;
+        let outcome = loop {
+            if at >= self.file_bytes || self.state.lock().stopping {
+                break Ok(());
+            }
+            let piece = &zeros[..(self.file_bytes - at).min(PIECE_BYTES) as usize];
+            match file.file.write_at(&[IoSlice::new(piece)], at) {
+                Ok(()) => at += piece.len() as u64,
+                Err(error) => break Err(WalError::io("fill", &file.path)(error)),
+            }
+        };
+        if at > start {
+            file.file.sync_data().map_err(WalError::io("sync", &file.path))?;
+        }
+        file.bytes = at;
+        outcome
+    }
+
+    fn remove(&self, file: &WalFile) -> Result<(), WalError> {
+        self.disk.remove_file(&file.path).map_err(WalError::io("remove", &file.path))?;
+        self.sync_dir()
+    }
+
+    fn sync_dir(&self) -> Result<(), WalError> {
+        self.disk.sync_dir(&self.dir).map_err(WalError::io("sync directory", &self.dir))
+    }
+}
+
+impl State {
+    fn new_generation(&mut self) -> Generation {
+        self.newest = self.newest.next();
+        self.newest
+    }
+
+    fn total_bytes(&self) -> u64 {
+        let retained: u64 = self.retained.iter().map(|retained| retained.file.bytes).sum();
+        retained + self.active_bytes + self.next.as_ref().map_or(0, |next| next.bytes)
+    }
+
+    fn oldest_is_trimmed(&self) -> bool {
+        let later_has_groups = self.retained.len() > 1 || self.active_has_groups;
+        later_has_groups && self.retained.front().is_some_and(|oldest| oldest.end <= self.trimmed)
+    }
+
+    fn take_surplus(&mut self) -> Option<WalFile> {
+        let spare = self.retained.iter().take_while(|retained| retained.end <= self.trimmed).count();
+        if spare <= SPARE_FILES || !self.oldest_is_trimmed() {
+            return None;
+        }
+        self.retained.pop_front().map(|retained| retained.file)
+    }
+}
+
+/// Why there is no next file yet.
+pub(crate) enum Lack {
+    /// It is being made, or a cause that can pass.
+    Of(Option<Cause>),
+    /// It cannot be made.
+    Broken(WalError),
+}
