@@ -1,0 +1,85 @@
+"""Brokers for the tests, and the rule that a check which could not run is said aloud, and in CI is a failure."""
+
+import itertools
+import os
+
+import pytest
+
+from harness import paths
+from harness.broker import KINDS, Broker
+
+NAMES = itertools.count()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--against",
+        default=os.environ.get("BROKER", "eddy"),
+        help="eddy, kafka (Apache Kafka, started by the tests) or HOST:PORT of a running broker; default: $BROKER, else eddy",
+    )
+
+
+@pytest.fixture(scope="session")
+def start_broker(request, tmp_path_factory):
+    """Starts brokers on demand, each with a directory of its own, and ends what is left of them."""
+    against = request.config.getoption("--against")
+    started = []
+
+    def start(**options):
+        if against not in KINDS:
+            pytest.skip("needs a broker that the tests may start")
+        if against == "eddy" and not paths.EDDY.exists():
+            pytest.skip(f"{paths.EDDY} is not built")
+        broker = KINDS[against](tmp_path_factory.mktemp(against), **options)
+        started.append(broker)
+        return broker.start()
+
+    yield start
+    for broker in started:
+        broker.close()
+
+
+@pytest.fixture(scope="session")
+def broker(request, start_broker):
+    """The broker that tests share: they may not stop it, change its configuration, or name a topic without `topic`."""
+    against = request.config.getoption("--against")
+    if against in KINDS:
+        return start_broker()
+    host, _, port = against.rpartition(":")
+    return Broker(host.strip("[]"), int(port))
+
+
+@pytest.fixture
+def own_broker(start_broker):
+    """A broker of the test's own, to stop and to kill."""
+    broker = start_broker()
+    yield broker
+    broker.close()
+
+
+@pytest.fixture(scope="session")
+def unique():
+    """Makes a name that no other test uses, on a broker that outlives this run either."""
+    return lambda name: f"{name}-{os.getpid()}-{next(NAMES)}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    if report.failed:
+        for name in ("own_broker", "broker"):
+            if name in getattr(item, "funcargs", {}):
+                report.sections.append(("broker log", item.funcargs[name].log_tail()))
+                break
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"SKIPPED: {report.nodeid}: {reason.removeprefix('Skipped: ')}")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") == "true" and exitstatus == 0 and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

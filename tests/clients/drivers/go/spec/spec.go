@@ -1,0 +1,89 @@
+// Package spec is the command line that both Go drivers offer; drivers/python/driver.py describes it.
+package spec
+
+import (
+	"bufio"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// Header is a [name, base64 or null] pair.
+type Header [2]*string
+
+// Record is one record of a job, or one that was read.
+type Record struct {
+	Topic     string   `json:"topic,omitempty"`
+	Partition int32    `json:"partition"`
+	Offset    int64    `json:"offset"`
+	Timestamp *int64   `json:"timestamp"`
+	Key       *string  `json:"key"`
+	Value     *string  `json:"value"`
+	Headers   []Header `json:"headers"`
+}
+
+// Job is a set of records for one topic and how to produce them.
+type Job struct {
+	Topic      string   `json:"topic"`
+	Codec      string   `json:"codec"`
+	Acks       int      `json:"acks"`
+	Idempotent bool     `json:"idempotent"`
+	OneByOne   bool     `json:"one_by_one"`
+	Records    []Record `json:"records"`
+}
+
+// Answer holds the acknowledged offset of each record of a job, in order, null where there is none.
+type Answer struct {
+	Topic   string   `json:"topic"`
+	Offsets []*int64 `json:"offsets"`
+	Errors  []string `json:"errors"`
+}
+
+// Decode gives nil for null and never nil for an empty string.
+func Decode(text *string) []byte {
+	if text == nil {
+		return nil
+	}
+	data, err := base64.StdEncoding.DecodeString(*text)
+	Check(err)
+	return append([]byte{}, data...)
+}
+
+// Encode gives null for nil.
+func Encode(data []byte) *string {
+	if data == nil {
+		return nil
+	}
+	text := base64.StdEncoding.EncodeToString(data)
+	return &text
+}
+
+// Check ends the process with the error on stderr.
+func Check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// Main runs one verb: produce answers one job, consume emits every record of the topics.
+func Main(produce func(bootstrap string, job Job) Answer, consume func(bootstrap string, topics []string, emit func(Record))) {
+	verb, bootstrap, path := os.Args[1], os.Args[2], os.Args[3]
+	data, err := os.ReadFile(path)
+	Check(err)
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	out := bufio.NewWriter(os.Stdout)
+	defer out.Flush()
+	encoder := json.NewEncoder(out)
+	if verb == "consume" {
+		consume(bootstrap, lines, func(record Record) { Check(encoder.Encode(record)) })
+		return
+	}
+	for _, line := range lines {
+		var job Job
+		Check(json.Unmarshal([]byte(line), &job))
+		Check(encoder.Encode(produce(bootstrap, job)))
+	}
+}

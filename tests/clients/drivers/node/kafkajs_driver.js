@@ -1,0 +1,143 @@
+// KafkaJS. It offers no consumer without a group, so records are read through the cluster object beneath its consumer: the same requests and
+// the same decoders. The command line is described in drivers/python/driver.py.
+'use strict'
+
+const fs = require('fs')
+const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
+const snappy = require('kafkajs-snappy')
+const lz4 = require('lz4-napi')
+const { ZstdCodec } = require('zstd-codec')
+
+const CODECS = {
+  none: CompressionTypes.None,
+  gzip: CompressionTypes.GZIP,
+  snappy: CompressionTypes.Snappy,
+  lz4: CompressionTypes.LZ4,
+  zstd: CompressionTypes.ZSTD,
+}
+const READ_UNCOMMITTED = 0
+const SECONDS = 60
+
+const encode = data => (data === null || data === undefined ? null : Buffer.from(data).toString('base64'))
+const decode = text => (text === null ? null : Buffer.from(text, 'base64'))
+const readLines = path => fs.readFileSync(path, 'utf8').split('\n').filter(line => line.trim() !== '')
+
+function registerCodecs(zstd) {
+  const stream = new zstd.Streaming()
+  CompressionCodecs[CompressionTypes.Snappy] = snappy
+  CompressionCodecs[CompressionTypes.LZ4] = () => ({
+    compress: encoder => lz4.compressFrame(encoder.buffer),
+    decompress: data => lz4.decompressFrame(data),
+  })
+  CompressionCodecs[CompressionTypes.ZSTD] = () => ({
+    compress: async encoder => Buffer.from(stream.compress(encoder.buffer)),
+    decompress: async data => Buffer.from(stream.decompress(data, data.length * 10)),
+  })
+}
+
+function headersToObject(headers) {
+  const object = {}
+  for (const [name, value] of headers) {
+    const data = decode(value)
+    object[name] = name in object ? [].concat(object[name], [data]) : data
+  }
+  return object
+}
+
+const headersToPairs = object =>
+  Object.entries(object).flatMap(([name, value]) => [].concat(Array.isArray(value) ? value : [value]).map(data => [name, encode(data)]))
+
+async function produce(kafka, job) {
+  const producer = kafka.producer({ idempotent: job.idempotent, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+  await producer.connect()
+  const messages = job.records.map(record => ({
+    partition: record.partition,
+    key: decode(record.key),
+    value: decode(record.value),
+    headers: headersToObject(record.headers),
+    ...(record.timestamp === null ? {} : { timestamp: String(record.timestamp) }),
+  }))
+  const answer = { topic: job.topic, offsets: job.records.map(() => null), errors: [] }
+  try {
+    const results = await producer.send({ topic: job.topic, acks: job.acks, compression: CODECS[job.codec], messages })
+    // One send is one batch per partition, in order, so each offset follows from the base offset.
+    const next = new Map((job.acks === 0 ? [] : results).map(result => [result.partition, Number(result.baseOffset)]))
+    messages.forEach(({ partition }, index) => {
+      if (!next.has(partition)) return
+      answer.offsets[index] = next.get(partition)
+      next.set(partition, next.get(partition) + 1)
+    })
+  } catch (error) {
+    answer.errors.push(String(error))
+  }
+  await producer.disconnect()
+  return answer
+}
+
+function createCluster(kafka) {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(candidate => candidate.description === 'private:Kafka:createCluster')
+  return kafka[symbol]({ metadataMaxAge: 300000, allowAutoTopicCreation: false, isolationLevel: READ_UNCOMMITTED })
+}
+
+async function readPartition(cluster, topic, partition, end, print) {
+  let offset = 0n
+  const deadline = Date.now() + SECONDS * 1000
+  while (offset < end) {
+    if (Date.now() > deadline) throw new Error(`not read to the end in ${SECONDS} s: ${topic}-${partition}`)
+    const [nodeId] = Object.keys(cluster.findLeaderForPartitions(topic, [partition]))
+    const broker = await cluster.findBroker({ nodeId })
+    const { responses } = await broker.fetch({
+      replicaId: -1,
+      isolationLevel: READ_UNCOMMITTED,
+      maxWaitTime: 500,
+      topics: [{ topic, partitions: [{ partition, fetchOffset: offset.toString(), maxBytes: 1048576, currentLeaderEpoch: -1 }] }],
+    })
+    for (const message of responses[0].partitions[0].messages) {
+      if (BigInt(message.offset) < offset) continue
+      print({
+        topic,
+        partition,
+        offset: Number(message.offset),
+        timestamp: Number(message.timestamp),
+        key: encode(message.key),
+        value: encode(message.value),
+        headers: headersToPairs(message.headers),
+      })
+      offset = BigInt(message.offset) + 1n
+    }
+  }
+}
+
+async function consume(kafka, topics, print) {
+  const admin = kafka.admin()
+  await admin.connect()
+  const cluster = createCluster(kafka)
+  await cluster.connect()
+  await cluster.addMultipleTargetTopics(topics)
+  for (const topic of topics) {
+    for (const { partition, offset } of await admin.fetchTopicOffsets(topic)) {
+      await readPartition(cluster, topic, partition, BigInt(offset), print)
+    }
+  }
+  await cluster.disconnect()
+  await admin.disconnect()
+}
+
+async function main() {
+  const [verb, bootstrap, path] = process.argv.slice(2)
+  const kafka = new Kafka({ clientId: 'kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 3 } })
+  const print = object => process.stdout.write(JSON.stringify(object) + '\n')
+  if (verb === 'produce') {
+    for (const line of readLines(path)) print(await produce(kafka, JSON.parse(line)))
+  } else {
+    await consume(kafka, readLines(path), print)
+  }
+}
+
+ZstdCodec.run(zstd => {
+  registerCodecs(zstd)
+  main().catch(error => {
+    console.error(error)
+    process.exitCode = 1
+  })
+})

@@ -1,0 +1,79 @@
+"""aiokafka: manual assignment, no group."""
+
+import asyncio
+import time
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from driver import main, record_to_json
+
+SECONDS = 60
+
+
+async def produce_async(bootstrap, job):
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks=job["acks"],
+        compression_type=None if job["codec"] == "none" else job["codec"],
+        enable_idempotence=job["idempotent"],
+        linger_ms=20,
+    )
+    await producer.start()
+    try:
+        futures = [
+            await producer.send(
+                job["topic"],
+                key=record["key"],
+                value=record["value"],
+                headers=record["headers"],
+                partition=record["partition"],
+                timestamp_ms=record["timestamp"],
+            )
+            for record in job["records"]
+        ]
+        results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SECONDS)
+    finally:
+        await producer.stop()
+    errors = [repr(result) for result in results if isinstance(result, BaseException)]
+    offsets = [None if result is None or isinstance(result, BaseException) or result.offset < 0 else result.offset for result in results]
+    return offsets, errors
+
+
+async def partitions_of(bootstrap, topics):
+    """All partitions of the topics: a consumer that is not subscribed does not know them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        described = await admin.describe_topics(topics)
+    finally:
+        await admin.close()
+    return [TopicPartition(topic["topic"], partition["partition"]) for topic in described for partition in topic["partitions"]]
+
+
+async def consume_async(bootstrap, topics):
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest")
+    await consumer.start()
+    read = []
+    try:
+        partitions = await partitions_of(bootstrap, topics)
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        left = {partition for partition in partitions if ends[partition] > 0}
+        deadline = time.monotonic() + SECONDS
+        while left and time.monotonic() < deadline:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                read += [record_to_json(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in records]
+            left = {partition for partition in left if await consumer.position(partition) < ends[partition]}
+        if left:
+            raise TimeoutError(f"not read to the end in {SECONDS} s: {sorted(left)}")
+    finally:
+        await consumer.stop()
+    return read
+
+
+main(
+    lambda bootstrap, job: asyncio.run(produce_async(bootstrap, job)),
+    lambda bootstrap, topics: asyncio.run(consume_async(bootstrap, topics)),
+)

@@ -1,0 +1,197 @@
+"""A broker as a process: Eddyline, Apache Kafka to compare with, or one that is already running."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from harness import paths
+
+START_SECONDS = 30
+STOP_SECONDS = 30
+TOPIC_SECONDS = 20
+
+
+def free_port(host="127.0.0.1"):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.bind((host, 0))
+        return probe.getsockname()[1]
+
+
+class Broker:
+    """What the tests ask of any broker. `host` is where clients connect, `listen` the address the listener is configured with."""
+
+    kind = "external"
+    # The most the resident set may grow over a test of bad input; None where the number would say nothing.
+    rss_growth_bytes = None
+
+    def __init__(self, host, port):
+        self.host, self.port = host, port
+
+    @property
+    def bootstrap(self):
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def create_topic(self, name, partitions=1, **config):
+        """Creates a topic and waits until metadata shows a leader for each partition."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={k.replace("_", "."): v for k, v in config.items()})
+        admin.create_topics([new])[name].result(TOPIC_SECONDS)
+        deadline = time.monotonic() + TOPIC_SECONDS
+        while time.monotonic() < deadline:
+            topic = admin.list_topics(timeout=TOPIC_SECONDS).topics.get(name)
+            if topic is not None and len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
+                return name
+            time.sleep(0.02)
+        raise TimeoutError(f"topic has no leaders after {TOPIC_SECONDS} s: {name}")
+
+    def start(self):
+        pytest.skip("needs a broker that the tests may start")
+
+    def stop(self):
+        pytest.skip("needs a broker that the tests may stop")
+
+    kill = stop
+
+    def log_tail(self, lines=40):
+        return ""
+
+
+class LocalBroker(Broker):
+    """A broker that the tests start in a directory of its own and may stop and kill."""
+
+    def __init__(self, directory, listen="127.0.0.1", host=None, settings=None):
+        host = host or listen
+        super().__init__(host, free_port(host))
+        self.listen = listen
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.settings = settings or {}
+        self.process = None
+
+    def listener(self):
+        return f"[{self.listen}]:{self.port}" if ":" in self.listen else f"{self.listen}:{self.port}"
+
+    def command(self):
+        raise NotImplementedError
+
+    def is_ready(self):
+        raise NotImplementedError
+
+    def start(self):
+        with open(self.directory / "broker.log", "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_ready():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.kind} ended with {self.process.returncode} at start:\n{self.log_tail()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise TimeoutError(f"{self.kind} not ready after {START_SECONDS} s:\n{self.log_tail()}")
+            time.sleep(0.01)
+        return self
+
+    def stop(self):
+        """Stops with SIGTERM and gives the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(STOP_SECONDS)
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def rss_bytes(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            user, system = stat.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def log_tail(self, lines=40):
+        log = self.directory / "broker.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+class Eddy(LocalBroker):
+    kind = "eddy"
+    rss_growth_bytes = 64 << 20
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.admin_port = free_port()
+
+    def command(self):
+        settings = {
+            "listeners.kafka": self.listener(),
+            "listeners.admin": f"127.0.0.1:{self.admin_port}",
+            "node.id": "1",
+            **self.settings,
+        }
+        return [str(paths.EDDY), "serve", "--data-dir", str(self.directory / "data")] + [
+            part for key, value in settings.items() for part in ("--set", f"{key}={value}")
+        ]
+
+    def is_ready(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5)
+        try:
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+class Kafka(LocalBroker):
+    """Apache Kafka, one combined node: what the tests expect is what it does."""
+
+    kind = "kafka"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.controller_port = free_port()
+
+    def command(self):
+        properties = self.directory / "server.properties"
+        if not properties.exists():
+            settings = {
+                "process.roles": "broker,controller",
+                "node.id": "1",
+                "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
+                "listeners": f"PLAINTEXT://{self.listener()},CONTROLLER://127.0.0.1:{self.controller_port}",
+                "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
+                "controller.listener.names": "CONTROLLER",
+                "log.dirs": self.directory / "data",
+                "offsets.topic.replication.factor": "1",
+                "transaction.state.log.replication.factor": "1",
+                "transaction.state.log.min.isr": "1",
+                "group.initial.rebalance.delay.ms": "0",
+            }
+            properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+            format_storage = paths.java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties))
+            subprocess.run(format_storage, check=True, capture_output=True)
+        return paths.java("kafka.Kafka", str(properties), heap="1g")
+
+    def is_ready(self):
+        try:
+            AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=5)
+            return True
+        except Exception:
+            return False
+
+
+KINDS = {kind.kind: kind for kind in (Eddy, Kafka)}

@@ -1,0 +1,106 @@
+"""The clients of the matrix: how to run each, and what each can say."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from harness import paths
+from harness.records import from_json, to_json
+
+ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+SECONDS = 150
+
+
+class DriverError(Exception):
+    """A driver ended with an error; its text has the end of what it wrote to stderr."""
+
+    def __repr__(self):
+        return str(self)
+
+
+@dataclass(frozen=True)
+class Client:
+    name: str
+    command: tuple
+    needs: tuple
+    codecs: tuple = ALL_CODECS
+    idempotence: bool = True
+    # A record with neither key nor value.
+    empty_records: bool = True
+    null_header_values: bool = True
+    # Headers of different names keep their order among each other.
+    header_order: bool = True
+    # Only fixed headers, no timestamps, no empty value beside a null one.
+    only_text: bool = False
+    environment: dict = field(default_factory=dict, hash=False)
+
+    def missing(self):
+        return next((f"{path} is not installed" for path in self.needs if not Path(path).exists()), None)
+
+    def run(self, verb, bootstrap, lines, directory):
+        """Runs the driver on a file of these lines; gives the objects it printed."""
+        if reason := self.missing():
+            pytest.skip(reason)
+        path = Path(directory) / f"{self.name}-{verb}.txt"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        import time; t0=time.time()
+        done = subprocess.run(
+            [*self.command, verb, bootstrap, str(path)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, env={**os.environ, **self.environment}, check=False,
+        )
+        print(self.name,verb,time.time()-t0,file=open('/tmp/timing','a'))
+        if done.returncode != 0:
+            raise DriverError(f"{self.name} {verb} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def produce(self, bootstrap, jobs, directory):
+        """Runs jobs whose records hold bytes; gives an answer for each."""
+        lines = [json.dumps({**job, "records": [to_json(record) for record in job["records"]]}) for job in jobs]
+        return self.run("produce", bootstrap, lines, directory)
+
+    def consume(self, bootstrap, topics, directory):
+        """Reads every partition of the topics; gives {topic: {partition: [record]}} in the order of arrival."""
+        read = {topic: {} for topic in topics}
+        for record in self.run("consume", bootstrap, topics, directory):
+            read[record["topic"]].setdefault(record["partition"], []).append(from_json(record))
+        return read
+
+
+def python_client(name, environment, script, **options):
+    interpreter = paths.INSTALLED / environment / "bin" / "python"
+    driver = paths.DRIVERS / "python" / script
+    return Client(name, (str(interpreter), str(driver)), needs=(interpreter,), **options)
+
+
+def kafka_python(name, environment, **options):
+    return python_client(name, environment, "kafka_python_driver.py", empty_records=False, null_header_values=False, **options)
+
+
+NODE_MODULES = paths.INSTALLED / "node" / "node_modules"
+
+CLIENTS = {
+    client.name: client
+    for client in (
+        kafka_python("kafka-python-2.0", "kafka-python-2.0", idempotence=False),
+        kafka_python("kafka-python-2.3", "harness"),
+        kafka_python("kafka-python-3", "kafka-python-3"),
+        python_client("aiokafka", "harness", "aiokafka_driver.py", empty_records=False),
+        python_client("confluent-kafka", "harness", "confluent_driver.py"),
+        Client("java", tuple(paths.java("Driver")), needs=(paths.JAVA_CLASSES, paths.JAVA_LIBRARIES)),
+        Client("franz-go", (str(paths.INSTALLED / "go" / "franz"),), needs=(paths.INSTALLED / "go" / "franz",)),
+        Client("sarama", (str(paths.INSTALLED / "go" / "sarama"),), needs=(paths.INSTALLED / "go" / "sarama",)),
+        Client(
+            "kafkajs",
+            ("node", str(paths.DRIVERS / "node" / "kafkajs_driver.js")),
+            needs=(NODE_MODULES,),
+            null_header_values=False,
+            header_order=False,
+            environment={"NODE_PATH": str(NODE_MODULES), "KAFKAJS_NO_PARTITIONER_WARNING": "1"},
+        ),
+        python_client("kcat", "harness", "kcat_driver.py", only_text=True),
+    )
+}
