@@ -1,1 +1,59 @@
 //! The metadata group: openraft bound to our disk, committing metadata records.
+//!
+//! [`Quorum`] is all that the rest of the broker sees: the newest [`Image`], and [`Quorum::change`], which decides and
+//! commits with nothing in between. openraft, redb and the forms on disk stay inside.
+//!
+//! The group has a thread of its own (`eddy-quorum`) with a runtime of its own, so that load on the broker's runtime delays
+//! neither ticks nor heartbeats, and a second one (`eddy-quorum-log`) that writes the log, since redb blocks. Today the group
+//! has one voter. More voters change the network ([`network`]) and the membership, nothing else.
+
+mod backend;
+mod error;
+mod log_store;
+mod machine;
+mod network;
+mod node;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use eddy_disk::Disk;
+use eddy_metadata::config::StaticConfig;
+use eddy_metadata::{Image, Record};
+use eddy_types::{BrokerId, ClusterId};
+
+pub use error::{ChangeError, ProposeError, QuorumError};
+pub use node::Quorum;
+
+/// Log entries after which a snapshot is written and the log before it is trimmed.
+pub const SNAPSHOT_AFTER: u64 = 5000;
+
+/// What a member of the group needs to know.
+#[derive(Clone)]
+pub struct QuorumConfig {
+    /// Directory of the group's log and snapshot; made when missing.
+    pub dir: PathBuf,
+    /// This broker.
+    pub me: BrokerId,
+    /// Where the directory lies.
+    pub disk: Arc<dyn Disk>,
+    /// This broker's static configuration: what the image resolves configurations with.
+    pub static_config: StaticConfig,
+    /// Identity of the cluster that an empty directory founds; random. A directory with a cluster in it keeps its own.
+    pub new_cluster_id: ClusterId,
+    /// Log entries between two snapshots; [`SNAPSHOT_AFTER`] outside of tests.
+    pub snapshot_after: u64,
+}
+
+/// Who is told what the group has committed.
+pub trait Applied: Send + Sync + 'static {
+    /// Called in commit order with the records just applied and the image after them. No records means that the image
+    /// comes as a whole: once before [`Quorum::start`] returns, and whenever a snapshot replaces what was there.
+    ///
+    /// Must be short: no IO, no waiting. The group applies nothing else meanwhile.
+    fn applied(&self, records: &[Record], image: &Arc<Image>);
+}
