@@ -1,0 +1,108 @@
+//! Open segment files: few, whatever the number of partitions.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use eddy_disk::{Disk, File, Open};
+use parking_lot::Mutex;
+
+use crate::error::LogError;
+
+/// Keeps at most a fixed number of segment files open, for all logs of a process; those not used lately are closed first.
+/// A file that is in use when it is closed here stays open until its last user is done with it.
+pub struct FileCache {
+    disk: Arc<dyn Disk>,
+    capacity: usize,
+    open: Mutex<VecDeque<Weak<FileSlot>>>,
+}
+
+/// A file that is opened when it is needed.
+pub(crate) struct FileSlot {
+    path: PathBuf,
+    file: Mutex<Option<Arc<dyn File>>>,
+    used: AtomicBool,
+}
+
+impl FileSlot {
+    pub(crate) fn new(path: PathBuf) -> Arc<FileSlot> {
+        Arc::new(FileSlot { path, file: Mutex::new(None), used: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn close(&self) {
+        *self.file.lock() = None;
+    }
+}
+
+impl FileCache {
+    /// A cache of at most `capacity` open files (at least 1) of `disk`.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, capacity: usize) -> Self {
+        FileCache { disk, capacity: capacity.max(1), open: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The disk that holds the files.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The file of a slot, opened if it must be. Blocks.
+    pub(crate) fn get(&self, slot: &Arc<FileSlot>, mode: Open) -> Result<Arc<dyn File>, LogError> {
+        let mut file = slot.file.lock();
+        slot.used.store(true, Ordering::Relaxed);
+        if let Some(file) = &*file {
+            return Ok(Arc::clone(file));
+        }
+        let opened =
+            self.disk.open(&slot.path, mode).map_err(|error| LogError::io("open", &slot.path, error))?;
+        *file = Some(Arc::clone(&opened));
+        drop(file);
+        self.admit(slot);
+        Ok(opened)
+    }
+
+    /// The file of a slot if it is open; an error of kind `WouldBlock` otherwise. Never blocks.
+    pub(crate) fn peek(&self, slot: &FileSlot) -> Result<Arc<dyn File>, LogError> {
+        let file = slot.file.try_lock().and_then(|file| file.clone());
+        slot.used.store(true, Ordering::Relaxed);
+        file.ok_or_else(|| LogError::io("open", &slot.path, io::ErrorKind::WouldBlock.into()))
+    }
+
+    /// Second chance: a slot used since it was last looked at goes to the end of the line once more.
+    fn admit(&self, slot: &Arc<FileSlot>) {
+        let mut open = self.open.lock();
+        open.push_back(Arc::downgrade(slot));
+        let mut chances = open.len();
+        while open.len() > self.capacity {
+            let Some(weak) = open.pop_front() else { break };
+            let Some(candidate) = weak.upgrade() else { continue };
+            if chances > 0 && candidate.used.swap(false, Ordering::Relaxed) {
+                chances -= 1;
+                open.push_back(weak);
+                continue;
+            }
+            // Locked only for a moment everywhere but in `get`, which may be opening it: then it is in use, and counts again.
+            match candidate.file.try_lock() {
+                Some(mut file) => *file = None,
+                None if chances > 0 => {
+                    chances -= 1;
+                    open.push_back(weak);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for FileCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileCache").field("capacity", &self.capacity).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,277 @@
+//! Opening a log: by the checkpoint without looking at a batch, or by a full scan when there is none.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use eddy_batch::{Batch, BatchHeader};
+use eddy_disk::{Disk, File, Open};
+use eddy_types::{Offset, OffsetRange};
+use parking_lot::Mutex;
+
+use crate::epochs::Epochs;
+use crate::error::{Damage, LogError};
+use crate::file_cache::FileCache;
+use crate::flush::Flusher;
+use crate::log::{Log, LogCheckpoint, State};
+use crate::scan::{Access, HeaderScan};
+use crate::segment::{Extent, INDEX_SUFFIX, Indexes, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
+use crate::tail::Tail;
+use crate::{LogConfig, TailBudget};
+
+/// What a directory holds.
+#[derive(Default)]
+struct Listing {
+    exists: bool,
+    /// Base offsets of the segment files, ascending.
+    bases: BTreeSet<Offset>,
+    /// Index files by their base offset.
+    indexes: Vec<(Offset, PathBuf)>,
+    /// Files that were being written or deleted when the process ended.
+    leftovers: Vec<PathBuf>,
+}
+
+/// What was found of a log.
+struct Opened {
+    start: Offset,
+    end: Offset,
+    segments: Vec<Arc<Segment>>,
+    epochs: Epochs,
+    missing: Vec<OffsetRange>,
+    dirty: Vec<Arc<Segment>>,
+}
+
+impl Log {
+    /// Opens the log in directory `dir`, or makes a new one, whose directory is made when something is first flushed.
+    ///
+    /// With a checkpoint the files are brought back to where it says they were: what was written later is cut off unseen,
+    /// since the write-ahead log repeats it. No batch is looked at, so the time does not depend on the log's size. A log
+    /// that was made after the newest checkpoint is opened with the default one. Without a checkpoint nothing is known:
+    /// every batch is checked, and the log ends before the first that is torn or damaged.
+    ///
+    /// When the files hold less than the checkpoint says, the log opens all the same: see [`Log::missing`].
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn open(
+        files: Arc<FileCache>,
+        dir: PathBuf,
+        config: Arc<LogConfig>,
+        budget: Arc<TailBudget>,
+        at: Option<&LogCheckpoint>,
+    ) -> Result<Log, LogError> {
+        let mut listing = list(files.disk().as_ref(), &dir)?;
+        let opened = match at {
+            Some(at) => open_at(&files, &dir, &mut listing, at)?,
+            None => scan_all(&files, &dir, &mut listing)?,
+        };
+        remove_leftovers(files.disk().as_ref(), &listing)?;
+        Ok(Log {
+            dir: dir.into(),
+            files,
+            state: Mutex::new(State {
+                config,
+                start: opened.start,
+                flushed_end: opened.end,
+                end: opened.end,
+                segments: opened.segments,
+                tail: Tail::new(budget),
+                epochs: opened.epochs,
+                in_flight: None,
+                cut: None,
+                doomed: Vec::new(),
+                missing: opened.missing,
+            }),
+            flusher: Mutex::new(Flusher::new(listing.exists, opened.dirty)),
+        })
+    }
+}
+
+fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, LogError> {
+    let mut listing = Listing::default();
+    let entries = match disk.list(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(listing),
+        Err(error) => return Err(LogError::io("list", dir, error)),
+    };
+    listing.exists = true;
+    for entry in entries.into_iter().filter(|entry| !entry.is_dir) {
+        let suffix = entry.path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
+        match (suffix, base_offset(&entry.path)) {
+            (LOG_SUFFIX, Some(base)) => {
+                listing.bases.insert(base);
+            }
+            (INDEX_SUFFIX | TIME_INDEX_SUFFIX, Some(base)) => listing.indexes.push((base, entry.path)),
+            ("new", _) => listing.leftovers.push(entry.path),
+            _ => {}
+        }
+    }
+    Ok(listing)
+}
+
+/// The offset in the name of a segment's file.
+fn base_offset(path: &Path) -> Option<Offset> {
+    let name = path.file_stem()?.to_str()?;
+    let is_number = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    name.parse().ok().filter(|_| is_number).map(Offset)
+}
+
+fn remove_leftovers(disk: &dyn Disk, listing: &Listing) -> Result<(), LogError> {
+    let orphans = listing.indexes.iter().filter(|(base, _)| !listing.bases.contains(base));
+    for path in listing.leftovers.iter().chain(orphans.map(|(_, path)| path)) {
+        remove(disk, path)?;
+    }
+    Ok(())
+}
+
+fn remove(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
+    match disk.remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(LogError::io("remove", path, error)),
+        _ => Ok(()),
+    }
+}
+
+fn log_path(dir: &Path, base: Offset) -> PathBuf {
+    dir.join(format!("{:020}.{LOG_SUFFIX}", base.0))
+}
+
+fn open_file(disk: &dyn Disk, path: &Path) -> Result<(Arc<dyn File>, u64), LogError> {
+    let file = disk.open(path, Open::Existing).map_err(|error| LogError::io("open", path, error))?;
+    let size = file.size().map_err(|error| LogError::io("open", path, error))?;
+    Ok((file, size))
+}
+
+/// Removes the newest segments first, so that a crash leaves a log without a hole.
+fn remove_from(disk: &dyn Disk, dir: &Path, listing: &mut Listing, first: Offset) -> Result<(), LogError> {
+    for base in listing.bases.split_off(&first).into_iter().rev() {
+        remove(disk, &log_path(dir, base))?;
+    }
+    Ok(())
+}
+
+fn open_at(
+    files: &FileCache,
+    dir: &Path,
+    listing: &mut Listing,
+    at: &LogCheckpoint,
+) -> Result<Opened, LogError> {
+    let disk = files.disk().as_ref();
+    let first_unknown = if at.active_bytes == 0 { at.active_segment } else { at.active_segment.next() };
+    remove_from(disk, dir, listing, first_unknown)?;
+    let mut segments = Vec::new();
+    let mut sealed = listing.bases.iter().copied().peekable();
+    let mut active = None;
+    while let Some(base) = sealed.next() {
+        let path = log_path(dir, base);
+        let (file, size) = open_file(disk, &path)?;
+        let extent = if base == at.active_segment {
+            active = Some((segments.len(), size));
+            if size > at.active_bytes {
+                file.set_size(at.active_bytes).map_err(|error| LogError::io("cut", &path, error))?;
+            }
+            Extent::new(size.min(at.active_bytes), at.flushed_end, Indexes::Unsure)
+        } else {
+            let end = sealed.peek().map_or(at.flushed_end, |next| *next);
+            Extent::new(size, end, Indexes::Complete)
+        };
+        segments.push(Segment::new(dir, base, extent));
+    }
+    let first = segments.first().map_or(at.flushed_end, |segment: &Arc<Segment>| segment.base);
+    let mut missing = vec![OffsetRange { start: at.start_offset, end: first }];
+    match active {
+        Some((index, size)) if size < at.active_bytes => {
+            let readable = segments.get(index).map_or(Ok(first), |segment| readable_end(files, segment))?;
+            missing.push(OffsetRange { start: readable, end: at.flushed_end });
+        }
+        None if at.active_bytes > 0 => {
+            missing.push(OffsetRange { start: at.active_segment, end: at.flushed_end });
+        }
+        _ => {}
+    }
+    missing.retain(|range| range.start < range.end);
+    Ok(Opened {
+        start: at.start_offset,
+        end: at.flushed_end,
+        segments,
+        epochs: Epochs::new(at.epochs.clone()),
+        missing,
+        dirty: Vec::new(),
+    })
+}
+
+/// The offset after the last batch that can be read from the start of a segment on.
+fn readable_end(files: &FileCache, segment: &Segment) -> Result<Offset, LogError> {
+    let mut scan = segment.scan_from(files, 0)?;
+    loop {
+        match scan.next() {
+            Ok(Some(_)) => {}
+            Ok(None) | Err(LogError::Damaged { .. }) => return Ok(scan.end_offset()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Checks every batch of every segment. The log ends where that fails.
+fn scan_all(files: &FileCache, dir: &Path, listing: &mut Listing) -> Result<Opened, LogError> {
+    let disk = files.disk().as_ref();
+    let start = listing.bases.first().copied().unwrap_or_default();
+    let mut end = start;
+    let mut segments = Vec::new();
+    let mut epochs = Epochs::default();
+    for base in listing.bases.clone() {
+        let path = log_path(dir, base);
+        let (file, size) = open_file(disk, &path)?;
+        let segment = Segment::new(dir, base, Extent::new(size, Offset(i64::MAX), Indexes::Wrong));
+        let checked =
+            check_batches(files, &segment, |header| epochs.assign(header.leader_epoch, header.base_offset))?;
+        end = end.max(checked.end);
+        if checked.bytes > 0 {
+            segments.push(Segment::new(dir, base, Extent::new(checked.bytes, checked.end, Indexes::Wrong)));
+        }
+        if checked.bytes == size && size > 0 {
+            continue;
+        }
+        if let Some(damage) = checked.damage {
+            tracing::warn!(%damage, "the log ends before a torn or damaged batch: nothing tells what was behind it");
+        }
+        file.set_size(checked.bytes).map_err(|error| LogError::io("cut", &path, error))?;
+        remove_from(disk, dir, listing, if checked.bytes == 0 { base } else { base.next() })?;
+        break;
+    }
+    Ok(Opened { start, end, dirty: segments.clone(), segments, epochs, missing: Vec::new() })
+}
+
+struct Checked {
+    bytes: u64,
+    end: Offset,
+    damage: Option<LogError>,
+}
+
+/// Reads a segment's batches with their checksums, up to the first that is not whole.
+fn check_batches(
+    files: &FileCache,
+    segment: &Segment,
+    mut seen: impl FnMut(&BatchHeader),
+) -> Result<Checked, LogError> {
+    let log = segment.log_reader(files, Access::Blocking)?;
+    let mut checked = Checked { bytes: 0, end: segment.base, damage: None };
+    let mut scan: HeaderScan<'_> = segment.scan_from(files, 0)?;
+    loop {
+        let (position, header) = match scan.next() {
+            Ok(Some(next)) => next,
+            Ok(None) => return Ok(checked),
+            Err(damage @ LogError::Damaged { .. }) => return Ok(Checked { damage: Some(damage), ..checked }),
+            Err(error) => return Err(error),
+        };
+        // Not more than the file holds: the scan has compared.
+        let mut bytes = vec![0; header.total_bytes()];
+        log.read_exact(&mut bytes, position)?;
+        if let Err(error) = (Batch { header, bytes: bytes.into() }).verify_crc() {
+            let damage = Some(log.damaged(position, Damage::from(error)));
+            return Ok(Checked { damage, ..checked });
+        }
+        seen(&header);
+        checked = Checked { bytes: scan.position(), end: scan.end_offset(), damage: None };
+    }
+}

@@ -1,0 +1,208 @@
+//! One segment: a run of batches in a file named by its base offset, with its two indexes.
+//!
+//! What is known of it in memory stands in its [`Extent`]; facts that the indexes hold are read when first needed, so that
+//! opening a log costs the same whatever its size (DESIGN 4.1).
+
+mod change;
+mod facts;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use eddy_types::{Millis, Offset};
+use parking_lot::Mutex;
+
+use crate::error::{Damage, LogError};
+use crate::file_cache::{FileCache, FileSlot};
+use crate::index::{Facts, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES, TimeEntry};
+use crate::scan::{Access, HeaderScan, NARROW, Reader, WIDE, last_entry};
+
+pub(crate) const LOG_SUFFIX: &str = "log";
+pub(crate) const INDEX_SUFFIX: &str = "index";
+pub(crate) const TIME_INDEX_SUFFIX: &str = "timeindex";
+
+/// One segment of a log.
+pub(crate) struct Segment {
+    pub(crate) base: Offset,
+    log: Arc<FileSlot>,
+    index: Arc<FileSlot>,
+    time_index: Arc<FileSlot>,
+    /// Locked for a moment, never during IO.
+    extent: Mutex<Extent>,
+    /// Held while the files are changed or the facts are read from them; only by those who may block.
+    files_change: Mutex<()>,
+    /// Since when retention has seen a segment without timestamps at this size.
+    quiet: Mutex<Option<(u64, Millis)>>,
+}
+
+/// What is known of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// Bytes of whole batches in the file; what lies above is not part of the log.
+    pub(crate) bytes: u64,
+    /// Offset after its last batch; for a segment that another follows, at most that one's base.
+    pub(crate) end: Offset,
+    pub(crate) indexes: Indexes,
+    /// Known once someone has asked.
+    pub(crate) facts: Option<Facts>,
+    pub(crate) removed: bool,
+}
+
+/// How far the index files can be trusted before their facts are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Indexes {
+    /// They were complete when they were synced.
+    Complete,
+    /// They may hold too little or too much: the segment was being written, or was cut.
+    Unsure,
+    /// They were found not to fit the segment.
+    Wrong,
+}
+
+impl Extent {
+    pub(crate) fn new(bytes: u64, end: Offset, indexes: Indexes) -> Extent {
+        Extent { bytes, end, indexes, facts: None, removed: false }
+    }
+}
+
+impl Segment {
+    /// A segment as it is in the files, or will be.
+    pub(crate) fn new(dir: &Path, base: Offset, extent: Extent) -> Arc<Segment> {
+        let slot = |suffix| FileSlot::new(dir.join(format!("{:020}.{suffix}", base.0)));
+        Arc::new(Segment {
+            base,
+            log: slot(LOG_SUFFIX),
+            index: slot(INDEX_SUFFIX),
+            time_index: slot(TIME_INDEX_SUFFIX),
+            extent: Mutex::new(extent),
+            files_change: Mutex::new(()),
+            quiet: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        *self.extent.lock()
+    }
+
+    pub(crate) fn log_path(&self) -> &Path {
+        self.log.path()
+    }
+
+    pub(crate) fn log_reader(&self, files: &FileCache, access: Access) -> Result<Reader<'_>, LogError> {
+        self.reader(files, &self.log, access)
+    }
+
+    fn reader<'a>(
+        &self,
+        files: &FileCache,
+        slot: &'a Arc<FileSlot>,
+        access: Access,
+    ) -> Result<Reader<'a>, LogError> {
+        Reader::open(files, slot, access).map_err(|error| self.moved_or(error))
+    }
+
+    /// When it was first asked for this at its present size.
+    pub(crate) fn quiet_since(&self, now: Millis) -> Millis {
+        let bytes = self.extent().bytes;
+        let mut quiet = self.quiet.lock();
+        match *quiet {
+            Some((seen, since)) if seen == bytes => since,
+            _ => {
+                *quiet = Some((bytes, now));
+                now
+            }
+        }
+    }
+
+    /// An error met while reading means nothing when the files were removed at the same time.
+    pub(crate) fn moved_or(&self, error: LogError) -> LogError {
+        if self.extent().removed { LogError::Moved { base: self.base } } else { error }
+    }
+
+    /// Position of the batch that holds `offset`, or else of the next one; `None` when the segment ends before.
+    pub(crate) fn locate(
+        &self,
+        files: &FileCache,
+        access: Access,
+        offset: Offset,
+    ) -> Result<Option<u64>, LogError> {
+        let extent = self.extent();
+        let facts = extent.facts.unwrap_or(Facts::EMPTY);
+        let entry = self.floor_entry(files, access, &facts, offset)?;
+        let start = entry.map_or(0, |entry| entry.position);
+        let mut scan =
+            HeaderScan::new(self.log_reader(files, access)?, start, extent.bytes, self.base, NARROW);
+        while let Some((position, header)) = scan.next()? {
+            if let Some(entry) = entry
+                && position == start
+                && header.last_offset() != entry.last_offset
+            {
+                let damage = Damage::Index { entry: entry.last_offset, batch: header.last_offset() };
+                return Err(LogError::Damaged { path: self.index.path().to_owned(), position, damage });
+            }
+            if header.last_offset() >= offset {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`Segment::locate`], with an index that is loaded first, and rebuilt when it is found not to fit. Blocks.
+    pub(crate) fn locate_surely(
+        &self,
+        files: &FileCache,
+        index_interval: u32,
+        offset: Offset,
+    ) -> Result<Option<u64>, LogError> {
+        self.facts(files, index_interval)?;
+        match self.locate(files, Access::Blocking, offset) {
+            Err(LogError::Moved { base }) => Err(LogError::Moved { base }),
+            Err(error) => {
+                tracing::warn!(%error, "index is rebuilt");
+                self.distrust_indexes();
+                self.facts(files, index_interval)?;
+                self.locate(files, Access::Blocking, offset)
+            }
+            found => found,
+        }
+    }
+
+    /// The last entry of the offset index for a batch wholly below `offset`.
+    fn floor_entry(
+        &self,
+        files: &FileCache,
+        access: Access,
+        facts: &Facts,
+        offset: Offset,
+    ) -> Result<Option<OffsetEntry>, LogError> {
+        if facts.offset_entries == 0 {
+            return Ok(None);
+        }
+        let index = self.reader(files, &self.index, access)?;
+        let decode = |bytes: &[u8; OFFSET_ENTRY_BYTES]| OffsetEntry::decode(bytes, self.base);
+        let entry = last_entry(&index, facts.offset_entries, |bytes| decode(bytes).last_offset < offset)?;
+        Ok(entry.as_ref().map(decode))
+    }
+
+    /// The last entry of the time index that satisfies `wanted`, which those before it do too. Blocks.
+    pub(crate) fn last_time_entry(
+        &self,
+        files: &FileCache,
+        facts: &Facts,
+        wanted: impl Fn(&TimeEntry) -> bool,
+    ) -> Result<Option<TimeEntry>, LogError> {
+        if facts.time_entries == 0 {
+            return Ok(None);
+        }
+        let index = self.reader(files, &self.time_index, Access::Blocking)?;
+        let decode = |bytes: &[u8; TIME_ENTRY_BYTES]| TimeEntry::decode(bytes, self.base);
+        let entry = last_entry(&index, facts.time_entries, |bytes| wanted(&decode(bytes)))?;
+        Ok(entry.as_ref().map(decode))
+    }
+
+    /// Walks the batches from `position`. Blocks.
+    pub(crate) fn scan_from(&self, files: &FileCache, position: u64) -> Result<HeaderScan<'_>, LogError> {
+        let log = self.log_reader(files, Access::Blocking)?;
+        Ok(HeaderScan::new(log, position, self.extent().bytes, self.base, WIDE))
+    }
+}
