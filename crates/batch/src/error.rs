@@ -105,8 +105,8 @@ pub enum BatchError {
         records: i32,
     },
     /// The batch says that the broker stamped its time; only the broker may.
-    #[error("a producer may not use the timestamp type LogAppendTime")]
-    ProducerLogAppendTime,
+    #[error("a producer may not use the timestamp type LogAppendTime: {0} records")]
+    ProducerLogAppendTime(usize),
     /// Records are refused by the topic's rules: no key on a compacted topic.
     #[error("records without a key on a compacted topic: {0}")]
     KeyMissing(usize),
@@ -151,25 +151,30 @@ pub enum Malformed {
 }
 
 impl BatchError {
-    /// The code Kafka 4.3 answers with.
+    /// The code that answers a producer: Kafka 4.3's, except where Kafka answers UNKNOWN_SERVER_ERROR (damaged payloads,
+    /// unknown codecs), which tells a producer nothing and which some take for fatal.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            BatchError::Truncated { .. } | BatchError::Length(_) | BatchError::Crc { .. } => {
+            // Formats that were once in use are refused for good; other bytes there mean damage, worth another try.
+            BatchError::Magic(0 | 1) => ErrorCode::InvalidRecord,
+            BatchError::Magic(_) | BatchError::Length(_) | BatchError::Crc { .. } => {
                 ErrorCode::CorruptMessage
             }
+            BatchError::Codec(_) => ErrorCode::UnsupportedCompressionType,
             BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
             BatchError::TooLargeForSegment { .. } => ErrorCode::RecordListTooLarge,
-            BatchError::ProducerLogAppendTime | BatchError::Timestamp { .. } => ErrorCode::InvalidTimestamp,
+            BatchError::ProducerLogAppendTime(_) | BatchError::Timestamp { .. } => {
+                ErrorCode::InvalidTimestamp
+            }
             BatchError::Compress { .. } => ErrorCode::UnknownServerError,
             BatchError::Empty
-            | BatchError::Magic(_)
+            | BatchError::Truncated { .. }
             | BatchError::SeveralBatches
             | BatchError::BaseOffset(_)
             | BatchError::Count { .. }
             | BatchError::Control
             | BatchError::Sequence { .. }
-            | BatchError::Codec(_)
             | BatchError::Payload { .. }
             | BatchError::Bomb { .. }
             | BatchError::Record { .. }

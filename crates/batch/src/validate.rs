@@ -4,6 +4,7 @@ use bytes::Bytes;
 use eddy_types::{BatchFacts, ErrorCode, Millis, Offset};
 
 use crate::codec::Decoder;
+use crate::header::{HEADER_BYTES, MAGIC_END, PREFIX_BYTES};
 use crate::input::{Input, ReadError, SliceInput, StreamInput};
 use crate::walk::{RecordHead, next_record};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
 
 /// Records that are reported one by one; a batch may hold a hundred thousand that break the same rule.
 const REJECTED_RECORDS_MAX: usize = 100;
+
+/// Least length of a message in the oldest format.
+const MESSAGE_OVERHEAD_BYTES: i32 = 14;
 
 /// What a topic demands of a client's batch.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +85,9 @@ impl From<BatchError> for Rejected {
 /// # Errors
 /// The first rule that is broken, in Kafka's order.
 pub fn validate(records: Bytes, rules: &Rules) -> Result<Accepted, Rejected> {
-    let batch = single_batch(records)?;
+    let batch = single_batch(&records)?;
+    // With what follows the batch let go, its bytes can be rewritten in place.
+    drop(records);
     check_batch(&batch, rules)?;
     check_header(&batch.header)?;
     let codec = batch.header.attributes.compression()?;
@@ -109,16 +115,38 @@ pub fn validate(records: Bytes, rules: &Rules) -> Result<Accepted, Rejected> {
     Ok(Accepted { facts, bytes, log_append_time, codec })
 }
 
-/// The one batch that a partition's entry must hold.
-fn single_batch(records: Bytes) -> Result<Batch, BatchError> {
-    if records.is_empty() {
-        return Err(BatchError::Empty);
+/// The one batch that a partition's entry must hold. What follows it is dropped when it is no batch: Kafka trims a
+/// tail that is too short for one.
+fn single_batch(records: &Bytes) -> Result<Batch, BatchError> {
+    if !begins_batch(records)? {
+        return Err(if records.is_empty() {
+            BatchError::Empty
+        } else {
+            BatchError::Truncated { needs: HEADER_BYTES, has: records.len() }
+        });
     }
-    let batch = Batch::parse(&records)?;
-    if batch.bytes.len() < records.len() {
+    let batch = Batch::parse(records)?;
+    if begins_batch(records.get(batch.bytes.len()..).unwrap_or_default())? {
         return Err(BatchError::SeveralBatches);
     }
     Ok(batch)
+}
+
+/// Whether a whole batch or message set, of any format there ever was, is at the front. The order of the checks is that of
+/// Kafka's log reader, so that damage gets the same code.
+fn begins_batch(bytes: &[u8]) -> Result<bool, BatchError> {
+    let Some(length) = bytes.get(8..PREFIX_BYTES).and_then(|field| field.first_chunk()) else {
+        return Ok(false);
+    };
+    let length = i32::from_be_bytes(*length);
+    if length < MESSAGE_OVERHEAD_BYTES {
+        return Err(BatchError::Length(length));
+    }
+    let Some(&magic) = bytes.get(MAGIC_END - 1) else { return Ok(false) };
+    if magic > 2 {
+        return Err(BatchError::Magic(magic as i8));
+    }
+    Ok(bytes.len() - PREFIX_BYTES >= length as usize)
 }
 
 /// The batch as a whole.
@@ -182,9 +210,11 @@ struct RecordCheck<'a> {
     earliest: Millis,
     latest: Millis,
     max_timestamp: Millis,
-    log_append_time: bool,
+    /// The one timestamp of all records, if the producer claims that a broker stamped them.
+    log_append_time: Option<Millis>,
     keys_missing: usize,
     timestamps_wrong: usize,
+    types_wrong: usize,
     rejected: Vec<RejectedRecord>,
 }
 
@@ -196,26 +226,31 @@ impl<'a> RecordCheck<'a> {
             earliest: rules.now - rules.timestamp_before_max,
             latest: rules.now + rules.timestamp_after_max,
             max_timestamp: Millis::NONE,
-            log_append_time: header.attributes.timestamp_type() == TimestampType::LogAppendTime,
+            log_append_time: (header.attributes.timestamp_type() == TimestampType::LogAppendTime)
+                .then_some(header.max_timestamp),
             keys_missing: 0,
             timestamps_wrong: 0,
+            types_wrong: 0,
             rejected: Vec::new(),
         }
     }
 
     #[inline(always)]
     fn record(&mut self, index: i32, head: RecordHead) {
-        let timestamp = Millis(self.base_timestamp.0.wrapping_add(head.timestamp_delta));
+        let own = Millis(self.base_timestamp.0.wrapping_add(head.timestamp_delta));
+        let timestamp = self.log_append_time.unwrap_or(own);
         self.max_timestamp = self.max_timestamp.max(timestamp);
         if self.rules.compacted && !head.has_key {
             self.keys_missing += 1;
             self.reject(index, "a record of a compacted topic needs a key".to_owned());
-        } else if self.rules.timestamp_type == TimestampType::CreateTime
-            && timestamp != Millis::NONE
-            && !(self.earliest <= timestamp && timestamp <= self.latest)
-        {
-            self.timestamps_wrong += 1;
-            self.reject(index, format!("timestamp out of range: {timestamp}"));
+        } else if self.rules.timestamp_type == TimestampType::CreateTime && timestamp != Millis::NONE {
+            if timestamp < self.earliest || self.latest < timestamp {
+                self.timestamps_wrong += 1;
+                self.reject(index, format!("timestamp is out of range: {timestamp}"));
+            }
+        } else if self.log_append_time.is_some() {
+            self.types_wrong += 1;
+            self.reject(index, "a producer may not use the timestamp type LogAppendTime".to_owned());
         }
     }
 
@@ -230,10 +265,10 @@ impl<'a> RecordCheck<'a> {
         let error = if self.timestamps_wrong > 0 {
             let RecordCheck { timestamps_wrong: records, earliest, latest, .. } = self;
             BatchError::Timestamp { records, earliest, latest }
+        } else if self.types_wrong > 0 {
+            BatchError::ProducerLogAppendTime(self.types_wrong)
         } else if self.keys_missing > 0 {
             BatchError::KeyMissing(self.keys_missing)
-        } else if self.log_append_time {
-            BatchError::ProducerLogAppendTime
         } else {
             return Ok(self.max_timestamp);
         };

@@ -13,6 +13,23 @@ use crate::{BatchError, Compression};
 /// An LZ4 frame's first bytes. The crate would take legacy frames too; Kafka's clients do not.
 const LZ4_MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
+/// What an LZ4 reader reads from. That reader takes the end of its input for the end of the frame; Kafka's consumers do
+/// not, so it must be known whether the frame had its end mark.
+struct Lz4Input {
+    rest: Bytes,
+    /// Whether more was asked for than there was.
+    exhausted: bool,
+}
+
+impl Read for Lz4Input {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.exhausted |= self.rest.len() < into.len();
+        let count = self.rest.len().min(into.len());
+        self.rest.split_to(count).copy_to_slice(into.get_mut(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
 /// Reads the decompressed records of a batch.
 ///
 /// Memory is that of the codec's window (at most a few MiB that are touched only as output grows), whatever the size of
@@ -30,7 +47,7 @@ enum Stream {
     None(Bytes),
     Gzip(Box<MultiGzDecoder<buf::Reader<Bytes>>>),
     Snappy(SnappyReader),
-    Lz4(Box<FrameDecoder<buf::Reader<Bytes>>>),
+    Lz4(Box<FrameDecoder<Lz4Input>>),
     Zstd(ZstdReader),
 }
 
@@ -46,7 +63,7 @@ impl Decoder {
                 if !payload.starts_with(&LZ4_MAGIC) {
                     return Err(damaged(io::Error::other("not an LZ4 frame")));
                 }
-                Stream::Lz4(Box::new(FrameDecoder::new(payload.reader())))
+                Stream::Lz4(Box::new(FrameDecoder::new(Lz4Input { rest: payload, exhausted: false })))
             }
             Compression::Zstd => Stream::Zstd(ZstdReader::new(payload).map_err(damaged)?),
         };
@@ -67,7 +84,10 @@ impl Decoder {
             }
             Stream::Gzip(stream) => stream.read(into),
             Stream::Snappy(stream) => stream.read(into),
-            Stream::Lz4(stream) => stream.read(into),
+            Stream::Lz4(stream) => match stream.read(into) {
+                Ok(0) if stream.get_ref().exhausted => Err(io::ErrorKind::UnexpectedEof.into()),
+                read => read,
+            },
             Stream::Zstd(stream) => stream.read(into),
         };
         let count =

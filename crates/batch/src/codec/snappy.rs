@@ -32,16 +32,11 @@ fn damaged(reason: &'static str) -> io::Error {
 impl SnappyReader {
     pub(super) fn new(mut rest: Bytes) -> io::Result<SnappyReader> {
         let framed = rest.starts_with(&MAGIC);
-        if framed {
-            // The versions say nothing: every one ever written is 1, and other clients skip them.
-            if rest.len() < HEADER_BYTES {
-                return Err(damaged("the framing's header is cut off"));
-            }
-            rest.advance(HEADER_BYTES);
-        }
+        skip_headers(&mut rest)?;
         Ok(SnappyReader { rest, framed, decoder: snap::raw::Decoder::new(), block: Vec::new(), taken: 0 })
     }
 
+    /// Decompresses the next block, of which there is at least one byte.
     fn next_block(&mut self) -> io::Result<()> {
         let length = if self.framed {
             let length = self.rest.try_get_i32().map_err(|_| damaged("a block's length is cut off"))?;
@@ -61,8 +56,23 @@ impl SnappyReader {
         let written = self.decoder.decompress(&compressed, &mut self.block)?;
         self.block.truncate(written);
         self.taken = 0;
+        if self.framed {
+            skip_headers(&mut self.rest)?;
+        }
         Ok(())
     }
+}
+
+/// Passes over the framing's header; another one may stand between blocks, where two streams were joined.
+fn skip_headers(rest: &mut Bytes) -> io::Result<()> {
+    while rest.starts_with(&MAGIC) {
+        // The versions say nothing: every one ever written is 1, and other readers pass over them.
+        if rest.len() < HEADER_BYTES {
+            return Err(damaged("the framing's header is cut off"));
+        }
+        rest.advance(HEADER_BYTES);
+    }
+    Ok(())
 }
 
 impl Read for SnappyReader {
