@@ -1,1 +1,31 @@
 //! Owns state at run time: partitions, flusher, housekeeping, budgets.
+//!
+//! The engine binds the pure machines of `core` to the log, the write-ahead log and the metadata group. The gateway asks it
+//! for partitions, appends and reads; nothing here knows a socket or a Kafka message.
+
+mod ack;
+mod budget;
+mod checkpoint;
+mod engine;
+mod error;
+mod fatal;
+mod flush_queue;
+mod flusher;
+mod housekeeping;
+mod log_config;
+mod partition;
+mod partitions;
+mod read;
+mod recovery;
+mod watch;
+
+pub use ack::{AckGroup, AckResult, AckToken};
+pub use budget::{BudgetPermit, MemoryBudget};
+pub use engine::{Backpressure, DiskSpace, Engine, EngineConfig};
+pub use error::{AppendError, PartitionError, ReadError, StartError};
+pub use flusher::FlushConfig;
+pub use housekeeping::HousekeepingConfig;
+pub use partition::{NewBatch, Partition, PartitionKey};
+pub use partitions::Partitions;
+pub use read::{PartitionRead, ReadRequest};
+pub use watch::FetchWaiter;

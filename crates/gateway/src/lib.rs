@@ -1,1 +1,53 @@
 //! Kafka in and out: listeners, connections, dispatch, one file per API.
+//!
+//! The only crate that knows the wire's message types. A request goes `listener` → `connection` → `frames` → `dispatch` →
+//! `api/kNN_name`; the answer goes back through the connection's `pipeline`, in request order.
+
+mod advertised;
+mod api;
+mod call;
+mod config_resource;
+mod connection;
+mod context;
+mod dispatch;
+mod error;
+mod foreign;
+mod frames;
+mod listener;
+mod metrics;
+mod pipeline;
+mod resolve;
+mod rules;
+mod topics;
+
+use std::sync::Arc;
+
+pub use context::Settings;
+use eddy_core::{SessionCache, SessionLimits};
+use eddy_engine::Engine;
+pub use listener::bind;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::advertised::Advertised;
+use crate::context::Context;
+use crate::metrics::Metrics;
+
+/// Serves Kafka clients on `listener` until the engine stops; the task ends when no more connections are accepted.
+pub fn serve(
+    engine: Arc<Engine>,
+    settings: Settings,
+    listener: TcpListener,
+    registry: &mut Registry,
+) -> JoinHandle<()> {
+    let sessions = SessionLimits { slots: settings.fetch_sessions_max, ..SessionLimits::default() };
+    let ctx = Arc::new(Context {
+        engine,
+        advertised: Advertised::new(settings.advertised.clone()),
+        sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),
+        metrics: Metrics::register(registry, &api::keys()),
+        settings,
+    });
+    tokio::spawn(listener::run(ctx, listener))
+}

@@ -46,7 +46,7 @@ impl ProducerId {
 
 /// A 128-bit identity written as Kafka writes it: 22 characters of unpadded URL-safe base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Uuid128(pub [u8; 16]);
+struct Uuid128(pub [u8; 16]);
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 

@@ -1,0 +1,427 @@
+//! The engine: what a broker owns while it runs, and in which order it starts and stops.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use eddy_core::ProducerLimits;
+use eddy_disk::Disk;
+use eddy_log::{FileCache, TailBudget};
+use eddy_metadata::controller::{self, ProducerIdsExhausted};
+use eddy_metadata::{Image, Record};
+use eddy_quorum::{Applied, ChangeError, Quorum, QuorumConfig};
+use eddy_types::{BrokerId, Clock, LocalPartition, Millis, Offset, ProducerId};
+use eddy_wal::{Entry, Lsn, Pressure, ReplayError, Room, Sink, Wal, WalConfig, WalError};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::budget::MemoryBudget;
+use crate::checkpoint::Checkpoint;
+use crate::error::{AppendError, PartitionError, StartError};
+use crate::fatal;
+use crate::flush_queue::FlushQueue;
+use crate::flusher::{FlushConfig, Flusher};
+use crate::housekeeping::{self, HousekeepingConfig};
+use crate::partition::{Partition, PartitionKey};
+use crate::partitions::{Partitions, Storage};
+use crate::recovery::Replay;
+
+/// How an engine runs. Every field has one source: the broker's configuration.
+pub struct EngineConfig {
+    /// Directory of everything this broker keeps.
+    pub data_dir: PathBuf,
+    /// This broker.
+    pub me: BrokerId,
+    /// The metadata group.
+    pub quorum: QuorumConfig,
+    /// The write-ahead log and its limits.
+    pub wal: WalConfig,
+    /// Bytes that the tail caches may hold.
+    pub tail_bytes: usize,
+    /// Bytes that requests may hold between socket and answer.
+    pub request_bytes: usize,
+    /// Idle producers: how long and how many are remembered.
+    pub producer_limits: ProducerLimits,
+    /// Segment files kept open at most.
+    pub open_files: usize,
+    /// How long a produce waits for room before it is refused (`backpressure.max.wait`).
+    pub backpressure_max_wait: Duration,
+    /// When batches go to segments.
+    pub flush: FlushConfig,
+    /// Retention, expiry and the watch over free space.
+    pub housekeeping: HousekeepingConfig,
+}
+
+/// A running broker without its network.
+pub struct Engine {
+    me: BrokerId,
+    clock: Arc<dyn Clock>,
+    quorum: Quorum,
+    wal: Wal,
+    partitions: Arc<Partitions>,
+    flusher: Flusher,
+    requests: MemoryBudget,
+    backpressure_max_wait: Duration,
+    disk_space: Arc<DiskSpace>,
+    producer_ids: tokio::sync::Mutex<std::ops::Range<i64>>,
+    backpressure: Backpressure,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stopping: watch::Sender<bool>,
+}
+
+/// What back-pressure has cost so far.
+#[derive(Debug, Default)]
+pub struct Backpressure {
+    /// Microseconds that produces waited for room.
+    pub delayed_micros: AtomicU64,
+    /// Produces refused because there was no room in time, or no disk space.
+    pub rejected: AtomicU64,
+}
+
+/// Room on the file system of the data directory, looked at once a second.
+#[derive(Debug, Default)]
+pub struct DiskSpace {
+    /// Bytes free at the last look.
+    pub free: AtomicU64,
+    /// Size of the file system.
+    pub total: AtomicU64,
+    /// Bytes below which writes are refused.
+    pub reserve: AtomicU64,
+    /// Whether writes are refused at the moment.
+    pub protect: AtomicBool,
+}
+
+/// Metadata reaches the partitions through this; before the registry exists there is nobody to tell.
+#[derive(Default)]
+struct MetadataFollower(std::sync::OnceLock<Arc<Partitions>>);
+
+impl Applied for MetadataFollower {
+    fn applied(&self, records: &[Record], image: &Arc<Image>) {
+        if let Some(partitions) = self.0.get() {
+            partitions.applied(records, image);
+        }
+    }
+}
+
+/// Durable groups reach the partitions through this. The WAL starts first, the registry needs its handle.
+#[derive(Default)]
+struct DurableFollower(std::sync::OnceLock<Arc<Partitions>>);
+
+impl Sink for DurableFollower {
+    fn durable(&self, ends: &[(LocalPartition, Offset)], _upto: Lsn) {
+        let Some(partitions) = self.0.get() else { return };
+        for (local, end) in ends {
+            if let Some(partition) = partitions.by_local(*local) {
+                partition.durable(*end);
+            }
+        }
+    }
+
+    fn failed(&self, error: WalError) {
+        fatal::stop("the write-ahead log failed", &error)
+    }
+}
+
+impl Engine {
+    /// Starts: metadata first, then what the disk holds, then the threads that keep it. Blocking work runs on blocking threads.
+    ///
+    /// # Errors
+    /// Damage, a failing disk, or metadata that cannot be read. Nothing was changed on disk in the case of damage.
+    pub async fn start(
+        config: EngineConfig,
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Engine>, StartError> {
+        let metadata = Arc::new(MetadataFollower::default());
+        let quorum = Quorum::start(config.quorum, Arc::clone(&metadata) as Arc<dyn Applied>).await?;
+        let storage = Storage {
+            files: Arc::new(FileCache::new(Arc::clone(&disk), config.open_files)),
+            disk,
+            data_dir: config.data_dir,
+            tail: Arc::new(TailBudget::new(config.tail_bytes)),
+            producer_limits: config.producer_limits,
+        };
+        let opening = Opening {
+            me: config.me,
+            clock: Arc::clone(&clock),
+            storage,
+            image: quorum.image(),
+            wal: config.wal,
+            flush: config.flush,
+        };
+        let me = config.me;
+        let Opened { wal, partitions, flusher } = tokio::task::spawn_blocking(move || open_storage(opening))
+            .await
+            .map_err(|panic| StartError::Disk(std::io::Error::other(panic)))??;
+        let _ = metadata.0.set(Arc::clone(&partitions));
+        let engine = Arc::new(Engine {
+            me,
+            clock,
+            quorum,
+            wal,
+            partitions,
+            flusher,
+            requests: MemoryBudget::new(config.request_bytes),
+            backpressure_max_wait: config.backpressure_max_wait,
+            disk_space: Arc::new(DiskSpace::default()),
+            producer_ids: tokio::sync::Mutex::new(0..0),
+            backpressure: Backpressure::default(),
+            tasks: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        });
+        *engine.tasks.lock() = housekeeping::start(&engine, config.housekeeping);
+        Ok(engine)
+    }
+
+    /// Stops: no more housekeeping, everything flushed and recorded, so that the next start replays nothing.
+    pub async fn stop(self: &Arc<Self>) {
+        self.stopping.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            // Housekeeping ends at its next pause; a panic there was reported by its hook.
+            let _ = task.await;
+        }
+        let this = Arc::clone(self);
+        let _ = tokio::task::spawn_blocking(move || {
+            this.flusher.stop();
+            this.wal.clone().close();
+        })
+        .await;
+        self.quorum.shutdown().await;
+    }
+
+    /// This broker's id.
+    pub fn me(&self) -> BrokerId {
+        self.me
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> Millis {
+        self.clock.now()
+    }
+
+    /// The cluster's metadata as of now.
+    pub fn image(&self) -> Arc<Image> {
+        self.quorum.image()
+    }
+
+    /// The metadata group.
+    pub fn quorum(&self) -> &Quorum {
+        &self.quorum
+    }
+
+    /// The registry of partitions.
+    pub fn partitions(&self) -> &Arc<Partitions> {
+        &self.partitions
+    }
+
+    /// Directory of everything this broker keeps.
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.partitions.data_dir()
+    }
+
+    /// The write-ahead log.
+    pub fn wal(&self) -> &Wal {
+        &self.wal
+    }
+
+    /// Memory of requests in flight.
+    pub fn request_budget(&self) -> &MemoryBudget {
+        &self.requests
+    }
+
+    /// Free space of the data directory.
+    pub fn disk_space(&self) -> &Arc<DiskSpace> {
+        &self.disk_space
+    }
+
+    /// What back-pressure has cost so far.
+    pub fn backpressure(&self) -> &Backpressure {
+        &self.backpressure
+    }
+
+    /// Pressure of the write-ahead log.
+    pub fn pressure(&self) -> watch::Receiver<Pressure> {
+        self.wal.pressure()
+    }
+
+    /// Bytes in the tail caches, and their limit.
+    pub fn tail_bytes(&self) -> (usize, usize) {
+        let tail = self.partitions.tail_budget();
+        (tail.used(), tail.limit())
+    }
+
+    /// Checkpoints taken, and bytes written to segments, since the start.
+    pub fn flush_counters(&self) -> (u64, u64) {
+        self.partitions.flush_queue().counters()
+    }
+
+    /// Becomes true when the engine stops.
+    pub fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
+    }
+
+    pub(crate) fn flush_queue(&self) -> &Arc<FlushQueue> {
+        self.partitions.flush_queue()
+    }
+
+    /// The partition, if this broker leads it.
+    ///
+    /// # Errors
+    /// Unknown, led elsewhere, or offline.
+    pub async fn partition(
+        &self,
+        image: &Image,
+        key: PartitionKey,
+    ) -> Result<Arc<Partition>, PartitionError> {
+        if let Some(open) = self.partitions.get_open(key) {
+            return Ok(open);
+        }
+        let topic = image.topic_by_id(key.topic).ok_or(PartitionError::Unknown)?;
+        let index = usize::try_from(key.index).map_err(|_| PartitionError::Unknown)?;
+        let state = topic.partitions.get(index).ok_or(PartitionError::Unknown)?;
+        if state.leader != Some(self.me) {
+            let leader = state.leader.unwrap_or(BrokerId::NONE);
+            return Err(PartitionError::NotLeader { leader, epoch: state.leader_epoch });
+        }
+        self.partitions.get(image, key).await
+    }
+
+    /// Waits for room for `batches` batches of `bytes` in all, at most until `deadline` and `backpressure.max.wait`.
+    ///
+    /// # Errors
+    /// No room in time, or the disk is full: nothing may be appended.
+    pub async fn admit(&self, batches: u32, bytes: usize, deadline: Instant) -> Result<Room, AppendError> {
+        if self.disk_space.protect.load(Ordering::Relaxed) {
+            self.backpressure.rejected.fetch_add(1, Ordering::Relaxed);
+            return Err(AppendError::DiskFull {
+                free: self.disk_space.free.load(Ordering::Relaxed),
+                reserve: self.disk_space.reserve.load(Ordering::Relaxed),
+            });
+        }
+        if self.tail_has_room() {
+            if let Some(room) = self.wal.try_admit(batches, bytes) {
+                return Ok(room);
+            }
+        }
+        let begin = Instant::now();
+        let deadline = deadline.min(begin + self.backpressure_max_wait);
+        let room = self.wait_for_room(batches, bytes, deadline).await;
+        let waited = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.backpressure.delayed_micros.fetch_add(waited, Ordering::Relaxed);
+        room.map_err(|cause| {
+            self.backpressure.rejected.fetch_add(1, Ordering::Relaxed);
+            let stats = self.wal.stats();
+            let (queued, limit) = (stats.queue_batches, stats.limits.queue_depth);
+            AppendError::Full { cause, queued, limit }
+        })
+    }
+
+    async fn wait_for_room(&self, batches: u32, bytes: usize, deadline: Instant) -> Result<Room, String> {
+        while !self.tail_has_room() {
+            let evicted = self.flush_queue().wait_evicted();
+            self.flush_queue().press();
+            if tokio::time::timeout_at(deadline, evicted).await.is_err() {
+                return Err("its caches wait to be flushed to segments".to_owned());
+            }
+        }
+        self.wal.admit(batches, bytes, deadline).await.map_err(|full| full.cause.to_string())
+    }
+
+    /// The caches may exceed their limit by one request each connection, or one larger than the limit would wait for ever.
+    fn tail_has_room(&self) -> bool {
+        let tail = self.partitions.tail_budget();
+        tail.used() < tail.limit()
+    }
+
+    /// Moves the log start of a partition and waits until that is on disk; `None` means the high watermark.
+    ///
+    /// # Errors
+    /// The offset is negative or above the high watermark.
+    pub async fn delete_records(
+        &self,
+        partition: &Arc<Partition>,
+        before: Option<Offset>,
+    ) -> Result<Offset, eddy_core::DeleteError> {
+        let (start, lsn) = partition.delete_records(before)?;
+        if self.wal.until_durable(lsn).await.is_err() {
+            tracing::debug!("the write-ahead log stopped before a log start was durable");
+        }
+        let partition = Arc::clone(partition);
+        // The answer does not depend on the files below: whether they went shows at the next retention check.
+        let _ = tokio::task::spawn_blocking(move || housekeeping::remove_below_start(&partition)).await;
+        Ok(start)
+    }
+
+    /// A producer id nobody has had and nobody will have again.
+    ///
+    /// # Errors
+    /// The metadata group did not commit a new block of ids.
+    pub async fn new_producer_id(&self) -> Result<ProducerId, ChangeError<ProducerIdsExhausted>> {
+        let mut block = self.producer_ids.lock().await;
+        if block.is_empty() {
+            let allocate = |image: &Image| controller::allocate_producer_ids(image, self.me);
+            let ids = self.quorum.change(allocate).await?;
+            *block = ids.first.0..ids.first.0 + ids.count;
+        }
+        let id = block.start;
+        block.start += 1;
+        Ok(ProducerId(id))
+    }
+}
+
+/// What the blocking part of the start needs.
+struct Opening {
+    me: BrokerId,
+    clock: Arc<dyn Clock>,
+    storage: Storage,
+    image: Arc<Image>,
+    wal: WalConfig,
+    flush: FlushConfig,
+}
+
+struct Opened {
+    wal: Wal,
+    partitions: Arc<Partitions>,
+    flusher: Flusher,
+}
+
+fn open_storage(opening: Opening) -> Result<Opened, StartError> {
+    let Opening { me, clock, storage, image, wal, flush } = opening;
+    let checkpoint = Checkpoint::load(storage.disk.as_ref(), &storage.data_dir)?;
+    storage.disk.create_dir_all(&storage.partitions_dir())?;
+    housekeeping::remove_leftovers(&storage, &image);
+    let mut replay = Replay::new(&storage, Arc::clone(&image), &checkpoint, clock.now());
+    let mut failed = None;
+    let mut apply = |_at: Lsn, entry: Entry| {
+        replay.entry(entry).map_err(|error| {
+            let reason = ReplayError::from(error.to_string());
+            failed = Some(error);
+            reason
+        })
+    };
+    let wal_dir = storage.data_dir.join("wal");
+    let recovered = Wal::recover(Arc::clone(&storage.disk), &wal_dir, wal, checkpoint.lsn, &mut apply);
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let outcome = replay.finish();
+    let durable = Arc::new(DurableFollower::default());
+    let wal = recovered?.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
+    let flush_queue = Arc::new(FlushQueue::default());
+    let next_local = outcome.next_local;
+    let partitions = Arc::new(Partitions::new(me, clock, storage, wal.clone(), flush_queue, next_local));
+    let _ = durable.0.set(Arc::clone(&partitions));
+    for (topic, removed) in image.removed_topics() {
+        if removed.brokers.contains(&me) {
+            partitions.flush_queue().reclaimed(topic);
+        }
+    }
+    partitions.load(&image, &checkpoint.partitions, outcome.replayed);
+    let recorded = checkpoint.partitions.into_iter().filter(|p| image.topic_by_id(p.key.topic).is_some());
+    let flusher = Flusher::start(Arc::clone(&partitions), recorded.collect(), flush)?;
+    Ok(Opened { wal, partitions, flusher })
+}

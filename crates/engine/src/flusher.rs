@@ -1,0 +1,266 @@
+//! The flusher: one thread that moves what the write-ahead log made safe into segments, and then frees the log.
+//!
+//! It works in the WAL's shadow: busy partitions are flushed by size, quiet ones by age, all of them when memory or the WAL
+//! runs short. A checkpoint syncs the segments, records where they end, and gives WAL files back. The thread sleeps without
+//! a timer when nothing was appended.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eddy_types::Offset;
+use eddy_wal::Lsn;
+use parking_lot::Mutex;
+
+use crate::checkpoint::{CheckpointView, PartitionCheckpoint};
+use crate::fatal;
+use crate::flush_queue::{Doomed, FlushQueue};
+use crate::partition::{Mark, Partition, PartitionKey};
+use crate::partitions::Partitions;
+
+/// When the flusher acts.
+#[derive(Debug, Clone)]
+pub struct FlushConfig {
+    /// A partition with this many unflushed bytes is flushed at once.
+    pub bytes: usize,
+    /// A dirty partition is flushed after this time whatever it holds.
+    pub age: Duration,
+    /// A checkpoint is taken this long after the first append that follows the last one.
+    pub checkpoint_interval: Duration,
+}
+
+impl Default for FlushConfig {
+    fn default() -> Self {
+        FlushConfig {
+            bytes: 1 << 20,
+            age: Duration::from_secs(1),
+            checkpoint_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// How often the thread looks around while partitions are dirty.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Handle of the flusher thread.
+pub(crate) struct Flusher {
+    queue: Arc<FlushQueue>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Flusher {
+    /// Starts the thread. `recorded` is what the last checkpoint says of each partition.
+    pub(crate) fn start(
+        partitions: Arc<Partitions>,
+        recorded: Vec<PartitionCheckpoint>,
+        config: FlushConfig,
+    ) -> std::io::Result<Flusher> {
+        let queue = Arc::clone(partitions.flush_queue());
+        let worker = Worker {
+            queue: Arc::clone(&queue),
+            partitions,
+            config,
+            recorded: recorded.into_iter().map(|partition| (partition.key, partition)).collect(),
+            unflushed: BTreeMap::new(),
+            touched: BTreeMap::new(),
+            cached: BTreeMap::new(),
+            checkpoint_due: None,
+        };
+        let thread =
+            std::thread::Builder::new().name("eddy-flusher".to_owned()).spawn(move || worker.run())?;
+        Ok(Flusher { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Flushes everything, takes a last checkpoint and ends the thread. Blocks.
+    pub(crate) fn stop(&self) {
+        self.queue.stop();
+        if let Some(thread) = self.thread.lock().take() {
+            // A panic in the flusher has been reported by its own hook; stopping goes on.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Worker {
+    queue: Arc<FlushQueue>,
+    partitions: Arc<Partitions>,
+    config: FlushConfig,
+    /// What the newest checkpoint says of each partition.
+    recorded: BTreeMap<PartitionKey, PartitionCheckpoint>,
+    /// Partitions with unflushed batches, and since when.
+    unflushed: BTreeMap<PartitionKey, (Arc<Partition>, Instant)>,
+    /// Partitions that changed since the newest checkpoint.
+    touched: BTreeMap<PartitionKey, Arc<Partition>>,
+    /// Partitions whose tail cache may hold something to evict.
+    cached: BTreeMap<PartitionKey, Arc<Partition>>,
+    checkpoint_due: Option<Instant>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let idle = self.unflushed.is_empty() && self.checkpoint_due.is_none();
+            let work = self.queue.next((!idle).then(|| Instant::now() + TICK));
+            self.absorb(work.dirty);
+            for doomed in work.destroy {
+                self.destroy(&doomed);
+            }
+            self.flush(work.pressed);
+            self.evict();
+            let due = self.checkpoint_due.is_some_and(|due| Instant::now() >= due || self.wal_is_filling());
+            if work.stop || due {
+                self.checkpoint();
+            }
+            if work.stop {
+                return;
+            }
+        }
+    }
+
+    fn absorb(&mut self, dirty: Vec<Arc<Partition>>) {
+        let now = Instant::now();
+        for partition in dirty {
+            let key = partition.key();
+            self.touched.insert(key, Arc::clone(&partition));
+            self.unflushed.entry(key).or_insert((partition, now));
+            self.checkpoint_due.get_or_insert(now + self.config.checkpoint_interval);
+        }
+    }
+
+    /// Writes unflushed batches to segments: of every dirty partition when `all`, else of those that are large or old.
+    fn flush(&mut self, all: bool) {
+        let now = Instant::now();
+        let is_due = |partition: &Partition, since: Instant| {
+            all || partition.log().unflushed_bytes() >= self.config.bytes
+                || now.duration_since(since) >= self.config.age
+        };
+        let due: Vec<PartitionKey> = self
+            .unflushed
+            .iter()
+            .filter(|(_, (partition, since))| is_due(partition, *since))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in due {
+            let Some((partition, _)) = self.unflushed.remove(&key) else { continue };
+            if partition.is_gone() {
+                continue;
+            }
+            self.flush_one(&partition, partition.offsets().durable_end);
+            self.cached.insert(key, Arc::clone(&partition));
+            // It stays listed until a checkpoint has cleared its flag: new batches do not announce it again before that.
+            self.unflushed.insert(key, (partition, now));
+        }
+    }
+
+    fn flush_one(&self, partition: &Partition, upto: Offset) {
+        match partition.log().flush(upto) {
+            Ok(bytes) => self.queue.count_flushed(bytes),
+            // What the WAL acknowledged cannot reach its segment: going on would fill memory and then lie.
+            Err(error) => fatal::stop("cannot write a segment", &error),
+        }
+    }
+
+    /// Drops flushed batches from the caches when they hold more than half of the budget.
+    fn evict(&mut self) {
+        let budget = self.partitions.tail_budget();
+        let enough = budget.limit() / 2;
+        if budget.used() > enough {
+            let share = enough / 2 / self.cached.len().max(1);
+            for keep in [share, 0] {
+                for partition in self.cached.values() {
+                    partition.log().evict(keep);
+                }
+                if budget.used() <= enough {
+                    break;
+                }
+            }
+            self.cached.retain(|_, partition| !partition.is_gone());
+        }
+        self.queue.evicted();
+    }
+
+    /// Makes the segments hold everything queued so far, says so in the checkpoint, and frees the WAL below.
+    fn checkpoint(&mut self) {
+        let lsn = self.partitions.wal().next_lsn();
+        // After the position: whoever queued an entry below it is in the list by now.
+        let late = self.queue.take_dirty();
+        self.absorb(late);
+        let touched = std::mem::take(&mut self.touched);
+        let marks: Vec<(Arc<Partition>, Mark)> = touched
+            .into_values()
+            .filter(|partition| !partition.is_gone())
+            .map(|partition| (Arc::clone(&partition), partition.mark()))
+            .collect();
+        // A producer window may only be recorded with batches that are safe: a resend of a lost batch must be new.
+        let upto = marks.iter().map(|(_, mark)| mark.lsn).max().unwrap_or(lsn);
+        self.wait_durable(upto);
+        for (partition, mark) in marks {
+            let record = self.checkpoint_one(&partition, mark);
+            self.unflushed.remove(&partition.key());
+            self.cached.insert(partition.key(), Arc::clone(&partition));
+            self.recorded.insert(partition.key(), record);
+        }
+        self.checkpoint_due = None;
+        self.store(lsn);
+    }
+
+    /// Blocks until every entry below `upto` is durable.
+    fn wait_durable(&self, upto: Lsn) {
+        let Some(last) = upto.0.checked_sub(1) else { return };
+        if let Err(stopped) = self.partitions.wal().wait_durable(Lsn(last)) {
+            fatal::stop("cannot take a checkpoint", &stopped);
+        }
+    }
+
+    /// Whether half of the write-ahead log's space waits for a checkpoint.
+    fn wal_is_filling(&self) -> bool {
+        let stats = self.partitions.wal().stats();
+        stats.retained_bytes > stats.file_bytes_max / 2
+    }
+
+    fn checkpoint_one(&self, partition: &Partition, mark: Mark) -> PartitionCheckpoint {
+        self.flush_one(partition, mark.log_end);
+        let log = match partition.log().sync() {
+            Ok(log) => log,
+            Err(error) => fatal::stop("cannot sync a segment", &error),
+        };
+        PartitionCheckpoint { key: partition.key(), local: partition.local(), log, producers: mark.producers }
+    }
+
+    fn store(&mut self, lsn: Lsn) {
+        let checkpoint = CheckpointView {
+            lsn,
+            next_local: self.partitions.next_local(),
+            partitions: self.recorded.values(),
+        };
+        match checkpoint.store(self.partitions.disk().as_ref(), self.partitions.data_dir()) {
+            Ok(()) => {
+                self.partitions.wal().trim(lsn);
+                self.queue.count_checkpoint();
+            }
+            // The old checkpoint is still whole and the WAL still holds what it needs: try again later.
+            Err(error) => {
+                tracing::warn!(%error, "cannot store the checkpoint; the write-ahead log is kept");
+                self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
+            }
+        }
+    }
+
+    fn destroy(&mut self, doomed: &Doomed) {
+        let mut complete = true;
+        for (key, partition) in &doomed.partitions {
+            self.unflushed.remove(key);
+            self.touched.remove(key);
+            self.cached.remove(key);
+            self.recorded.remove(key);
+            if let Err(error) = self.partitions.storage().remove_partition(*key, partition.as_deref()) {
+                complete = false;
+                tracing::warn!(topic_id = %key.topic, partition = key.index, %error,
+                    "cannot remove the files of a deleted partition; the next start tries again");
+            }
+        }
+        if complete {
+            self.queue.reclaimed(doomed.topic);
+        }
+    }
+}

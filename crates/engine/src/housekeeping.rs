@@ -1,0 +1,180 @@
+//! Slow chores: retention, expiry of producers, the watch over free space, and what deleted topics left behind.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use eddy_metadata::{Image, Record};
+use eddy_types::TopicId;
+use tokio::task::JoinHandle;
+
+use crate::engine::Engine;
+use crate::fatal;
+use crate::partition::{Partition, PartitionKey};
+use crate::partitions::Storage;
+
+/// When the chores are done.
+#[derive(Debug, Clone)]
+pub struct HousekeepingConfig {
+    /// How often retention is looked at (`log.retention.check.interval.ms`).
+    pub retention_check_interval: Duration,
+    /// Free bytes below which writes are refused.
+    pub disk_reserve_bytes: u64,
+}
+
+const SPACE_INTERVAL: Duration = Duration::from_secs(1);
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<JoinHandle<()>> {
+    let reserve = config.disk_reserve_bytes;
+    look_at_space(engine, reserve);
+    vec![
+        every(engine, SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
+        every(engine, EXPIRY_INTERVAL, expire_producers),
+        every(engine, config.retention_check_interval, retain),
+        tokio::spawn(reclaim(Arc::clone(engine))),
+        tokio::spawn(follow_quorum(Arc::clone(engine))),
+    ]
+}
+
+/// Runs a blocking chore at an interval until the engine stops.
+fn every(
+    engine: &Arc<Engine>,
+    interval: Duration,
+    chore: impl Fn(&Arc<Engine>) + Send + Sync + 'static,
+) -> JoinHandle<()> {
+    let (engine, chore) = (Arc::clone(engine), Arc::new(chore));
+    let mut stopping = engine.stopping();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                () = tokio::time::sleep(interval) => {}
+            }
+            let (engine, chore) = (Arc::clone(&engine), Arc::clone(&chore));
+            // A panic in a chore was reported by its hook; the next round tries again.
+            let _ = tokio::task::spawn_blocking(move || chore(&engine)).await;
+        }
+    })
+}
+
+fn look_at_space(engine: &Arc<Engine>, reserve: u64) {
+    let storage = engine.partitions().storage();
+    let Ok(space) = storage.disk.space(&storage.data_dir) else { return };
+    let known = engine.disk_space();
+    known.free.store(space.free, Ordering::Relaxed);
+    known.total.store(space.total, Ordering::Relaxed);
+    known.reserve.store(reserve, Ordering::Relaxed);
+    let protect = space.free < reserve;
+    if known.protect.swap(protect, Ordering::Relaxed) != protect {
+        if protect {
+            tracing::warn!(
+                free = space.free,
+                reserve,
+                "disk full: writes are refused, reads and deletes go on"
+            );
+        } else {
+            tracing::info!(free = space.free, "disk has room again: writes are accepted");
+        }
+    }
+}
+
+fn expire_producers(engine: &Arc<Engine>) {
+    let now = engine.now();
+    for partition in engine.partitions().open_partitions() {
+        partition.tick(now);
+    }
+}
+
+/// Applies retention to every partition that holds anything.
+fn retain(engine: &Arc<Engine>) {
+    let image = engine.image();
+    for key in engine.partitions().keys() {
+        if *engine.stopping().borrow() {
+            return;
+        }
+        if let Ok(partition) = engine.partitions().get_blocking(&image, key) {
+            retain_one(engine, &partition);
+        }
+    }
+}
+
+fn retain_one(engine: &Arc<Engine>, partition: &Arc<Partition>) {
+    let high_watermark = partition.offsets().high_watermark;
+    if let Some(retention) = partition.log().retention(engine.now(), high_watermark) {
+        partition.raise_log_start(retention.start);
+    }
+    remove_below_start(partition);
+}
+
+/// Removes segments that lie below the log start, for retention and after DeleteRecords.
+pub(crate) fn remove_below_start(partition: &Partition) {
+    match partition.log().delete_below_start() {
+        Ok(deleted) if deleted.segments > 0 => tracing::debug!(
+            topic = %partition.topic(), partition = partition.key().index,
+            segments = deleted.segments, bytes = deleted.bytes, "removed segments below the log start"),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(
+            topic = %partition.topic(), partition = partition.key().index, %error,
+            "cannot remove segments below the log start; tried again at the next check"),
+    }
+}
+
+/// Tells the metadata group which deleted topics left nothing behind here.
+async fn reclaim(engine: Arc<Engine>) {
+    let mut stopping = engine.stopping();
+    loop {
+        let topic_ids = tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            topic_ids = engine.flush_queue().next_reclaimed() => topic_ids,
+        };
+        let record = Record::DirectoriesReclaimed { broker: engine.me(), topic_ids };
+        if let Err(error) = engine.quorum().propose(vec![record]).await {
+            tracing::warn!(%error, "cannot record reclaimed directories; the next start does");
+        }
+    }
+}
+
+/// Without its metadata a broker must not go on: what it serves could be another's by now.
+async fn follow_quorum(engine: Arc<Engine>) {
+    let mut stopping = engine.stopping();
+    tokio::select! {
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+        reason = engine.quorum().stopped() => fatal::stop("the metadata group stopped", &reason),
+    }
+}
+
+/// Removes directories of topics whose deletion is committed. A directory of a topic nobody knows is left alone: that a topic
+/// is missing from the metadata is no proof that it was deleted (reliability rule A5).
+pub(crate) fn remove_leftovers(storage: &Storage, image: &Image) {
+    let Ok(entries) = storage.disk.list(&storage.partitions_dir()) else { return };
+    for entry in entries {
+        let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let Some(key) = name.as_deref().and_then(parse_dir_name) else { continue };
+        if image.removed_topic(key.topic).is_some() {
+            if let Err(error) = storage.disk.remove_dir_all(&entry.path) {
+                tracing::warn!(path = %entry.path.display(), %error, "cannot remove the files of a deleted topic");
+            }
+        } else if image.topic_by_id(key.topic).is_none() {
+            tracing::warn!(path = %entry.path.display(), "directory of a topic that the metadata does not know; left alone");
+        }
+    }
+}
+
+fn parse_dir_name(name: &str) -> Option<PartitionKey> {
+    let (topic, index) = name.rsplit_once('-')?;
+    Some(PartitionKey { topic: topic.parse::<TopicId>().ok()?, index: index.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directory_names_come_back_as_keys_even_when_the_id_holds_dashes() {
+        let topic: TopicId = "-wz0yaKDQ-C4pIT7UEJhwQ".parse().unwrap();
+        let key = PartitionKey { topic, index: 17 };
+        assert_eq!(parse_dir_name(&key.to_string()), Some(key));
+        assert_eq!(parse_dir_name("lost+found"), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading a partition: which offsets a reader may see, and where their bytes are.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use eddy_core::{Diverging, EpochMatch, Offsets, divergence};
+use eddy_log::{ReadError as LogReadError, ReadOutcome};
+use eddy_types::{LeaderEpoch, Offset};
+
+use crate::error::ReadError;
+use crate::partition::Partition;
+
+/// What a fetch wants of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest {
+    /// First offset wanted; may lie within a batch, which is then returned whole.
+    pub offset: Offset,
+    /// Leader epoch the reader knows.
+    pub leader_epoch: LeaderEpoch,
+    /// Epoch of the last record the reader has.
+    pub last_fetched_epoch: LeaderEpoch,
+    /// Most bytes to return.
+    pub max_bytes: usize,
+    /// Return one batch even if it is larger than `max_bytes`.
+    pub at_least_one: bool,
+    /// Stop at the last stable offset in place of the high watermark.
+    pub committed_only: bool,
+}
+
+/// What a reader gets.
+#[derive(Debug)]
+pub struct PartitionRead {
+    /// The partition's offsets when it was read.
+    pub offsets: Offsets,
+    /// Whole batches, in offset order.
+    pub slices: Vec<Bytes>,
+    /// Where the reader's log leaves ours; there are no records then.
+    pub diverging: Option<Diverging>,
+}
+
+impl Partition {
+    /// Reads whole batches below the high watermark. Memory and page cache are read at once; what needs the disk is read on a
+    /// thread that may block.
+    ///
+    /// # Errors
+    /// Offset out of range, an epoch that is not ours, or a failing disk.
+    pub async fn read(self: &Arc<Self>, request: ReadRequest) -> Result<PartitionRead, ReadError> {
+        let offsets = self.checked_offsets(request.leader_epoch)?;
+        let asked = request.offset;
+        let out_of_range = || ReadError::OutOfRange { asked, start: offsets.log_start, end: offsets.log_end };
+        if request.last_fetched_epoch != LeaderEpoch::NONE {
+            let end_of = self.log().epoch_end(request.last_fetched_epoch);
+            match divergence(request.last_fetched_epoch, asked, end_of) {
+                EpochMatch::Agrees => {}
+                EpochMatch::OutOfRange => return Err(out_of_range()),
+                EpochMatch::Diverges(diverging) => {
+                    return Ok(PartitionRead { offsets, slices: Vec::new(), diverging: Some(diverging) });
+                }
+            }
+        }
+        if asked < offsets.log_start || asked > offsets.log_end {
+            return Err(out_of_range());
+        }
+        let limit = if request.committed_only { offsets.last_stable } else { offsets.high_watermark };
+        let slices = if asked >= limit || (request.max_bytes == 0 && !request.at_least_one) {
+            Vec::new()
+        } else {
+            self.read_log(asked, limit, request.max_bytes, request.at_least_one).await?
+        };
+        Ok(PartitionRead { offsets, slices, diverging: None })
+    }
+
+    async fn read_log(
+        self: &Arc<Self>,
+        from: Offset,
+        limit: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Vec<Bytes>, ReadError> {
+        let outcome =
+            self.log().read(from, limit, max_bytes, at_least_one).map_err(|error| read_error(from, error))?;
+        let disk = match outcome {
+            ReadOutcome::Ready(fetched) => return Ok(fetched.slices),
+            ReadOutcome::Disk(disk) => disk,
+        };
+        if let Some(cached) = disk.try_cached() {
+            return cached.map(|fetched| fetched.slices).map_err(|error| read_error(from, error));
+        }
+        let read = tokio::task::spawn_blocking(move || disk.run()).await;
+        match read {
+            Ok(fetched) => fetched.map(|fetched| fetched.slices).map_err(|error| read_error(from, error)),
+            // The blocking thread panicked, which its hook has reported.
+            Err(_) => Err(ReadError::PartitionGone),
+        }
+    }
+}
+
+fn read_error(asked: Offset, error: LogReadError) -> ReadError {
+    match error {
+        LogReadError::OutOfRange { start, end } => ReadError::OutOfRange { asked, start, end },
+        LogReadError::Log(error) => ReadError::Log(error),
+    }
+}

@@ -1,0 +1,136 @@
+//! Metadata, key 3, versions 0–13.
+//!
+//! v1 null means all topics · v4 allow auto creation · v5 offline replicas · v7 leader epoch (KIP-320) · v8 authorized operations
+//! (KIP-430) · v9 flexible · v10 topic ids (KIP-516) · v12 look-up by id · v13 top-level error (KIP-1102)
+
+use std::sync::Arc;
+
+use eddy_metadata::{Image, Partition, Topic};
+use eddy_types::{BrokerId, ErrorCode, TopicId};
+use eddy_wire::messages::metadata::{
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use crate::call::Call;
+use crate::topics;
+
+pub(crate) const API: Api = Api::new(ApiKey::Metadata, 0, 13);
+
+/// Authorized operations were not asked for.
+const NOT_ASKED: i32 = i32::MIN;
+/// Bits of the operations a topic knows, all allowed without an authorizer: read, write, create, delete, alter, describe, describe
+/// configs, alter configs.
+const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+/// The same for the cluster: create, alter, describe, cluster action, describe configs, alter configs, idempotent write, create and
+/// describe tokens.
+pub(crate) const CLUSTER_OPERATIONS: i32 =
+    1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14;
+
+pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResponse {
+    let MetadataRequest { topics, allow_auto_topic_creation, .. } = &request;
+    let wants_all = match topics {
+        None => true,
+        // in v0 an empty list means all.
+        Some(list) => call.version == 0 && list.is_empty(),
+    };
+    let topic_operations =
+        if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED };
+    let topics = if wants_all {
+        call.image().topics().map(|topic| describe(topic, topic_operations)).collect()
+    } else {
+        let named = topics.as_deref().unwrap_or_default();
+        let mut described = Vec::with_capacity(named.len());
+        for asked in named {
+            // Auto-creation may change the image from one to the next.
+            described.push(one(&call, asked, *allow_auto_topic_creation, topic_operations).await);
+        }
+        described
+    };
+    let image = call.image();
+    MetadataResponse {
+        brokers: brokers(&call, &image),
+        cluster_id: image.cluster_id().map(|id| id.to_string().into()),
+        controller_id: call.ctx.engine.me().0,
+        topics,
+        cluster_authorized_operations: if request.include_cluster_authorized_operations {
+            CLUSTER_OPERATIONS
+        } else {
+            NOT_ASKED
+        },
+        ..MetadataResponse::default()
+    }
+}
+
+async fn one(
+    call: &Call,
+    asked: &MetadataRequestTopic,
+    allow_auto_topic_creation: bool,
+    operations: i32,
+) -> MetadataResponseTopic {
+    let Some(name) = &asked.name else {
+        // look-up by id, from v12 on.
+        if call.version < 12 {
+            return failed(call, ErrorCode::InvalidRequest, None, asked.topic_id);
+        }
+        return match call.image().topic_by_id(asked.topic_id) {
+            Some(topic) => describe(topic, operations),
+            None => failed(call, ErrorCode::UnknownTopicId, None, asked.topic_id),
+        };
+    };
+    if let Some(topic) = call.image().topic(name) {
+        return describe(topic, operations);
+    }
+    // v0–3 cannot say; Kafka takes them as allowing it.
+    let allowed = call.version < 4 || allow_auto_topic_creation;
+    match topics::auto_create(call, name, allowed).await {
+        Ok(topic) => describe(&topic, operations),
+        Err(code) => failed(call, code, Some(name.clone()), TopicId::ZERO),
+    }
+}
+
+fn failed(call: &Call, code: ErrorCode, name: Option<Str>, topic_id: TopicId) -> MetadataResponseTopic {
+    MetadataResponseTopic {
+        error_code: call.code(code),
+        // Versions before 12 have no null name.
+        name: if call.version < 12 { Some(name.unwrap_or_default()) } else { name },
+        topic_id,
+        topic_authorized_operations: NOT_ASKED,
+        ..MetadataResponseTopic::default()
+    }
+}
+
+fn describe(topic: &Arc<Topic>, topic_authorized_operations: i32) -> MetadataResponseTopic {
+    let partitions =
+        (0..).zip(&topic.partitions).map(|(index, partition)| describe_partition(index, partition));
+    MetadataResponseTopic {
+        name: Some(Str::from(&*topic.name)),
+        topic_id: topic.id,
+        is_internal: topics::is_internal(&topic.name),
+        partitions: partitions.collect(),
+        topic_authorized_operations,
+        ..MetadataResponseTopic::default()
+    }
+}
+
+fn describe_partition(index: i32, partition: &Partition) -> MetadataResponsePartition {
+    let code = if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+    MetadataResponsePartition {
+        error_code: code.code(),
+        partition_index: index,
+        leader_id: partition.leader.unwrap_or(BrokerId::NONE).0,
+        leader_epoch: partition.leader_epoch.0,
+        replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
+        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
+        offline_replicas: Vec::new(),
+    }
+}
+
+fn brokers(call: &Call, image: &Image) -> Vec<MetadataResponseBroker> {
+    let me = call.ctx.engine.me();
+    let (host, port) = call.advertised();
+    let rack = image.broker(me).and_then(|broker| broker.rack.as_deref().map(Str::from));
+    vec![MetadataResponseBroker { node_id: me.0, host: host.into(), port: i32::from(port), rack }]
+}

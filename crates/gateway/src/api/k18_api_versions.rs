@@ -1,0 +1,104 @@
+//! ApiVersions, key 18, versions 0–4.
+//!
+//! v3 flexible, client software name and version (KIP-511), features (KIP-584) · v4 features whose minimum is 0 (KIP-1022)
+//!
+//! Not served: v5 (KIP-1242), which Kafka 4.3 does not advertise either.
+
+use eddy_types::ErrorCode;
+use eddy_wire::ApiKey;
+use eddy_wire::messages::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
+
+use super::{Api, SERVED};
+use crate::call::Call;
+
+pub(crate) const API: Api = Api::new(ApiKey::ApiVersions, 0, 4);
+
+/// Feature levels of Kafka 4.3 that this broker implements: name, lowest, highest.
+const FEATURES: &[(&str, i16, i16)] = &[("metadata.version", 7, 29)];
+
+pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
+    if call.version >= 3
+        && !(is_software_name(&request.client_software_name)
+            && is_software_name(&request.client_software_version))
+    {
+        //
+        return ApiVersionsResponse {
+            error_code: call.code(ErrorCode::InvalidRequest),
+            ..ApiVersionsResponse::default()
+        };
+    }
+    let mut response = ApiVersionsResponse { api_keys: served(), ..ApiVersionsResponse::default() };
+    if call.version >= 3 {
+        response.supported_features = FEATURES
+            .iter()
+            .map(|&(name, min_version, max_version)| SupportedFeatureKey {
+                name: name.into(),
+                min_version,
+                max_version,
+            })
+            .collect();
+        response.finalized_features = FEATURES
+            .iter()
+            .map(|&(name, _, level)| FinalizedFeatureKey {
+                name: name.into(),
+                max_version_level: level,
+                min_version_level: level,
+            })
+            .collect();
+        response.finalized_features_epoch = i64::try_from(call.image().version()).unwrap_or(i64::MAX);
+    }
+    response
+}
+
+/// The answer to a version this broker does not know, to be encoded in version 0.
+pub(crate) fn unsupported(call: &Call) -> ApiVersionsResponse {
+    ApiVersionsResponse {
+        error_code: call.code(ErrorCode::UnsupportedVersion),
+        api_keys: served(),
+        ..ApiVersionsResponse::default()
+    }
+}
+
+fn served() -> Vec<ApiVersion> {
+    let mut keys: Vec<ApiVersion> = SERVED
+        .iter()
+        .map(|api| ApiVersion {
+            api_key: api.key.code(),
+            // librdkafka compresses only for brokers that claim Produce 0, so Kafka claims it and refuses it.
+            min_version: if api.key == ApiKey::Produce { 0 } else { api.min },
+            max_version: api.max,
+        })
+        .collect();
+    keys.sort_by_key(|api| api.api_key);
+    keys
+}
+
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?` (KIP-511).
+fn is_software_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let edge = |c: char| c.is_ascii_alphanumeric();
+    name.starts_with(edge) && name.ends_with(edge) && name.chars().all(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_names_follow_kip_511() {
+        for good in ["a", "librdkafka", "apache-kafka-java", "2.15.0", "a.b-c9"] {
+            assert!(is_software_name(good), "{good}");
+        }
+        for bad in ["", "-a", "a-", "a b", "ä", "."] {
+            assert!(!is_software_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn produce_is_advertised_from_zero_r_1_1() {
+        let produce = served().into_iter().find(|api| api.api_key == 0).unwrap();
+        assert_eq!((produce.min_version, produce.max_version), (0, 13));
+    }
+}

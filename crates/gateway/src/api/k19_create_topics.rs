@@ -1,0 +1,134 @@
+//! CreateTopics, key 19, versions 2–7.
+//!
+//! v4 -1 for default partitions and replicas (KIP-464) · v5 flexible, partitions, replicas and configs in the answer (KIP-525) · v6 quota code
+//! (KIP-599) · v7 topic id (KIP-516)
+
+use eddy_metadata::config::describe_topic;
+use eddy_metadata::controller::{self, CreateTopicError, CreatedTopic, NewTopic};
+use eddy_metadata::{Image, Record};
+use eddy_types::{BrokerId, ErrorCode};
+use eddy_wire::messages::create_topics::{
+    CreatableTopic, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use crate::call::Call;
+use crate::error::change_code;
+use crate::topics;
+
+pub(crate) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
+
+/// Values of this version on mean defaults when they are -1.
+const DEFAULTS_FROM: i16 = 4;
+
+type Outcome = Vec<Result<CreatedTopic, CreateTopicError>>;
+
+pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
+    let mut new = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        match new_topic(topic, call.version) {
+            Ok(topic) => new.push(topic),
+            Err(code) => return refuse_all(&call, &request, code, None),
+        }
+    }
+    let decide = |image: &Image| -> Result<(Vec<Record>, Outcome), std::convert::Infallible> {
+        let (records, outcome) = controller::create_topics(image, &new);
+        Ok((if request.validate_only { Vec::new() } else { records }, outcome))
+    };
+    // One commit for the whole request; it is applied here when this returns, so every topic is usable.
+    let outcome = match call.ctx.engine.quorum().change(decide).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let (code, message) = change_code(error, |never| match never {});
+            return refuse_all(&call, &request, code, Some(message));
+        }
+    };
+    let image = call.image();
+    let topics = request
+        .topics
+        .iter()
+        .zip(outcome)
+        .map(|(asked, result)| respond(&call, &image, asked, result, request.validate_only));
+    CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() }
+}
+
+fn new_topic(topic: &CreatableTopic, version: i16) -> Result<NewTopic, ErrorCode> {
+    let unset = |value: i32| value == -1 && version < DEFAULTS_FROM && topic.assignments.is_empty();
+    let assignments = topic.assignments.iter().map(|assignment| {
+        (assignment.partition_index, assignment.broker_ids.iter().map(|&id| BrokerId(id)).collect())
+    });
+    Ok(NewTopic {
+        id: topics::new_topic_id()?,
+        name: topic.name.to_string(),
+        // Before v4 there were no defaults: 0 is refused as -1 was.
+        partitions: if unset(topic.num_partitions) { 0 } else { topic.num_partitions },
+        replication_factor: if unset(i32::from(topic.replication_factor)) {
+            0
+        } else {
+            topic.replication_factor
+        },
+        assignments: assignments.collect(),
+        configs: topic
+            .configs
+            .iter()
+            .map(|config| (config.name.to_string(), config.value.as_ref().map(Str::to_string)))
+            .collect(),
+    })
+}
+
+fn refuse_all(
+    call: &Call,
+    request: &CreateTopicsRequest,
+    code: ErrorCode,
+    message: Option<String>,
+) -> CreateTopicsResponse {
+    let topics = request.topics.iter().map(|topic| failed(call, topic, code, message.clone()));
+    CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() }
+}
+
+fn failed(
+    call: &Call,
+    topic: &CreatableTopic,
+    code: ErrorCode,
+    message: Option<String>,
+) -> CreatableTopicResult {
+    CreatableTopicResult {
+        name: topic.name.clone(),
+        error_code: call.code(code),
+        error_message: message.map(Str::from),
+        num_partitions: -1,
+        replication_factor: -1,
+        configs: Some(Vec::new()),
+        ..CreatableTopicResult::default()
+    }
+}
+
+fn respond(
+    call: &Call,
+    image: &Image,
+    asked: &CreatableTopic,
+    result: Result<CreatedTopic, CreateTopicError>,
+    validate_only: bool,
+) -> CreatableTopicResult {
+    let created = match result {
+        Ok(created) => created,
+        Err(error) => return failed(call, asked, error.code(), Some(error.to_string())),
+    };
+    let configs = describe_topic(image, &created.topic).into_iter().map(|described| CreatableTopicConfigs {
+        name: Str::from_static(described.key.name),
+        value: described.value.map(Str::from),
+        read_only: described.read_only,
+        config_source: described.source as i8,
+        is_sensitive: described.key.sensitive(),
+    });
+    CreatableTopicResult {
+        name: asked.name.clone(),
+        // A topic that was only checked has no identity.
+        topic_id: if validate_only { Default::default() } else { created.topic.id },
+        num_partitions: i32::try_from(created.topic.partitions.len()).unwrap_or(i32::MAX),
+        replication_factor: created.replication_factor,
+        configs: Some(configs.collect()),
+        ..CreatableTopicResult::default()
+    }
+}

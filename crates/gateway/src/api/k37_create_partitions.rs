@@ -1,0 +1,66 @@
+//! CreatePartitions, key 37, versions 0–3.
+//!
+//! v2 flexible · v3 quota code (KIP-599). Topics grow, never shrink.
+
+use ahash::AHashMap;
+use eddy_metadata::controller::{self, NewPartitions};
+use eddy_types::{BrokerId, ErrorCode};
+use eddy_wire::messages::create_partitions::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use crate::call::Call;
+use crate::error::change_code;
+
+pub(crate) const API: Api = Api::new(ApiKey::CreatePartitions, 0, 3);
+
+pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
+    let mut times = AHashMap::<Str, usize>::new();
+    for topic in &request.topics {
+        *times.entry(topic.name.clone()).or_default() += 1;
+    }
+    let mut results = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let outcome = if times.get(&topic.name).is_some_and(|times| *times > 1) {
+            Err((ErrorCode::InvalidRequest, "the topic is named twice in the request".to_owned()))
+        } else {
+            one(&call, topic, request.validate_only).await
+        };
+        let (code, error_message) = match outcome {
+            Ok(()) => (ErrorCode::None, None),
+            Err((code, message)) => (code, Some(Str::from(message))),
+        };
+        results.push(CreatePartitionsTopicResult {
+            name: topic.name.clone(),
+            error_code: call.code(code),
+            error_message,
+        });
+    }
+    CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }
+}
+
+async fn one(
+    call: &Call,
+    topic: &CreatePartitionsTopic,
+    validate_only: bool,
+) -> Result<(), (ErrorCode, String)> {
+    let brokers = |ids: &Vec<i32>| ids.iter().map(|&id| BrokerId(id)).collect();
+    let new = NewPartitions {
+        topic: topic.name.to_string(),
+        count: topic.count,
+        assignments: topic
+            .assignments
+            .as_ref()
+            .map(|assignments| assignments.iter().map(|one| brokers(&one.broker_ids)).collect()),
+    };
+    let decide = |image: &_| {
+        let records = controller::create_partitions(image, &new)?;
+        Ok((if validate_only { Vec::new() } else { records }, ()))
+    };
+    let changed = call.ctx.engine.quorum().change(decide).await;
+    changed.map_err(|error| {
+        change_code(error, |refused: controller::CreatePartitionsError| (refused.code(), refused.to_string()))
+    })
+}

@@ -1,0 +1,50 @@
+//! DescribeCluster, key 60, versions 0–2.
+//!
+//! v1 endpoint type (KIP-919) · v2 fenced brokers (KIP-1073)
+
+use eddy_types::ErrorCode;
+use eddy_wire::messages::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use super::k03_metadata::CLUSTER_OPERATIONS;
+use crate::call::Call;
+
+pub(crate) const API: Api = Api::new(ApiKey::DescribeCluster, 0, 2);
+
+/// The endpoint type of brokers; controllers have none of their own here.
+const BROKERS: i8 = 1;
+const CONTROLLERS: i8 = 2;
+
+pub(crate) async fn handle(call: Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
+    let mut response = DescribeClusterResponse { endpoint_type: request.endpoint_type, ..Default::default() };
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => return failed(&call, response, ErrorCode::MismatchedEndpointType),
+        _ => return failed(&call, response, ErrorCode::UnsupportedEndpointType),
+    }
+    let image = call.image();
+    let me = call.ctx.engine.me();
+    let (host, port) = call.advertised();
+    response.cluster_id = image.cluster_id().map(|id| id.to_string().into()).unwrap_or_default();
+    response.controller_id = me.0;
+    response.brokers = vec![DescribeClusterBroker {
+        broker_id: me.0,
+        host: host.into(),
+        port: i32::from(port),
+        rack: image.broker(me).and_then(|broker| broker.rack.as_deref().map(Str::from)),
+        ..DescribeClusterBroker::default()
+    }];
+    if request.include_cluster_authorized_operations {
+        response.cluster_authorized_operations = CLUSTER_OPERATIONS;
+    }
+    response
+}
+
+fn failed(call: &Call, mut response: DescribeClusterResponse, code: ErrorCode) -> DescribeClusterResponse {
+    response.error_code = call.code(code);
+    response.error_message = Some(Str::from_static("this endpoint is a broker"));
+    response
+}

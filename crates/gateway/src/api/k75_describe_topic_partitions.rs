@@ -1,0 +1,113 @@
+//! DescribeTopicPartitions, key 75, version 0 (KIP-966): topics page by page, sorted by name.
+
+use std::sync::Arc;
+
+use eddy_metadata::{Image, Partition, Topic};
+use eddy_types::{BrokerId, ErrorCode, TopicId};
+use eddy_wire::messages::describe_topic_partitions::{
+    DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use crate::call::Call;
+use crate::topics;
+
+pub(crate) const API: Api = Api::new(ApiKey::DescribeTopicPartitions, 0, 0);
+
+/// Partitions in one answer, whatever the client asks (`max.request.partition.size.limit`).
+const PARTITIONS_MAX: usize = 2000;
+
+pub(crate) async fn handle(
+    call: Call,
+    request: DescribeTopicPartitionsRequest,
+) -> DescribeTopicPartitionsResponse {
+    let image = call.image();
+    let (from_topic, from_partition) = match &request.cursor {
+        Some(cursor) => (cursor.topic_name.as_str(), usize::try_from(cursor.partition_index).unwrap_or(0)),
+        None => ("", 0),
+    };
+    let limit = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, PARTITIONS_MAX);
+    let mut left = limit;
+    let mut response = DescribeTopicPartitionsResponse::default();
+    for (name, topic) in wanted(&image, &request, from_topic) {
+        let Some(topic) = topic else {
+            response.topics.push(unknown(&call, name));
+            continue;
+        };
+        let skip = if *topic.name == *from_topic { from_partition } else { 0 };
+        if left == 0 {
+            response.next_cursor = Some(cursor(&topic, skip));
+            break;
+        }
+        let described = describe(&topic, skip, left);
+        left -= described.partitions.len();
+        let reached = skip + described.partitions.len();
+        response.topics.push(described);
+        if reached < topic.partitions.len() {
+            response.next_cursor = Some(cursor(&topic, reached));
+            break;
+        }
+    }
+    response
+}
+
+/// Names in order, with their topics; from the cursor's topic on.
+fn wanted(
+    image: &Image,
+    request: &DescribeTopicPartitionsRequest,
+    from: &str,
+) -> Vec<(String, Option<Arc<Topic>>)> {
+    if request.topics.is_empty() {
+        let all = image.topics().map(|topic| (topic.name.to_string(), Some(Arc::clone(topic))));
+        return all.filter(|(name, _)| name.as_str() >= from).collect();
+    }
+    let mut names: Vec<&str> = request.topics.iter().map(|topic| topic.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let found = |name: &str| (name.to_owned(), image.topic(name).cloned());
+    names.into_iter().filter(|name| *name >= from).map(found).collect()
+}
+
+fn cursor(topic: &Topic, partition: usize) -> ResponseCursor {
+    ResponseCursor {
+        topic_name: Str::from(&*topic.name),
+        partition_index: i32::try_from(partition).unwrap_or(i32::MAX),
+    }
+}
+
+fn unknown(call: &Call, name: String) -> DescribeTopicPartitionsResponseTopic {
+    DescribeTopicPartitionsResponseTopic {
+        error_code: call.code(ErrorCode::UnknownTopicOrPartition),
+        name: Some(name.into()),
+        topic_id: TopicId::ZERO,
+        ..DescribeTopicPartitionsResponseTopic::default()
+    }
+}
+
+fn describe(topic: &Topic, skip: usize, limit: usize) -> DescribeTopicPartitionsResponseTopic {
+    let partitions = (0..).zip(&topic.partitions).skip(skip).take(limit);
+    DescribeTopicPartitionsResponseTopic {
+        name: Some(Str::from(&*topic.name)),
+        topic_id: topic.id,
+        is_internal: topics::is_internal(&topic.name),
+        partitions: partitions.map(|(index, partition)| describe_partition(index, partition)).collect(),
+        ..DescribeTopicPartitionsResponseTopic::default()
+    }
+}
+
+fn describe_partition(index: i32, partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
+    let code = if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+    DescribeTopicPartitionsResponsePartition {
+        error_code: code.code(),
+        partition_index: index,
+        leader_id: partition.leader.unwrap_or(BrokerId::NONE).0,
+        leader_epoch: partition.leader_epoch.0,
+        replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
+        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
+        eligible_leader_replicas: None,
+        last_known_elr: None,
+        offline_replicas: Vec::new(),
+    }
+}

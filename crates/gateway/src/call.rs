@@ -1,0 +1,43 @@
+//! One request as its handler sees it.
+
+use std::sync::Arc;
+
+use eddy_metadata::Image;
+use eddy_types::ErrorCode;
+use eddy_wire::{ApiKey, Str};
+
+use crate::connection::ConnectionState;
+use crate::context::Context;
+
+/// A request's surroundings: who asks, in which version, and what the broker knows at the moment.
+#[derive(Clone)]
+pub(crate) struct Call {
+    pub(crate) ctx: Arc<Context>,
+    pub(crate) connection: Arc<ConnectionState>,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<Str>,
+    /// Bytes of the frame that the request's records keep in memory.
+    pub(crate) frame_bytes: usize,
+}
+
+impl Call {
+    /// The cluster's metadata as of now.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.ctx.engine.image()
+    }
+
+    /// Host and port by which this client reaches this broker.
+    pub(crate) fn advertised(&self) -> (String, u16) {
+        self.ctx.advertised.for_client(self.connection.local)
+    }
+
+    /// The wire number of a code, counted when it is an error.
+    pub(crate) fn code(&self, code: ErrorCode) -> i16 {
+        if code != ErrorCode::None {
+            self.ctx.metrics.error(self.api, code);
+        }
+        code.code()
+    }
+}

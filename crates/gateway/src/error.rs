@@ -1,0 +1,103 @@
+//! The one place where run-time errors get their Kafka code and their sentence.
+
+use eddy_core::DeleteError;
+use eddy_core::{AppendError as Refusal, EpochError, SequenceError, SessionError};
+use eddy_engine::{AppendError, PartitionError, ReadError};
+use eddy_quorum::ChangeError;
+use eddy_types::ErrorCode;
+
+/// Gives an error its code on the wire.
+pub(crate) trait KafkaCode {
+    fn kafka_code(&self) -> ErrorCode;
+}
+
+impl KafkaCode for AppendError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            AppendError::Refused(refusal) => refusal.kafka_code(),
+            AppendError::PartitionGone => ErrorCode::UnknownTopicOrPartition,
+            AppendError::Full { .. } => ErrorCode::RequestTimedOut,
+            AppendError::DiskFull { .. } => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaCode for Refusal {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            Refusal::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+            Refusal::NoOffsets { .. } => ErrorCode::InvalidRecord,
+            Refusal::Sequence(error) => error.kafka_code(),
+        }
+    }
+}
+
+impl KafkaCode for SequenceError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            SequenceError::OldEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            SequenceError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
+            SequenceError::OpenTransaction { .. } => ErrorCode::InvalidTxnState,
+            SequenceError::Limit { .. } => ErrorCode::PolicyViolation,
+        }
+    }
+}
+
+impl KafkaCode for PartitionError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            PartitionError::Unknown => ErrorCode::UnknownTopicOrPartition,
+            PartitionError::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
+            PartitionError::Offline(_) => ErrorCode::KafkaStorageError,
+        }
+    }
+}
+
+impl KafkaCode for EpochError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            EpochError::Fenced { .. } => ErrorCode::FencedLeaderEpoch,
+            EpochError::Unknown { .. } => ErrorCode::UnknownLeaderEpoch,
+        }
+    }
+}
+
+impl KafkaCode for ReadError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Epoch(error) => error.kafka_code(),
+            ReadError::Log(_) => ErrorCode::KafkaStorageError,
+            ReadError::PartitionGone => ErrorCode::UnknownTopicOrPartition,
+        }
+    }
+}
+
+impl KafkaCode for SessionError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            SessionError::NotFound { .. } => ErrorCode::FetchSessionIdNotFound,
+            SessionError::InvalidEpoch { .. } => ErrorCode::InvalidFetchSessionEpoch,
+            SessionError::MixedTopicIds { .. } => ErrorCode::FetchSessionTopicIdError,
+        }
+    }
+}
+
+impl KafkaCode for DeleteError {
+    fn kafka_code(&self) -> ErrorCode {
+        match self {
+            DeleteError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        }
+    }
+}
+
+/// Code and sentence of a metadata change that did not happen: refused by a rule, or not committed.
+pub(crate) fn change_code<E>(
+    error: ChangeError<E>,
+    refused: impl FnOnce(E) -> (ErrorCode, String),
+) -> (ErrorCode, String) {
+    match error {
+        ChangeError::Refused(refusal) => refused(refusal),
+        ChangeError::Propose(error) => (ErrorCode::RequestTimedOut, error.to_string()),
+    }
+}

@@ -1,0 +1,119 @@
+//! Accepts connections, within limits, and ends those that are silent too long.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::AHashMap;
+use parking_lot::Mutex;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::connection::{self, CloseReason, ConnectionState};
+use crate::context::Context;
+use crate::frames::FrameError;
+
+const BACKLOG: i32 = 1024;
+/// How often silent connections are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Pause after an accept that failed for want of file descriptors or memory: trying at once would only burn the CPU.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Binds a listener. A wildcard IPv6 address takes IPv4 too.
+///
+/// # Errors
+/// As the operating system says; `AddrInUse` is the one to expect.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+type Connections = Arc<Mutex<AHashMap<u64, Arc<ConnectionState>>>>;
+
+/// Serves a listener until the engine stops.
+pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
+    let connections = Connections::default();
+    let mut stopping = ctx.engine.stopping();
+    let mut sweep = tokio::time::interval(SWEEP);
+    let mut next_id = 0u64;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = sweep.tick() => {
+                end_silent(&ctx, &connections);
+                continue;
+            }
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                next_id += 1;
+                admit(&ctx, &connections, next_id, stream, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn end_silent(ctx: &Context, connections: &Connections) {
+    for state in connections.lock().values() {
+        state.end_if_silent(ctx.settings.idle_max, ctx.settings.stall_max);
+    }
+}
+
+fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStream, peer: SocketAddr) {
+    let Ok(local) = stream.local_addr() else { return };
+    // Answers are corked by us; Nagle would only delay them.
+    let _ = stream.set_nodelay(true);
+    {
+        let mut open = connections.lock();
+        if open.len() >= ctx.settings.connections_max {
+            drop(open);
+            ctx.metrics.rejected("limit");
+            tracing::warn!(%peer, limit = ctx.settings.connections_max, "connection refused: max.connections is reached");
+            return;
+        }
+        open.insert(id, Arc::new(ConnectionState::new(peer, local)));
+    }
+    ctx.metrics.connections.inc();
+    let (ctx, connections) = (Arc::clone(ctx), Arc::clone(connections));
+    tokio::spawn(async move {
+        let state = connections.lock().get(&id).cloned();
+        if let Some(state) = state {
+            let reason = connection::serve(&ctx, stream, &state).await;
+            report(&ctx, &state, &reason);
+        }
+        connections.lock().remove(&id);
+        ctx.metrics.connections.dec();
+    });
+}
+
+fn report(ctx: &Context, state: &ConnectionState, reason: &CloseReason) {
+    let label = match reason {
+        CloseReason::Frame(FrameError::Closed | FrameError::Io(_))
+        | CloseReason::Send(_)
+        | CloseReason::Stopping => {
+            tracing::debug!(peer = %state.peer, %reason, "connection closed");
+            return;
+        }
+        CloseReason::Frame(FrameError::Foreign(foreign)) => foreign.reason(),
+        CloseReason::Frame(_) => "frame",
+        CloseReason::Dispatch(_) => "request",
+        CloseReason::Encode => "encode",
+        CloseReason::Idle => "idle",
+        CloseReason::Stalled => "stalled",
+    };
+    ctx.metrics.rejected(label);
+    tracing::debug!(peer = %state.peer, %reason, "connection ended by the broker");
+}
