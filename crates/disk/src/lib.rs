@@ -11,6 +11,8 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(test)]
+mod conformance;
 pub mod lock;
 mod real;
 pub mod sim;

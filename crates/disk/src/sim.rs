@@ -8,6 +8,9 @@ mod faults;
 mod random;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
