@@ -2,12 +2,32 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::path::Path;
 use std::sync::Arc;
 
-use eddy_disk::File;
+use eddy_disk::{Disk, File, Open};
+
+/// Size of redb's pages, in bytes.
+const PAGE_BYTES: u64 = 4096;
 
 /// One file as redb's storage. The directory's lock keeps other processes away, so redb need not lock.
-pub(crate) struct Backend(pub(crate) Arc<dyn File>);
+pub(crate) struct Backend(Arc<dyn File>);
+
+impl Backend {
+    /// Opens the file, or makes an empty one.
+    ///
+    /// redb takes a file that is not a whole number of pages for damaged, because it trusts the disk to set a size at once or
+    /// not at all. A power cut while the file grows may leave any size in between. What redb has committed lies below the
+    /// smaller of the two sizes, so filling the page up loses nothing.
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, mode: Open) -> io::Result<Backend> {
+        let file = disk.open(path, mode)?;
+        let size = file.size()?;
+        if size % PAGE_BYTES != 0 {
+            file.set_size(size.next_multiple_of(PAGE_BYTES))?;
+        }
+        Ok(Backend(file))
+    }
+}
 
 impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -127,18 +127,35 @@ impl LogStore {
 const GONE: &str = "the thread of the metadata log has ended";
 
 fn open_database(disk: &dyn Disk, path: &Path) -> Result<Database, redb::Error> {
-    let file = disk.open(path, Open::Create)?;
-    if let Some(dir) = path.parent() {
-        disk.sync_dir(dir)?;
+    match Backend::open(disk, path, Open::Existing) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_database(disk, path),
+        backend => Ok(builder().create_with_backend(backend?)?),
     }
-    let mut builder = Database::builder();
-    builder.set_cache_size(CACHE_BYTES);
-    let database = builder.create_with_backend(Backend(file))?;
+}
+
+/// Makes an empty log under another name and renames it when it is whole: a power cut never leaves half a log.
+fn make_database(disk: &dyn Disk, path: &Path) -> Result<Database, redb::Error> {
+    let unfinished = path.with_extension("new");
+    match disk.remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let database = builder().create_with_backend(Backend::open(disk, &unfinished, Open::Create)?)?;
     let transaction = database.begin_write()?;
     transaction.open_table(LOG)?;
     transaction.open_table(META)?;
     transaction.commit()?;
+    disk.rename(&unfinished, path)?;
+    if let Some(dir) = path.parent() {
+        disk.sync_dir(dir)?;
+    }
     Ok(database)
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 /// The thread: ends when all handles are gone, with everything durable.

@@ -23,6 +23,9 @@ const LEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Heartbeats and elections, in milliseconds. Slow enough for a machine whose every core is busy.
 const HEARTBEAT_MS: u64 = 250;
 const ELECTION_MS: std::ops::Range<u64> = 1500..3000;
+/// Files of the group, in its directory.
+const LOG_FILE: &str = "log.redb";
+const SNAPSHOT_FILE: &str = "snapshot";
 /// Entries kept behind a snapshot, so that a member that was away for a moment needs no snapshot.
 const ENTRIES_KEPT: u64 = 1000;
 
@@ -125,7 +128,8 @@ impl Quorum {
     pub async fn shutdown(&self) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Running { stop, thread }) = running {
-            drop(stop.send(()));
+            // It may have stopped by itself, and then nobody hears this.
+            let _ = stop.send(());
             if let Ok(Err(_)) | Err(_) = tokio::task::spawn_blocking(move || thread.join()).await {
                 tracing::error!("thread of the metadata group panicked");
             }
@@ -226,9 +230,10 @@ async fn start(
         config.disk.sync_dir(parent).map_err(directory)?;
     }
     let local = Arc::new(Local { broker: config.me, config: config.static_config.clone() });
-    let machine = Machine::open(config.disk.clone(), config.dir.join("snapshot"), local, applied)?;
-    let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join("log.redb"))?;
-    let me = identify(&config, &log).await?;
+    let machine = Machine::open(config.disk.clone(), config.dir.join(SNAPSHOT_FILE), local, applied)?;
+    let has_state = machine.image().version() > 0;
+    let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE))?;
+    let me = identify(&config, &log, has_state).await?;
     let stopped = |reason: String| QuorumError::Stopped(reason);
     let settings = raft_settings(config.snapshot_after).map_err(|error| stopped(error.to_string()))?;
     let raft = Raft::new(me, Arc::new(settings), NoNetwork, log, machine.clone())
@@ -243,10 +248,12 @@ async fn start(
 }
 
 /// This member's number; an empty directory becomes the founder's.
-async fn identify(config: &QuorumConfig, log: &LogStore) -> Result<MemberId, QuorumError> {
-    let failed = |reason: String| QuorumError::Log { path: config.dir.join("log.redb"), reason };
+async fn identify(config: &QuorumConfig, log: &LogStore, has_state: bool) -> Result<MemberId, QuorumError> {
+    let failed = |reason: String| QuorumError::Log { path: config.dir.join(LOG_FILE), reason };
     let identity = match log.identity().map_err(failed)? {
         Some(identity) => identity,
+        // A new member with this number would vote again where the lost one has voted.
+        None if has_state => return Err(failed("it is empty, but there is a snapshot".to_owned())),
         None => {
             let founder = Identity { member: FOUNDER, broker: config.me.0 };
             log.save_identity(founder).await.map_err(failed)?;

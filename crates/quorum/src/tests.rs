@@ -237,3 +237,35 @@ async fn acknowledged_changes_survive_power_cuts() {
         }
     }
 }
+
+/// The first start writes every file for the first time: no moment of it may leave a directory that never starts again.
+#[tokio::test]
+async fn a_first_start_cut_short_leaves_a_directory_that_starts() {
+    for changes in 0..60 {
+        let machine = SimDisk::new();
+        machine.halt_after(changes);
+        let first = Quorum::start(config(machine.process(), Path::new("/meta")), Arc::new(Deaf)).await;
+        machine.crash(changes);
+        drop(first);
+        let quorum = Quorum::start(config(machine.process(), Path::new("/meta")), Arc::new(Deaf)).await;
+        let quorum = quorum.unwrap_or_else(|error| panic!("after {changes} changes: {error}"));
+        assert_eq!(quorum.image().cluster_id(), Some(CLUSTER));
+        quorum.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_without_its_log_is_not_taken_for_a_new_directory() {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let mut small = config(disk.clone(), Path::new("/meta"));
+    small.snapshot_after = 5;
+    let quorum = Quorum::start(small.clone(), Arc::new(Deaf)).await.unwrap();
+    for incarnation in 0..20 {
+        let registration = Registration { broker: ME, incarnation, endpoints: Vec::new(), rack: None };
+        quorum.propose(register_broker(&quorum.image(), &registration)).await.unwrap();
+    }
+    quorum.shutdown().await;
+    disk.remove_file(Path::new("/meta/log.redb")).unwrap();
+    let refused = Quorum::start(small, Arc::new(Deaf)).await.err().unwrap();
+    assert!(refused.to_string().contains("there is a snapshot"), "{refused}");
+}
