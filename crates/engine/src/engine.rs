@@ -337,14 +337,14 @@ impl Engine {
         tail.used() < tail.limit()
     }
 
-    /// Moves the log start of a partition and waits until that is on disk; `None` means the high watermark.
+    /// Moves the log start of a partition and waits until that is on disk; -1 means the high watermark.
     ///
     /// # Errors
     /// The offset is negative or above the high watermark.
     pub async fn delete_records(
         &self,
         partition: &Arc<Partition>,
-        before: Option<Offset>,
+        before: Offset,
     ) -> Result<Offset, eddy_core::DeleteError> {
         let (start, lsn) = partition.delete_records(before)?;
         if self.wal.until_durable(lsn).await.is_err() {

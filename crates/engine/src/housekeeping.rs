@@ -102,7 +102,7 @@ fn retain(engine: &Arc<Engine>) {
 fn retain_one(engine: &Arc<Engine>, partition: &Arc<Partition>) {
     let high_watermark = partition.offsets().high_watermark;
     if let Some(retention) = partition.log().retention(engine.now(), high_watermark) {
-        partition.raise_log_start(retention.start);
+        partition.raise_log_start(retention.new_start);
     }
     remove_below_start(partition);
 }

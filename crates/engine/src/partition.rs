@@ -301,14 +301,13 @@ impl Partition {
         }
     }
 
-    /// Moves the log start (DeleteRecords, R-3.130); `None` means the high watermark. Returns the new log start and the
+    /// Moves the log start (DeleteRecords, R-3.130); -1 means the high watermark. Returns the new log start and the
     /// position at which that is on disk: wait for it before answering.
     ///
     /// # Errors
     /// The offset is negative or above the high watermark.
-    pub fn delete_records(self: &Arc<Self>, before: Option<Offset>) -> Result<(Offset, Lsn), DeleteError> {
+    pub fn delete_records(self: &Arc<Self>, before: Offset) -> Result<(Offset, Lsn), DeleteError> {
         let mut state = self.state.lock();
-        let before = before.unwrap_or_else(|| state.leader.offsets().high_watermark);
         let State { leader, effects, .. } = &mut *state;
         let start = leader.delete_records(before, effects)?;
         self.touch(&mut state);
@@ -321,7 +320,7 @@ impl Partition {
     pub(crate) fn raise_log_start(self: &Arc<Self>, to: Offset) {
         if to > self.offsets().log_start {
             // Retention looks only below the high watermark, which never falls: the checks cannot fail.
-            let _ = self.delete_records(Some(to));
+            let _ = self.delete_records(to);
         }
     }
 

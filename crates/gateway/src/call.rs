@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eddy_metadata::Image;
 use eddy_types::ErrorCode;
-use eddy_wire::{ApiKey, Str};
+use eddy_wire::ApiKey;
 
 use crate::connection::ConnectionState;
 use crate::context::Context;
@@ -17,7 +17,6 @@ pub(crate) struct Call {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    pub(crate) client_id: Option<Str>,
     /// Bytes of the frame that the request's records keep in memory.
     pub(crate) frame_bytes: usize,
 }

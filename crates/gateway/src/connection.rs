@@ -266,9 +266,12 @@ async fn write_segments(
 ) -> std::io::Result<()> {
     let mut first = 0;
     while first < segments.len() {
-        let slices: smallvec::SmallVec<[IoSlice<'_>; 64]> =
-            segments.iter().skip(first).take(SLICES_MAX).map(|segment| IoSlice::new(segment)).collect();
-        let mut written = socket.write_vectored(&slices).await?;
+        let mut written = {
+            let rest = segments.iter().skip(first).take(SLICES_MAX);
+            let slices: smallvec::SmallVec<[IoSlice<'_>; 64]> =
+                rest.map(|segment| IoSlice::new(segment)).collect();
+            socket.write_vectored(&slices).await?
+        };
         if written == 0 {
             return Err(std::io::ErrorKind::WriteZero.into());
         }

@@ -49,7 +49,6 @@ pub(crate) async fn start(
         api: key,
         version: header.api_version,
         correlation_id: header.correlation_id,
-        client_id: header.client_id.clone(),
         frame_bytes,
     };
     let answer = if api::serves(key, header.api_version) {

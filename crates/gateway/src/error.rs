@@ -35,10 +35,10 @@ impl KafkaCode for Refusal {
 impl KafkaCode for SequenceError {
     fn kafka_code(&self) -> ErrorCode {
         match self {
-            SequenceError::OldEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+            SequenceError::FencedEpoch { .. } => ErrorCode::InvalidProducerEpoch,
             SequenceError::OutOfOrder { .. } => ErrorCode::OutOfOrderSequenceNumber,
-            SequenceError::OpenTransaction { .. } => ErrorCode::InvalidTxnState,
-            SequenceError::Limit { .. } => ErrorCode::PolicyViolation,
+            SequenceError::TransactionOpen { .. } => ErrorCode::InvalidTxnState,
+            SequenceError::TooManyProducers { .. } => ErrorCode::NotEnoughReplicas,
         }
     }
 }
@@ -92,7 +92,7 @@ impl KafkaCode for DeleteError {
 }
 
 /// Code and sentence of a metadata change that did not happen: refused by a rule, or not committed.
-pub(crate) fn change_code<E>(
+pub(crate) fn change_code<E: std::error::Error>(
     error: ChangeError<E>,
     refused: impl FnOnce(E) -> (ErrorCode, String),
 ) -> (ErrorCode, String) {

@@ -215,7 +215,7 @@ async fn append_all(
                 bytes: accepted.bytes,
             };
             let token = (acks != Acks::None).then(|| group.token(ack));
-            let share = room.split(size);
+            let share = room.take_one(size);
             match partition.append(now, acks, batch, Some(share), token) {
                 Ok(()) => {
                     let metrics = call.ctx.metrics;

@@ -15,9 +15,6 @@ use crate::error::KafkaCode;
 
 pub(crate) const API: Api = Api::new(ApiKey::DeleteRecords, 0, 2);
 
-/// "Everything below the high watermark."
-const HIGH_WATERMARK: i64 = -1;
-
 pub(crate) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
@@ -48,6 +45,5 @@ async fn one(call: &Call, topic: &str, index: i32, before: i64) -> Result<Offset
     }
     let key = PartitionKey { topic: topic.id, index };
     let partition = call.ctx.engine.partition(&image, key).await.map_err(|error| error.kafka_code())?;
-    let before = (before != HIGH_WATERMARK).then_some(Offset(before));
-    call.ctx.engine.delete_records(&partition, before).await.map_err(|error| error.kafka_code())
+    call.ctx.engine.delete_records(&partition, Offset(before)).await.map_err(|error| error.kafka_code())
 }
