@@ -29,6 +29,7 @@ class Client:
     needs: tuple
     codecs: tuple = ALL_CODECS
     idempotence: bool = True
+    acks0: bool = True
     # A record with neither key nor value.
     empty_records: bool = True
     null_header_values: bool = True
@@ -47,12 +48,10 @@ class Client:
             pytest.skip(reason)
         path = Path(directory) / f"{self.name}-{verb}.txt"
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        import time; t0=time.time()
         done = subprocess.run(
             [*self.command, verb, bootstrap, str(path)],
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, env={**os.environ, **self.environment}, check=False,
         )
-        print(self.name,verb,time.time()-t0,file=open('/tmp/timing','a'))
         if done.returncode != 0:
             raise DriverError(f"{self.name} {verb} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -86,7 +85,8 @@ CLIENTS = {
     client.name: client
     for client in (
         kafka_python("kafka-python-2.0", "kafka-python-2.0", idempotence=False),
-        kafka_python("kafka-python-2.3", "harness"),
+        # 2.3 does not put an acks=0 request on the wire before the next request that is answered.
+        kafka_python("kafka-python-2.3", "harness", acks0=False),
         kafka_python("kafka-python-3", "kafka-python-3"),
         python_client("aiokafka", "harness", "aiokafka_driver.py", empty_records=False),
         python_client("confluent-kafka", "harness", "confluent_driver.py"),

@@ -1,11 +1,12 @@
-"""Records to send: every shape that a client can say, the same for each run."""
+"""Records to send: every shape that a client can say, the same for each run but for their time."""
 
 import base64
 import random
+import time
 
 PARTITIONS = 3
-# A fixed time in the past: brokers accept it, and no clock can produce it by accident.
-BASE_TIMESTAMP = 1_600_000_000_000
+# Old enough that no client's own clock gives it by accident, young enough that retention keeps it.
+BASE_TIMESTAMP = int(time.time()) * 1000 - 36_000_000
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon".split()
 
 
@@ -66,8 +67,8 @@ def shapes(client, partition, seed):
         record(partition, b"empty header", b"v", [("empty", b"")], BASE_TIMESTAMP + 7),
         record(partition, "schlüssel-☃".encode(), "wert-☃".encode(), [("kopf-☃", "☃".encode())], BASE_TIMESTAMP + 8),
         record(partition, bytes(range(256)), bytes(reversed(range(256))), [("bytes", b"\xff\x80\x01")], BASE_TIMESTAMP + 9),
-        record(partition, b"earlier than its batch", b"v", timestamp=BASE_TIMESTAMP - 86_400_000),
-        record(partition, b"later than its batch", b"v", timestamp=BASE_TIMESTAMP + 86_400_000),
+        record(partition, b"earlier than its batch", b"v", timestamp=BASE_TIMESTAMP - 3_600_000),
+        record(partition, b"later than its batch", b"v", timestamp=BASE_TIMESTAMP + 3_600_000),
         record(partition, b"large, compressible", b"eddyline " * 12_000, timestamp=BASE_TIMESTAMP + 12),
         record(partition, b"large, random", rng.randbytes(20_000), timestamp=BASE_TIMESTAMP + 13),
         record(partition, b"the client's own time", b"v"),

@@ -43,9 +43,6 @@ def produce(bootstrap, job):
         except Exception as error:
             offsets.append(None)
             errors.append(repr(error))
-    if job["acks"] == 0:
-        # kafka-python 2.3 reports such records as sent before they are, and close() drops what is not.
-        time.sleep(0.5)
     producer.close()
     return offsets, errors
 

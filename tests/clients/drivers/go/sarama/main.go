@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"eddyline/clients/spec"
@@ -106,13 +107,21 @@ func consume(bootstrap string, topics []string, emit func(spec.Record)) {
 	spec.Check(err)
 	consumer, err := sarama.NewConsumerFromClient(client)
 	spec.Check(err)
+	var emitting sync.Mutex
+	emitOne := func(record spec.Record) {
+		emitting.Lock()
+		defer emitting.Unlock()
+		emit(record)
+	}
+	var readers sync.WaitGroup
 	for _, topic := range topics {
 		partitions, err := client.Partitions(topic)
 		spec.Check(err)
 		for _, partition := range partitions {
-			readPartition(client, consumer, topic, partition, emit)
+			readers.Go(func() { readPartition(client, consumer, topic, partition, emitOne) })
 		}
 	}
+	readers.Wait()
 	spec.Check(consumer.Close())
 	spec.Check(client.Close())
 }
