@@ -208,3 +208,33 @@ impl TaggedFields {
 fn too_long(field: &'static str, length: usize) -> EncodeError {
     EncodeError::TooLong { field, length }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{TaggedFields, Writer};
+    use bytes::Bytes;
+
+    #[test]
+    fn shared_bytes_keep_their_place_in_a_tagged_field() {
+        let shared = Bytes::from(vec![7; 2000]);
+        let mut tagged = TaggedFields::default();
+        tagged.field(3, |writer| writer.put_bytes(&shared, false, "shared")).unwrap();
+        let mut writer = Writer::new();
+        writer.put_i32(-1);
+        writer.put_tagged_fields(tagged);
+        writer.put_i8(5);
+
+        // Count 1, tag 3, size 2004, length 2000.
+        let expected = [&[0xff; 4][..], &[1, 3, 0xd4, 0x0f, 0, 0, 0x07, 0xd0], &shared, &[5]].concat();
+        assert_eq!(writer.len(), expected.len());
+        let segments = writer.finish();
+        assert_eq!(segments.concat(), expected);
+        assert_eq!(segments[1].as_ptr(), shared.as_ptr());
+    }
+
+    #[test]
+    fn nothing_written_is_no_segment() {
+        assert!(Writer::new().is_empty());
+        assert!(Writer::new().finish().is_empty());
+    }
+}

@@ -90,6 +90,16 @@ fn no_count_is_believed_wherever_it_stands() {
 }
 
 #[test]
+fn a_count_beyond_the_remaining_bytes_is_refused_before_the_first_element() {
+    let error = decode(codec(ApiKey::Metadata, true), &[0, 0, 0, 9, 0, 1, b't'], 0).unwrap_err();
+    assert_eq!(error.kind, DecodeErrorKind::CountTooLarge { count: 9, remaining: 3 });
+    assert_eq!(
+        error.to_string(),
+        "cannot decode MetadataRequest.topics at byte 4: claims 9 elements, 3 bytes remain"
+    );
+}
+
+#[test]
 fn arrays_of_nothing_are_refused_before_they_fill_the_memory() {
     let mut refused = 0;
     for_each_version(|codec, version| {
@@ -159,8 +169,10 @@ fn unknown_tags_are_skipped_and_known_ones_must_fill_their_size() {
     let plain = decode(fetch, &message, 13).unwrap();
     let tags = message.len() - 1;
     assert_eq!(message.pop(), Some(0), "there are no tags to begin with");
-    message.extend([1, 99, 3, 1, 2, 3]);
-    assert!(decode(fetch, &message, 13).unwrap().equals(&*plain));
+    message.extend([2, 98, 3, 1, 2, 3, 99, 1, 7]);
+    let mut reader = Reader::new(Bytes::from(message.clone()));
+    assert!((fetch.decode)(&mut reader, 13).unwrap().equals(&*plain));
+    assert_eq!(reader.remaining(), 0);
 
     message.truncate(tags);
     message.extend([1, 0, 3, 2, b'c', 9]); // tag 0: cluster id "c", and a byte too many
