@@ -6,7 +6,7 @@
 mod exposition;
 mod limit;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -33,8 +33,9 @@ pub enum Readiness {
 /// What the HTTP endpoints answer from.
 #[derive(Debug)]
 pub struct Admin {
-    /// Every metric of the process; values that live elsewhere are read at scrape time by its collectors.
-    pub registry: Registry,
+    /// Every metric of the process; values that live elsewhere are read at scrape time by its collectors. Shared, because
+    /// parts of the broker register their own when they start.
+    pub registry: Arc<RwLock<Registry>>,
     /// The broker's present state.
     pub readiness: watch::Receiver<Readiness>,
 }
@@ -79,7 +80,11 @@ async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Respons
     let format =
         exposition::Format::accepted(headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()));
     // Collectors may read files of /proc: not on a thread that serves Kafka.
-    let encoded = tokio::task::spawn_blocking(move || exposition::encode(&admin.registry, format)).await;
+    let encoded = tokio::task::spawn_blocking(move || {
+        let registry = admin.registry.read().unwrap_or_else(PoisonError::into_inner);
+        exposition::encode(&registry, format)
+    })
+    .await;
     match encoded {
         Ok(Ok(text)) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Ok(Err(error)) => {

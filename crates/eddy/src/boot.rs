@@ -1,16 +1,22 @@
 //! The order in which a broker starts and stops.
 //!
-//! Start: directory lock and marker, listeners, admin, engine, gateway. Everything that can be refused is refused before
-//! anything is written. Stop is the reverse: clients first, then the log, the admin listener last, so that a stop can be
-//! watched.
+//! Start: directory lock and marker, listeners, admin, engine, registration, gateway. What can be refused is refused before
+//! anything is written. Stop: clients first, then the log, the admin listener last, so that a stop can be watched.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use eddy_admin::{Admin, Readiness};
-use eddy_disk::RealDisk;
-use eddy_types::BrokerId;
+use eddy_disk::{Disk, RealDisk};
+use eddy_engine::Engine;
+use eddy_metadata::Endpoint;
+use eddy_metadata::config::BrokerConfig;
+use eddy_metadata::controller::{Registration, register_broker};
+use eddy_types::{BrokerId, SystemClock};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -18,28 +24,23 @@ use tokio::task::JoinHandle;
 
 use crate::codes;
 use crate::config::Config;
-use crate::data_dir::{DataDir, Expected};
+use crate::data_dir::{self, DataDir, Expected};
+use crate::derived::{self, Machine};
 use crate::failure::{Failure, Problem};
 use crate::listeners;
-use crate::process_metrics;
+use crate::metrics;
+use crate::start_error;
 
-/// How long HTTP requests in flight may take once everything else has stopped.
-const ADMIN_STOP_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What a broker knows of the process it runs in.
-pub(crate) struct Broker {
-    /// When the process began.
-    pub(crate) began: Instant,
-    /// Limit of open files, `None` when there is none.
-    pub(crate) open_files: Option<u64>,
-}
+/// How long what still has work at the end of a stop may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A broker that serves.
 pub(crate) struct Running {
+    engine: Arc<Engine>,
+    gateway: JoinHandle<()>,
     readiness: watch::Sender<Readiness>,
     admin: AdminTask,
     data_dir: DataDir,
-    kafka: TcpListener,
 }
 
 struct AdminTask {
@@ -47,18 +48,19 @@ struct AdminTask {
     task: JoinHandle<()>,
 }
 
-/// Starts a broker; it serves when this returns.
-pub(crate) async fn run(config: Config, process: Broker) -> Result<Running, Failure> {
+/// Starts a broker; it serves when this returns. `began` is when the process did.
+pub(crate) async fn run(config: Config, machine: Machine, began: Instant) -> Result<Running, Failure> {
     let disk = RealDisk::shared();
     let broker = &config.broker;
     let expected = Expected { node_id: BrokerId(broker.node_id), cluster_id: None };
     let mut data_dir = DataDir::open(disk.as_ref(), Path::new(&broker.data_dir), expected)?;
-    let marker = data_dir.marker();
+    let marker = data_dir.marker().clone();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %marker.node_id,
         cluster = %marker.cluster_id,
         data_dir = %data_dir.path().display(),
+        wal_profile = %derived::profile(broker, machine),
         "starting"
     );
     let kafka = listeners::bind("kafka", &broker.listeners_kafka).await?;
@@ -66,14 +68,67 @@ pub(crate) async fn run(config: Config, process: Broker) -> Result<Running, Fail
     let (kafka_address, admin_address) = (local(&kafka)?, local(&admin_listener)?);
     data_dir.claim(disk.as_ref())?;
 
-    let mut registry = Registry::default();
-    process_metrics::register(&mut registry, process.open_files);
+    let registry = Arc::new(RwLock::new(metrics::of_process(machine.open_files, &marker)));
     let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log"));
-    let admin = AdminTask::start(admin_listener, Admin { registry, readiness: watched });
+    let admin =
+        AdminTask::start(admin_listener, Admin { registry: Arc::clone(&registry), readiness: watched });
 
+    let engine = start_engine(&config, machine, &data_dir, &disk).await?;
+    register(&engine, broker, kafka_address).await?;
+
+    let gateway = {
+        let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
+        let registry: &mut Registry = metrics::labelled(&mut registry, &marker);
+        metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
+        eddy_gateway::serve(Arc::clone(&engine), derived::gateway(broker), kafka, registry)
+    };
     readiness.send_replace(Readiness::Serving);
-    tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = process.began.elapsed().as_secs_f32(), "ready");
-    Ok(Running { readiness, admin, data_dir, kafka })
+    tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = began.elapsed().as_secs_f32(), "ready");
+    Ok(Running { engine, gateway, readiness, admin, data_dir })
+}
+
+async fn start_engine(
+    config: &Config,
+    machine: Machine,
+    data_dir: &DataDir,
+    disk: &Arc<dyn Disk>,
+) -> Result<Arc<Engine>, Failure> {
+    let (dir, marker) = (data_dir.path(), data_dir.marker());
+    let settings = derived::engine(config, machine, marker, dir, disk);
+    let started = Engine::start(settings, Arc::clone(disk), Arc::new(SystemClock)).await;
+    let engine = started.map_err(|error| start_error::problem(dir, &error))?;
+    match engine.image().cluster_id() {
+        Some(cluster) if cluster != marker.cluster_id => {
+            engine.stop().await;
+            Err(data_dir::other_cluster(dir, marker, cluster).into())
+        }
+        _ => Ok(engine),
+    }
+}
+
+/// Tells the cluster that this broker is there, and where.
+async fn register(engine: &Engine, broker: &BrokerConfig, kafka: SocketAddr) -> Result<(), Failure> {
+    let failed = |reason: String| {
+        Problem::new(&codes::METADATA_FAILED, format!("cannot register the broker: {reason}"))
+    };
+    let mut incarnation = [0; 8];
+    let random = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut incarnation));
+    random.map_err(|error| failed(error.to_string()))?;
+    let told = broker.listeners_advertised.as_ref();
+    let registration = Registration {
+        broker: engine.me(),
+        incarnation: u64::from_le_bytes(incarnation),
+        endpoints: vec![Endpoint {
+            listener: "kafka".to_owned(),
+            host: told.map_or(kafka.ip().to_string(), |address| address.host.clone()),
+            port: told.map_or(kafka.port(), |address| address.port),
+        }],
+        rack: broker.broker_rack.clone(),
+    };
+    let decide = |image: &eddy_metadata::Image| {
+        Ok::<_, std::convert::Infallible>((register_broker(image, &registration), ()))
+    };
+    engine.quorum().change(decide).await.map_err(|error| failed(error.to_string()).into())
 }
 
 /// Where a listener really listens: the configuration may leave the port to the kernel.
@@ -85,10 +140,20 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, Failure> {
 }
 
 impl Running {
+    /// Returns when the broker cannot go on, with the reason. A failing disk does not come this way: it ends the process at
+    /// once.
+    pub(crate) async fn failed(&self) -> Failure {
+        let reason = self.engine.quorum().stopped().await;
+        Problem::new(&codes::METADATA_FAILED, format!("the metadata group stopped: {reason}")).into()
+    }
+
     /// Stops the broker: what was acknowledged is on disk, and the next start replays nothing.
     pub(crate) async fn stop(self) {
         self.readiness.send_replace(Readiness::Stopping);
-        drop(self.kafka);
+        self.engine.stop().await;
+        if tokio::time::timeout(STOP_TIMEOUT, self.gateway).await.is_err() {
+            tracing::debug!("the kafka listener did not end");
+        }
         self.admin.stop().await;
         drop(self.data_dir);
     }
@@ -105,7 +170,7 @@ impl AdminTask {
 
     async fn stop(self) {
         self.stop.send(()).ok();
-        if tokio::time::timeout(ADMIN_STOP_TIMEOUT, self.task).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, self.task).await.is_err() {
             tracing::debug!("a client of the admin listener did not finish");
         }
     }

@@ -180,6 +180,56 @@ codes! {
         causes ["A key and its Kafka alias are both in the file.",]
         actions ["Remove one of the two.",]
 
+    LOG_WRITE_FAILED = 1201 Failed "log data could not be written"
+        "A write or a sync of the write-ahead log or of a segment failed while the broker ran. The kernel may have dropped the data, and a second try that succeeds would prove nothing: the broker stops at once, and acknowledges nothing more. What was acknowledged before is on disk."
+        causes ["The disk, its controller or its network path failed.", "The file system was unmounted or became read-only.",]
+        actions [
+            "Look for disk errors: dmesg, smartctl.",
+            "Start the broker again once the disk is well: it recovers by itself.",
+        ]
+
+    NO_SPACE = 1202 Failed "no space for the broker's own files"
+        "The broker prepares its write-ahead log before it serves, and there is no space for it. Nothing that was acknowledged is lost."
+        causes ["The file system of the data directory is full.", "A quota is used up.",]
+        actions [
+            "df -h shows how full it is; free some space and start again.",
+            "wal.profile = \"low\" needs the least space; wal.total.bytes limits it.",
+        ]
+
+    PARTITION_OFFLINE = 1203 Failed "the log of a partition cannot be opened"
+        "The files of one partition are not what was written there. The partition stays offline rather than serve wrong data; its files are left as they are."
+        causes ["A disk returned wrong data.", "Files below the data directory were edited or removed.",]
+        actions [
+            "The message names partition, file and position: keep a copy of the directory.",
+            "Restore the partition's directory from a backup, or delete the topic when its data is not needed.",
+        ]
+
+    WAL_DAMAGED = 1205 Failed "the write-ahead log is damaged"
+        "Bytes that were durable are not what was written, and whole groups follow the damage: it is not the torn end that a crash leaves. Going on would lose acknowledged records. Nothing was changed."
+        causes ["A disk returned wrong data.", "A file of the log was edited or replaced.",]
+        actions [
+            "The message names file and position: keep a copy of the data directory.",
+            "Restore the file from a copy. When other brokers hold this broker's partitions, move the data directory aside and start with an empty one.",
+        ]
+
+    WAL_INCOMPLETE = 1206 Failed "the write-ahead log does not fit its checkpoint"
+        "The checkpoint says from where the log must be replayed, and the log does not hold that range, or the checkpoint cannot be read. Nothing was changed."
+        causes ["Files were removed from the data directory.", "The directory was put together from copies of different moments.",]
+        actions ["Restore the whole data directory from one copy.",]
+
+    DISK_FAILED = 1207 Failed "the disk failed during the start"
+        "The operating system refused to read or write a file of the data directory. The message names the file and the reason."
+        causes ["The process may not read or write there.", "The disk failed.", "The file system is read-only.",]
+        actions ["Correct the file's permissions, or look for disk errors: dmesg, smartctl.",]
+
+    METADATA_FAILED = 1208 Failed "the metadata of the cluster cannot be used"
+        "The metadata log or its snapshot cannot be opened, or the metadata group stopped. A broker without current metadata serves nobody."
+        causes ["Files below the directory metadata were edited, removed or damaged.", "The disk is full or failed.",]
+        actions [
+            "Read the reason in the message; keep a copy of the data directory.",
+            "Restore the data directory from a copy.",
+        ]
+
     NODES_NOT_YET = 1301 Usage "a local cluster has one node for now"
         "This version runs a local cluster of one node."
         causes ["eddy up --nodes was given more than 1.",]

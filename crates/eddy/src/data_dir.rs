@@ -14,7 +14,7 @@ use eddy_types::{BrokerId, Clock, ClusterId, Millis, SystemClock};
 use serde::{Deserialize, Serialize};
 
 use crate::codes;
-use crate::failure::Problem;
+use crate::failure::{Problem, reason};
 use crate::port_holder;
 use crate::up::PID_FILE;
 
@@ -117,7 +117,7 @@ fn read_marker(disk: &dyn Disk, dir: &Path) -> Result<Option<Marker>, Problem> {
     let bytes = match eddy_disk::read(disk, &path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(&path, &error.to_string())),
+        Err(error) => return Err(unreadable(&path, &reason(&error))),
     };
     // A newer version may have changed every field but these two.
     #[derive(Deserialize)]
@@ -215,6 +215,15 @@ fn rfc3339(now: Millis) -> String {
     text
 }
 
+/// The problem of a directory whose metadata is another cluster's than its marker says.
+pub(crate) fn other_cluster(dir: &Path, marker: &Marker, metadata: ClusterId) -> Problem {
+    let message = format!("the data directory {} holds the metadata of another cluster", dir.display());
+    Problem::new(&codes::OTHER_CLUSTER, message)
+        .fact(format!("marker {}, metadata {metadata}", marker.cluster_id))
+        .fact(format!("made by eddy {} at {}", marker.created_by, marker.created_at))
+        .fix("eddy serve --data-dir DIR", "use another directory")
+}
+
 fn in_use(dir: &Path, pid: Option<u32>) -> Problem {
     let problem = Problem::new(
         &codes::DIRECTORY_IN_USE,
@@ -233,15 +242,13 @@ fn in_use(dir: &Path, pid: Option<u32>) -> Problem {
 }
 
 fn unusable(dir: &Path, error: &io::Error) -> Problem {
-    let message = format!("cannot use the data directory {}: {error}", dir.display());
+    let message = format!("cannot use the data directory {}: {}", dir.display(), reason(error));
     Problem::new(&codes::DIRECTORY_UNUSABLE, message)
         .fix("eddy serve --data-dir DIR", "use another directory")
 }
 
-fn unreadable(path: &Path, reason: &str) -> Problem {
-    let problem = Problem::new(
-        &codes::MARKER_UNREADABLE,
-        format!("cannot read the marker {}: {reason}", path.display()),
-    );
+fn unreadable(path: &Path, why: &str) -> Problem {
+    let problem =
+        Problem::new(&codes::MARKER_UNREADABLE, format!("cannot read the marker {}: {why}", path.display()));
     problem.fact("nothing was changed").fix("eddy serve --data-dir DIR", "use another directory")
 }

@@ -1,6 +1,7 @@
 //! What a user reads when a command cannot do what was asked: one code, the facts, and commands to run.
 
 use std::fmt;
+use std::io;
 
 use crate::codes::{Code, Exit};
 
@@ -152,6 +153,12 @@ impl fmt::Display for Excerpt {
         writeln!(f, "{gutter}· {before}{}┬{}", "─".repeat(left), "─".repeat(right))?;
         writeln!(f, "{gutter}· {before}{}╰── {}", " ".repeat(left), self.note)
     }
+}
+
+/// What the operating system said, without its number and in the case of our own messages.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use eddy_metadata::config::Address;
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::codes;
-use crate::failure::Problem;
+use crate::failure::{Problem, reason};
 use crate::port_holder;
 
 /// Binds `address`, a host and port, for the listener of that name.
@@ -16,7 +16,7 @@ pub(crate) async fn bind(name: &str, address: &Address) -> Result<TcpListener, P
         .await
         .and_then(|mut found| found.next().ok_or_else(|| io::ErrorKind::NotFound.into()));
     let resolved = resolved.map_err(|error| cannot_bind(name, address, &error))?;
-    match TcpListener::bind(resolved).await {
+    match eddy_gateway::bind(resolved) {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(name, address, resolved)),
         Err(error) => Err(cannot_bind(name, address, &error)),
@@ -55,8 +55,7 @@ fn another_port(port: u16) -> u16 {
 }
 
 fn cannot_bind(name: &str, address: &Address, error: &io::Error) -> Problem {
-    let reason = error.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let reason = reason(error);
     let problem = Problem::new(
         &codes::CANNOT_BIND,
         format!("cannot listen on {address} for the {name} listener: {reason}"),

@@ -8,15 +8,17 @@ mod boot;
 mod codes;
 mod config;
 mod data_dir;
+mod derived;
 mod explain;
 mod failure;
 mod limits;
 mod listeners;
 mod logging;
+mod metrics;
 mod port_holder;
-mod process_metrics;
 mod serve;
 mod signals;
+mod start_error;
 mod up;
 
 use std::io::Write;

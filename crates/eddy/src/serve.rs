@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use crate::args::ServeArgs;
-use crate::boot::{self, Broker};
+use crate::boot;
 use crate::codes;
 use crate::config;
+use crate::derived::Machine;
 use crate::failure::{Failure, Problem};
 use crate::limits;
 use crate::logging::{self, Form};
@@ -45,22 +46,29 @@ fn run(config: config::Config, began: Instant) -> Result<(), Failure> {
         .map_err(|error| internal("cannot start the runtime", &error))?;
     let outcome = runtime.block_on(async {
         let mut signals = StopSignals::install().map_err(|error| internal("cannot take over signals", &error))?;
-        let open_files = limits::raise_open_files();
+        let machine = Machine { memory_bytes: limits::memory_bytes(), open_files: limits::raise_open_files() };
         let running = tokio::select! {
-            running = boot::run(config, Broker { began, open_files }) => running?,
+            running = boot::run(config, machine, began) => running?,
             signal = signals.next() => {
                 // What a start has written is in order at any moment, as after a crash.
                 tracing::info!(signal, "stopped while starting");
                 return Ok(());
             }
         };
-        let signal = signals.next().await;
-        tracing::info!(signal, "stopping");
+        let failed = tokio::select! {
+            failure = running.failed() => Some(failure),
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping");
+                None
+            }
+        };
         tokio::select! {
             () = running.stop() => tracing::info!("stopped"),
-            signal = signals.next() => tracing::warn!(signal, "stopped before everything was flushed; the next start replays the log"),
+            signal = signals.next() => {
+                tracing::warn!(signal, "stopped before everything was flushed; the next start replays the log");
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     });
     // Threads that still wait for the disk or a client must not hold the process.
     runtime.shutdown_background();

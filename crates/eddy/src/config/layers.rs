@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::args::ServeArgs;
 use crate::codes;
-use crate::failure::{Excerpt, Problem};
+use crate::failure::{Excerpt, Problem, reason};
 
 /// What every environment variable of ours begins with.
 pub(crate) const PREFIX: &str = "EDDY_";
@@ -97,7 +97,7 @@ pub(crate) fn of_file(path: &Path, problems: &mut Vec<Problem>) -> Vec<Setting> 
         Err(error) => {
             let problem = Problem::new(
                 &codes::FILE_UNREADABLE,
-                format!("cannot read the configuration file {name}: {error}"),
+                format!("cannot read the configuration file {name}: {}", reason(&error)),
             );
             problems.push(problem.fix(format!("ls -l {name}"), "see whether it is there and may be read"));
             return Vec::new();

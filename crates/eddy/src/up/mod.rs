@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Assignment, DEFAULT_DIR, UpArgs};
 use crate::codes::{self, Exit};
-use crate::failure::{Failure, Problem};
+use crate::failure::{Failure, Problem, reason};
 use crate::signals::StopSignals;
 use node::{Node, running_in};
 
@@ -295,12 +295,12 @@ fn dir_flag(dir: &Path) -> String {
 }
 
 fn unusable(dir: &Path, error: &io::Error) -> Failure {
-    let message = format!("cannot use the directory {}: {error}", dir.display());
+    let message = format!("cannot use the directory {}: {}", dir.display(), reason(error));
     Problem::new(&codes::DIRECTORY_UNUSABLE, message).fix("eddy up --dir DIR", "use another directory").into()
 }
 
 fn internal(what: &str, error: &io::Error) -> Failure {
-    Problem::new(&codes::INTERNAL, format!("{what}: {error}")).into()
+    Problem::new(&codes::INTERNAL, format!("{what}: {}", reason(error))).into()
 }
 
 fn not_ready(cluster: &Cluster, node: &Node) -> Problem {

@@ -151,7 +151,8 @@ fn fresh_deletes_data_but_never_under_a_running_cluster() {
         error[ED-1303]: the cluster in ./eddy-data is running; its data cannot be deleted
           fix: eddy down   stop it first
           more: eddy explain ED-1303
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
     assert_eq!(fs::read_to_string(&marker).unwrap(), before);
 
     assert_eq!(cluster.down().0, 0);
@@ -169,7 +170,8 @@ fn more_than_one_node_is_not_there_yet() {
         error[ED-1301]: more than one node is not there yet: --nodes 3
           fix: eddy up   start one node
           more: eddy explain ED-1301
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
     assert!(!dir.path().join("eddy-data").exists());
 }
 

@@ -26,7 +26,8 @@ fn help_names_every_command() {
           -V, --version  Print version
 
         First steps: eddy up, then point any Kafka client at 127.0.0.1:9092.
-    "#]].assert_eq(&stdout);
+    "#]]
+    .assert_eq(&stdout);
 }
 
 #[test]
@@ -45,7 +46,8 @@ fn help_of_each_command() {
               --log-level <LEVEL>    What is logged: error, warn, info, debug, trace, or by target such as
                                      info,eddy_wal=debug
           -h, --help                 Print help
-    "#]].assert_eq(&serve);
+    "#]]
+    .assert_eq(&serve);
     let (_, up, _) = run(Path::new("."), &["up", "--help"]);
     expect![[r#"
         Start a local cluster, one process per node
@@ -65,7 +67,8 @@ fn help_of_each_command() {
               --detach           Return when the cluster is healthy, and leave it running
               --fresh            Delete the cluster's data first
           -h, --help             Print help
-    "#]].assert_eq(&up);
+    "#]]
+    .assert_eq(&up);
     let (_, down, _) = run(Path::new("."), &["down", "--help"]);
     expect![[r#"
         Stop a local cluster; its data is kept
@@ -75,7 +78,8 @@ fn help_of_each_command() {
         Options:
               --dir <DIR>  Directory of the cluster [default: ./eddy-data]
           -h, --help       Print help
-    "#]].assert_eq(&down);
+    "#]]
+    .assert_eq(&down);
 }
 
 #[test]
@@ -123,7 +127,8 @@ fn a_code_of_ours_is_explained() {
           - eddy down stops a local cluster; kill <pid> stops the process that the message names.
 
         Exit code of the process: 1
-    "#]].assert_eq(&stdout);
+    "#]]
+    .assert_eq(&stdout);
 }
 
 #[test]
@@ -137,7 +142,8 @@ fn a_code_of_kafka_is_explained_by_name_and_by_number() {
         The broker is not the leader, or not a replica, of the partition.
 
         Retriable: a client tries again by itself, after refreshing its metadata where that helps.
-    "#]].assert_eq(&by_name);
+    "#]]
+    .assert_eq(&by_name);
     assert!(run(Path::new("."), &["explain", "-1"]).1.starts_with("UNKNOWN_SERVER_ERROR(-1)"));
 }
 
@@ -148,5 +154,6 @@ fn an_unknown_code_is_not_found() {
     expect![[r#"
         no such code: ED-9999
           fix: eddy explain   list the codes of Eddyline
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }

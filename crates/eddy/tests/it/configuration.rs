@@ -18,7 +18,8 @@ fn an_unknown_key_stops_the_start_with_line_column_and_suggestion() {
            · ───┬───
            ·    ╰── did you mean `wal.profile`? (auto, low, medium, high, ultra)
           more: eddy explain ED-1101
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }
 
 #[test]
@@ -30,7 +31,8 @@ fn an_unknown_variable_stops_the_start() {
     expect![[r#"
         error[ED-1102]: environment: EDDY_WAL_PROFILE sets nothing; did you mean EDDY_WAL__PROFILE?
           more: eddy explain ED-1102
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }
 
 #[test]
@@ -43,7 +45,8 @@ fn a_bad_value_of_a_flag_names_flag_bounds_and_default() {
           set by --set wal.profile=ultr
           default auto
           more: eddy explain ED-1103
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }
 
 #[test]
@@ -79,7 +82,8 @@ fn a_file_that_is_not_toml_is_shown_where_it_breaks() {
            ·               ─┬─
            ·                ╰── string values must be quoted, expected literal string
           more: eddy explain ED-1105
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }
 
 #[test]

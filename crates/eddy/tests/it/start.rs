@@ -50,7 +50,8 @@ fn a_port_in_use_names_its_holder_and_three_ways_out() {
           fix: eddy serve --set listeners.kafka=127.0.0.1:OTHER use another port
                eddy up --port OTHER the same, for a local cluster
                kill PID stop the other process
-          more: eddy explain ED-1001"#]].assert_eq(&words);
+          more: eddy explain ED-1001"#]]
+    .assert_eq(&words);
     assert!(!dir.path().join("eddy-data/meta.json").exists(), "a start that fails claims nothing");
 }
 
@@ -112,7 +113,8 @@ fn a_second_process_on_a_directory_names_the_first() {
           fix: kill PID stop the other process
                eddy serve --data-dir DIR use another directory
           more: eddy explain ED-1012
-    "#]].assert_eq(&words);
+    "#]]
+    .assert_eq(&words);
     assert!(get(broker.admin, "/ready").is_some_and(|(status, _)| status == 200), "the first goes on");
 }
 
@@ -128,7 +130,8 @@ fn the_directory_of_another_node_is_refused() {
           fix: eddy serve --set node.id=3   run as the node of the directory
                eddy serve --data-dir DIR    use the directory of node 1
           more: eddy explain ED-1013
-    "#]].assert_eq(&error);
+    "#]]
+    .assert_eq(&error);
 }
 
 #[test]
@@ -144,7 +147,8 @@ fn the_directory_of_a_newer_version_is_refused() {
           nothing was changed
           fix: eddy serve --data-dir DIR   use another directory
           more: eddy explain ED-1011
-    "#]].assert_eq(&error.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
+    "#]]
+    .assert_eq(&error.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
     assert_eq!(fs::read(dir.path().join("eddy-data/meta.json")).unwrap(), before);
 }
 
@@ -173,7 +177,8 @@ fn a_data_directory_that_is_a_file_is_refused() {
         error[ED-1014]: cannot use the data directory taken: File exists (os error 17)
           fix: eddy serve --data-dir DIR   use another directory
           more: eddy explain ED-1014
-    "#]].assert_eq(&error);
+    "#]]
+    .assert_eq(&error);
 }
 
 #[test]

@@ -12,8 +12,13 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::limits;
 
-/// Registers the process's own metrics, `eddy_build_info` and `eddy_memory_limit_bytes`.
+/// Registers the standard metrics.
 pub(crate) fn register(registry: &mut Registry, open_files_max: Option<u64>) {
+    registry.register_collector(Box::new(ProcessMetrics { open_files_max }));
+}
+
+/// Registers `eddy_build_info` and `eddy_memory_limit_bytes`.
+pub(crate) fn register_build(registry: &mut Registry) {
     let build = Info::new([
         ("version", env!("CARGO_PKG_VERSION")),
         ("commit", option_env!("BUILD_COMMIT").unwrap_or("unknown")),
@@ -27,7 +32,6 @@ pub(crate) fn register(registry: &mut Registry, open_files_max: Option<u64>) {
         Unit::Bytes,
         memory,
     );
-    registry.register_collector(Box::new(ProcessMetrics { open_files_max }));
 }
 
 #[derive(Debug)]
@@ -127,6 +131,7 @@ mod tests {
     fn every_process_metric_has_a_value() {
         let mut registry = Registry::default();
         register(&mut registry, Some(1024));
+        register_build(&mut registry);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for name in [
