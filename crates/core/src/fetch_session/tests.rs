@@ -371,7 +371,7 @@ fn read() -> impl Strategy<Value = ReadResult> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn a_session_does_what_the_kip_tells(

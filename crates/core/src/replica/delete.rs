@@ -15,15 +15,11 @@ pub enum DeleteError {
     },
 }
 
-/// The log start after DeleteRecords up to `before`; -1 stands for the high watermark.
-pub(super) fn new_log_start(
-    before: Offset,
-    log_start: Offset,
-    high_watermark: Offset,
-) -> Result<Offset, DeleteError> {
+/// Where DeleteRecords before `before` moves the log start, unless it is there already; -1 stands for the high watermark.
+pub(super) fn new_log_start(before: Offset, high_watermark: Offset) -> Result<Offset, DeleteError> {
     let to = if before == Offset::NONE { high_watermark } else { before };
     if to < Offset::ZERO || to > high_watermark {
         return Err(DeleteError::OutOfRange { before, high_watermark });
     }
-    Ok(to.max(log_start))
+    Ok(to)
 }

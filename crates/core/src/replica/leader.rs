@@ -277,7 +277,7 @@ impl Leader {
     ///
     /// The offset is above the high watermark or below -1.
     pub fn delete_records(&mut self, before: Offset, out: &mut Effects) -> Result<Offset, DeleteError> {
-        let to = delete::new_log_start(before, self.log_start, self.high_watermark)?;
+        let to = delete::new_log_start(before, self.high_watermark)?;
         self.log_start_moved(to, out);
         Ok(self.log_start)
     }

@@ -1,6 +1,8 @@
 //! The follower's rules.
 
-use eddy_types::{LeaderEpoch, Millis, Offset};
+use eddy_types::{
+    BatchFacts, ControlKind, LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, ProducerSequence,
+};
 
 use super::story::plain_batch;
 use crate::{Effect, Effects, Follower, FollowerError, FollowerStart, ProducerWindows, TruncationKind};
@@ -70,7 +72,24 @@ fn a_clean_truncation_never_goes_below_the_high_watermark_log_2() {
     assert_eq!((follower.offsets().log_end, follower.offsets().high_watermark), (Offset(7), Offset(6)));
     follower.truncate(Offset(3), LeaderEpoch(1), TruncationKind::Unclean, producers()).unwrap();
     assert_eq!((follower.offsets().log_end, follower.offsets().high_watermark), (Offset(3), Offset(3)));
+    append(&mut follower, 3, 4).unwrap();
+    follower.durable(Offset(8), &mut Effects::new());
+    assert_eq!(follower.offsets().high_watermark, Offset(3), "the new leader has not told yet");
     follower.restart_at(Offset(50), producers());
     assert_eq!(follower.offsets().log_end, Offset(50));
+    follower.check();
+}
+
+#[test]
+fn transactions_replicated_before_a_truncation_hold_no_reader_back_r_3_41() {
+    let sequence = ProducerSequence { id: ProducerId(7), epoch: ProducerEpoch(0), first: 0, last: 0 };
+    let data = BatchFacts { producer: Some(sequence), transactional: true, ..plain_batch(1) };
+    let marker = BatchFacts { control: Some(ControlKind::Commit), ..data };
+    let mut rebuilt = ProducerWindows::default();
+    rebuilt.replay(Millis(0), &data, Offset(2));
+    rebuilt.replay(Millis(0), &marker, Offset(3));
+    let mut follower = follower();
+    follower.truncate(Offset(8), LeaderEpoch(1), TruncationKind::Clean, rebuilt).unwrap();
+    assert_eq!(follower.offsets().last_stable, Offset(6));
     follower.check();
 }

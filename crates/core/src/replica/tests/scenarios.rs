@@ -217,6 +217,45 @@ fn the_high_watermark_waits_for_one_about_to_join_but_not_for_one_that_left_r_3_
 }
 
 #[test]
+fn the_high_watermark_waits_for_one_whose_turn_to_join_has_not_come_r_3_100() {
+    let start = LeaderStart { isr: brokers(&[1]), ..leader(&[1, 2, 3]) };
+    check(
+        start,
+        expect![[r#"
+            append 5                                     -> log 0..5
+            durable 5                                    -> durable 5, ack 0..5, hw 5
+            fetch 2 at 5                                 -> up to 5, propose 1,2 on 5
+            fetch 3 at 5                                 -> up to 5
+            append 5                                     -> log 5..10
+            durable 10                                   -> durable 10, ack 5..10
+            fetch 2 at 10                                -> up to 10
+            isr accepted 1,2 as 6                        ->
+            fetch 3 at 10                                -> up to 10, propose 1,2,3 on 6, hw 10
+            isr accepted 1,2,3 as 7                      ->
+        "#]],
+    );
+}
+
+#[test]
+fn a_proposal_that_may_have_been_accepted_guards_until_the_metadata_tells_isr_2() {
+    let start = LeaderStart { isr: brokers(&[1]), ..leader(&[1, 2]) };
+    check(
+        start,
+        expect![[r#"
+            fetch 2 at 0                                 -> up to 0, propose 1,2 on 5
+            isr unanswered                               ->
+            tick 500                                     -> propose 1,2 on 5
+            isr superseded                               ->
+            append 5                                     -> log 0..5
+            tick 60000                                   ->
+            durable 5                                    -> durable 5, ack 0..5
+            metadata 6 replicas 1,2 isr 1,2 min 1        ->
+            fetch 2 at 5                                 -> up to 5, hw 5
+        "#]],
+    );
+}
+
+#[test]
 fn a_refused_proposal_pauses_and_an_unanswered_one_is_repeated() {
     let start = LeaderStart { isr: brokers(&[1]), ..leader(&[1, 2]) };
     check(

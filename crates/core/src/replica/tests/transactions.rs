@@ -45,6 +45,27 @@ fn the_oldest_open_transaction_decides_r_3_41_r_3_42() {
 }
 
 #[test]
+fn an_ended_transaction_counts_until_its_marker_is_below_the_high_watermark_r_3_41() {
+    check(
+        leader(&[1, 2]),
+        expect![[r#"
+            append 1 pid 7/0 seq 0 txn                   -> log 0..1
+            append 1 pid 8/0 seq 0 txn                   -> log 1..2
+            commit pid 7/0                               -> log 2..3, commit of 7 0..=2 stable 1
+            durable 3                                    -> durable 3, ack 0..1, ack 1..2, ack 2..3
+            fetch 2 at 2                                 -> up to 3, hw 2
+            offsets                                      -> start 0 stable 0 hw 2 durable 3 end 3
+            fetch 2 at 3                                 -> up to 3, hw 3
+            offsets                                      -> start 0 stable 1 hw 3 durable 3 end 3
+            commit pid 8/0                               -> log 3..4, commit of 8 1..=3 stable 4
+            durable 4                                    -> durable 4, ack 3..4
+            fetch 2 at 4                                 -> up to 4, hw 4
+            offsets                                      -> start 0 stable 4 hw 4 durable 4 end 4
+        "#]],
+    );
+}
+
+#[test]
 fn a_write_outside_the_open_transaction_is_refused_r_3_25() {
     check(
         leader(&[1]),
