@@ -75,9 +75,9 @@ impl Metrics {
         let apis = served.iter().map(|&key| {
             let api = key.name();
             let metrics = ApiMetrics {
-                seconds: seconds.get_or_create(&ApiLabel { api }).clone(),
-                bytes_in: bytes.get_or_create(&DirectionLabel { api, direction: "in" }).clone(),
-                bytes_out: bytes.get_or_create(&DirectionLabel { api, direction: "out" }).clone(),
+                seconds: seconds.get_or_create_owned(&ApiLabel { api }),
+                bytes_in: bytes.get_or_create_owned(&DirectionLabel { api, direction: "in" }),
+                bytes_out: bytes.get_or_create_owned(&DirectionLabel { api, direction: "out" }),
             };
             (key, metrics)
         });
@@ -85,7 +85,7 @@ impl Metrics {
         let metrics = Metrics {
             apis: apis.collect(),
             errors: Family::default(),
-            connections: connections.get_or_create(&ListenerLabel { listener: "kafka" }).clone(),
+            connections: connections.get_or_create_owned(&ListenerLabel { listener: "kafka" }),
             rejected: Family::default(),
             produced_records: Counter::default(),
             produced_bytes: Counter::default(),

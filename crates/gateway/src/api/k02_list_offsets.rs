@@ -82,7 +82,8 @@ fn respond(
         error_code: call.code(code),
         timestamp: answered.timestamp.0,
         offset: answered.offset.0,
-        leader_epoch: answered.epoch.0,
+        // Versions before 4 cannot carry it.
+        leader_epoch: if call.version >= 4 { answered.epoch.0 } else { LeaderEpoch::NONE.0 },
     }
 }
 
