@@ -52,6 +52,12 @@ impl Epochs {
         self.0.iter().copied().take_while(|(_, start)| *start < end).collect()
     }
 
+    /// The epoch that the record at `offset` has, none below the first known.
+    pub(crate) fn at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let after = self.0.partition_point(|(_, start)| *start <= offset);
+        self.0.get(after.checked_sub(1)?).map(|(epoch, _)| *epoch)
+    }
+
     /// The largest epoch not above `asked`, and where it ends. `(-1, -1)` when `asked` is not known yet.
     pub(crate) fn end_of(&self, asked: LeaderEpoch, log_end: Offset) -> (LeaderEpoch, Offset) {
         let unknown = (LeaderEpoch::NONE, Offset::NONE);

@@ -53,6 +53,13 @@ impl FileCache {
         &self.disk
     }
 
+    /// Files it holds open at this moment.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        let open = self.open.lock();
+        open.iter().filter_map(Weak::upgrade).filter(|slot| slot.file.lock().is_some()).count()
+    }
+
     /// The file of a slot, opened if it must be. Blocks.
     pub(crate) fn get(&self, slot: &Arc<FileSlot>, mode: Open) -> Result<Arc<dyn File>, LogError> {
         let mut file = slot.file.lock();

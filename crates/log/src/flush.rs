@@ -22,15 +22,32 @@ pub(crate) struct Flusher {
     dir_exists: bool,
     /// Files were made or removed since the directory was last synced.
     pub(crate) dir_dirty: bool,
-    /// The directory itself is new.
+    /// The directory itself may be new to the one above it.
     dir_made: bool,
     /// Epochs written to the file since the log was opened.
     epochs_stored: Vec<(LeaderEpoch, Offset)>,
 }
 
+/// What is known of a log's directory when the log is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DirState {
+    Absent,
+    /// It exists, perhaps not after a power cut.
+    Unsure,
+    /// A checkpoint has relied on it.
+    Durable,
+}
+
 impl Flusher {
-    pub(crate) fn new(dir_exists: bool, dirty: Vec<Arc<Segment>>) -> Self {
-        Flusher { dirty, dir_exists, dir_dirty: false, dir_made: false, epochs_stored: Vec::new() }
+    /// `dirty` segments may not be durable, nor their names.
+    pub(crate) fn new(dir: DirState, dirty: Vec<Arc<Segment>>) -> Self {
+        Flusher {
+            dir_exists: dir != DirState::Absent,
+            dir_dirty: !dirty.is_empty(),
+            dir_made: dir == DirState::Unsure,
+            dirty,
+            epochs_stored: Vec::new(),
+        }
     }
 
     pub(crate) fn mark_dirty(&mut self, segment: &Arc<Segment>) {
@@ -214,6 +231,15 @@ impl Log {
             last.cut(&self.files, cut)?;
         }
         Ok(())
+    }
+
+    /// Ends the replay of the write-ahead log into this log: cuts that it repeated reach the files, which until then may
+    /// hold anything above them. Before this no read is made. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish_replay(&self) -> Result<(), LogError> {
+        self.carry_out_cut(&mut self.flusher.lock())
     }
 
     /// Makes everything that was flushed durable and says where it ends. What the checkpoint says counts once the caller has

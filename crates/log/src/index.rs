@@ -4,6 +4,7 @@
 //! log, which timestamp was the largest so far and which batch had it. Both are sparse: an entry follows each
 //! `index.interval.bytes` of log. Offsets are relative to the segment's base.
 
+use eddy_batch::BatchHeader;
 use eddy_types::{Millis, Offset};
 
 /// Size of an offset index entry.
@@ -102,6 +103,17 @@ pub(crate) struct IndexedBatch {
     pub(crate) max_timestamp: Millis,
     pub(crate) position: u64,
     pub(crate) bytes: u64,
+}
+
+impl IndexedBatch {
+    pub(crate) fn new(header: &BatchHeader, position: u64) -> Self {
+        IndexedBatch {
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            position,
+            bytes: header.total_bytes() as u64,
+        }
+    }
 }
 
 /// Makes the entries for batches that are added to a segment.

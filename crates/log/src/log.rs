@@ -102,7 +102,8 @@ impl Log {
     }
 
     /// The first range that the checkpoint promised and the files lack. While the write-ahead log is being replayed there
-    /// may be one, which a truncation or a move of the start takes away; one that is left after the replay is damage.
+    /// may be one, which a truncation or a move of the start takes away; one that is left after the replay
+    /// ([`Log::finish_replay`]) is damage.
     pub fn missing(&self) -> Option<OffsetRange> {
         self.state.lock().missing.first().copied()
     }
@@ -178,6 +179,11 @@ impl Log {
     /// Notes that leader epoch `epoch` began at `start`. Appending a batch notes its epoch too.
     pub fn assign_epoch(&self, epoch: LeaderEpoch, start: Offset) {
         self.state.lock().epochs.assign(epoch, start);
+    }
+
+    /// Leader epoch of the record at `offset`, as far as the log remembers epochs.
+    pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.state.lock().epochs.at(offset)
     }
 
     /// The newest leader epoch known.

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use crate::epochs::Epochs;
 use crate::error::{Damage, LogError};
 use crate::file_cache::FileCache;
-use crate::flush::Flusher;
+use crate::flush::{DirState, Flusher};
 use crate::log::{Log, LogCheckpoint, State};
 use crate::scan::{Access, HeaderScan};
 use crate::segment::{Extent, INDEX_SUFFIX, Indexes, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
@@ -67,6 +67,11 @@ impl Log {
             None => scan_all(&files, &dir, &mut listing)?,
         };
         remove_leftovers(files.disk().as_ref(), &listing)?;
+        let dir_state = match at {
+            _ if !listing.exists => DirState::Absent,
+            Some(at) if at.active_bytes > 0 => DirState::Durable,
+            _ => DirState::Unsure,
+        };
         Ok(Log {
             dir: dir.into(),
             files,
@@ -83,7 +88,7 @@ impl Log {
                 doomed: Vec::new(),
                 missing: opened.missing,
             }),
-            flusher: Mutex::new(Flusher::new(listing.exists, opened.dirty)),
+            flusher: Mutex::new(Flusher::new(dir_state, opened.dirty)),
         })
     }
 }

@@ -162,7 +162,7 @@ impl DiskRead {
         Ok(fetched.unwrap_or(FetchedBytes { end_offset: self.from, ..FetchedBytes::default() }))
     }
 
-    /// `None` when all of the segment lies below the offset asked for.
+    /// `None` when the segment has no batch from the offset asked for on.
     fn read(&self, segment: &Segment, access: Access) -> Result<Option<FetchedBytes>, LogError> {
         let bytes = segment.extent().bytes;
         let located = match access {
@@ -171,26 +171,34 @@ impl DiskRead {
         };
         let Some(position) = located.filter(|position| *position < bytes) else { return Ok(None) };
         let log = segment.log_reader(&self.files, access)?;
-        self.read_range(&log, position, bytes).map(Some).map_err(|error| segment.moved_or(error))
+        self.read_range(&log, position, bytes).map_err(|error| segment.moved_or(error))
     }
 
-    /// Reads batches from `position`, where one begins, to at most `end`.
-    fn read_range(&self, log: &Reader<'_>, position: u64, end: u64) -> Result<FetchedBytes, LogError> {
+    /// Reads batches from `position`, where one begins, to at most `end`. `None` when the log was cut below it.
+    fn read_range(
+        &self,
+        log: &Reader<'_>,
+        position: u64,
+        end: u64,
+    ) -> Result<Option<FetchedBytes>, LogError> {
         let wanted = (end - position).min(self.max_bytes.max(HEADER_BYTES) as u64);
         let mut contents = vec![0; wanted as usize];
         let read = log.read_some(&mut contents, position)?;
         contents.truncate(read);
         let first = BatchHeader::parse(&contents).map_err(|error| log.damaged(position, error))?;
-        if !self.wants(&first) {
-            return Ok(FetchedBytes { end_offset: self.from, ..FetchedBytes::default() });
+        if first.last_offset() >= self.flushed_end {
+            return Ok(None);
         }
-        if first.total_bytes() > self.max_bytes {
-            if !self.at_least_one {
-                return Ok(FetchedBytes { end_offset: self.from, ..FetchedBytes::default() });
-            }
-            return read_one(log, &first, position, end);
+        let too_large = first.total_bytes() > self.max_bytes;
+        if first.base_offset >= self.limit || (too_large && !self.at_least_one) {
+            return Ok(Some(FetchedBytes { end_offset: self.from, ..FetchedBytes::default() }));
         }
-        self.whole_batches(log, contents, position)
+        let fetched = if too_large {
+            read_one(log, &first, position, end)
+        } else {
+            self.whole_batches(log, contents, position)
+        };
+        fetched.map(Some)
     }
 
     /// Cuts what was read to the whole batches that were asked for.

@@ -13,7 +13,7 @@ use crate::segment::Segment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The new start offset; at most the high watermark.
-    pub start: Offset,
+    pub new_start: Offset,
     /// Why the newest of the segments below may go.
     pub reason: RetentionReason,
     /// Segments below the new start.
@@ -76,7 +76,7 @@ impl Log {
             excess -= i128::from(bytes);
             let before = decision.map_or((0, 0), |decision| (decision.segments, decision.bytes));
             decision =
-                Some(Retention { start: *end, reason, segments: before.0 + 1, bytes: before.1 + bytes });
+                Some(Retention { new_start: *end, reason, segments: before.0 + 1, bytes: before.1 + bytes });
         }
         decision
     }

@@ -109,7 +109,7 @@ impl Segment {
         Ok(())
     }
 
-    fn write_entries(
+    pub(super) fn write_entries(
         &self,
         files: &FileCache,
         before: &Facts,

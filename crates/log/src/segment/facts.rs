@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use eddy_disk::Open;
-use eddy_types::Offset;
+use eddy_types::{Millis, Offset};
 
 use super::change::resize;
 use super::{Extent, Indexes, Segment};
@@ -12,7 +12,7 @@ use crate::file_cache::FileCache;
 use crate::index::{
     Facts, IndexBuilder, IndexedBatch, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES, TimeEntry,
 };
-use crate::scan::{Access, HeaderScan, NARROW, Reader, WIDE};
+use crate::scan::{Access, HeaderScan, NARROW, Reader};
 
 impl Segment {
     /// The facts, read or rebuilt when they are not known yet. Blocks.
@@ -37,7 +37,7 @@ impl Segment {
         }
         let loaded = match extent.indexes {
             Indexes::Complete => self.load_complete(files, &extent)?,
-            Indexes::Unsure => self.load_unsure(files, &extent)?,
+            Indexes::Unsure => self.load_unsure(files, &extent, index_interval)?,
             Indexes::Wrong => None,
         };
         let facts = match loaded {
@@ -96,41 +96,44 @@ impl Segment {
         offset >= self.base && offset < extent.end
     }
 
-    /// Takes the entries that can be right, cuts the files behind them, and reads the batches that follow the last.
-    fn load_unsure(&self, files: &FileCache, extent: &Extent) -> Result<Option<Facts>, LogError> {
+    /// Takes the entries that can be right, cuts the files behind them, and makes those for the batches that follow.
+    fn load_unsure(
+        &self,
+        files: &FileCache,
+        extent: &Extent,
+        interval: u32,
+    ) -> Result<Option<Facts>, LogError> {
         let Some((index, time_index)) = self.index_readers(files)? else { return Ok(None) };
         let offsets = self.plausible_offsets(&index, extent)?;
         let times = self.plausible_times(&time_index, extent)?;
-        let start = offsets.last().map_or(0, |entry| entry.position);
+        if times.is_empty() && !offsets.is_empty() {
+            // Either the records have no timestamps or the time index was lost: only the batches can tell.
+            return Ok(None);
+        }
         let log = self.log_reader(files, Access::Blocking)?;
-        let mut scan = HeaderScan::new(log, start, extent.bytes, self.base, WIDE);
-        let mut facts = Facts {
+        let first = HeaderScan::new(log, 0, extent.bytes, self.base, NARROW).next()?;
+        let known = Facts {
             offset_entries: offsets.len() as u32,
             time_entries: times.len() as u32,
-            bytes_since_entry: extent.bytes - start,
+            last_indexed_timestamp: times.last().map_or(Millis::NONE, |entry| entry.timestamp),
+            first_timestamp: first.map_or(Millis::NONE, |(_, first)| first.max_timestamp),
+            newest: times.last().copied().unwrap_or(Facts::EMPTY.newest),
             ..Facts::EMPTY
         };
-        if let Some(newest) = times.last() {
-            facts.newest = *newest;
-            facts.last_indexed_timestamp = newest.timestamp;
-        }
+        let mut builder = IndexBuilder::new(self.base, known);
+        let start = offsets.last().map_or(0, |entry| entry.position);
+        let mut scan = self.scan_from(files, start)?;
         while let Some((position, header)) = scan.next()? {
             let wrong = |entry: &OffsetEntry| entry.last_offset != header.last_offset();
             if position == start && offsets.last().is_some_and(wrong) {
                 return Ok(None);
             }
-            if header.max_timestamp > facts.newest.timestamp {
-                facts.newest =
-                    TimeEntry { timestamp: header.max_timestamp, last_offset: header.last_offset() };
-            }
-        }
-        let log = self.log_reader(files, Access::Blocking)?;
-        if let Some((_, first)) = HeaderScan::new(log, 0, extent.bytes, self.base, NARROW).next()? {
-            facts.first_timestamp = first.max_timestamp;
+            builder.add(IndexedBatch::new(&header, position), interval);
         }
         resize(files, &self.index, (offsets.len() * OFFSET_ENTRY_BYTES) as u64)?;
         resize(files, &self.time_index, (times.len() * TIME_ENTRY_BYTES) as u64)?;
-        Ok(Some(facts))
+        self.write_entries(files, &known, &builder)?;
+        Ok(Some(builder.facts))
     }
 
     /// The longest run of entries from the start of the offset index that the segment can have.
@@ -193,13 +196,7 @@ impl Segment {
         let mut builder = IndexBuilder::new(self.base, Facts::EMPTY);
         let mut scan = self.scan_from(files, 0)?;
         while let Some((position, header)) = scan.next()? {
-            let batch = IndexedBatch {
-                last_offset: header.last_offset(),
-                max_timestamp: header.max_timestamp,
-                position,
-                bytes: header.total_bytes() as u64,
-            };
-            builder.add(batch, interval);
+            builder.add(IndexedBatch::new(&header, position), interval);
         }
         if extent.indexes == Indexes::Complete {
             builder.seal();
