@@ -60,10 +60,11 @@ macro_rules! codes {
 codes! {
     INTERNAL = 1000 Failed "the broker could not go on"
         "Something failed that has no code of its own. The text names the step and the operating system's reason."
-        causes ["An error of the operating system during start or stop.",]
+        causes ["An error of the operating system during start or stop.", "A defect of this program: a panic.",]
         actions [
             "Read the reason at the end of the message.",
             "Start with --log-level debug to see the steps before it.",
+            "For a panic: report the message, with RUST_BACKTRACE=1 set if it comes again.",
         ]
 
     PORT_IN_USE = 1001 Failed "the listener's port is in use"

@@ -26,9 +26,13 @@ impl Form {
     }
 }
 
-/// Starts logging for the life of the process. `filter` names the least level, in general or per target.
+/// The consensus library calls each of its steps `info`; of ours, `info` marks changes that an operator cares about.
+const QUIET: &str = "openraft=warn";
+
+/// Starts logging for the life of the process. `filter` names the least level, in general or per target; what it says of a
+/// target goes before [`QUIET`].
 pub(crate) fn start(form: Form, filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| error.to_string())?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}")).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match form {
         Form::Pretty => builder.with_target(false).with_ansi(true).try_init(),

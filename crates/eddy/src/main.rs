@@ -15,6 +15,7 @@ mod limits;
 mod listeners;
 mod logging;
 mod metrics;
+mod panics;
 mod port_holder;
 mod serve;
 mod signals;

@@ -10,6 +10,7 @@ use crate::derived::Machine;
 use crate::failure::{Failure, Problem};
 use crate::limits;
 use crate::logging::{self, Form};
+use crate::panics;
 use crate::signals::StopSignals;
 
 /// Threads that serve requests, at least: one may be busy in a decoder while the other answers.
@@ -22,6 +23,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let form = Form::of(&config.broker.log_format);
     logging::start(form, &config.broker.log_level)
         .map_err(|error| bad_level(&config.broker.log_level, &error))?;
+    panics::install();
     for (key, why) in &config.ignored {
         tracing::info!(key, why, "a key of Kafka's that does nothing here");
     }

@@ -63,7 +63,7 @@ fn a_missing_file_is_named() {
     let (code, _, stderr) = run(dir.path(), &["serve", "-c", "nowhere.toml"]);
     assert_eq!(code, 78);
     expect![[r#"
-        error[ED-1104]: cannot read the configuration file nowhere.toml: No such file or directory (os error 2)
+        error[ED-1104]: cannot read the configuration file nowhere.toml: no such file or directory
           fix: ls -l nowhere.toml   see whether it is there and may be read
           more: eddy explain ED-1104
     "#]].assert_eq(&stderr);

@@ -1,5 +1,7 @@
 //! The built binary as a user meets it: texts, exit codes, life cycle.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cluster;
 mod command_line;
 mod configuration;

@@ -174,7 +174,7 @@ fn a_data_directory_that_is_a_file_is_refused() {
     let (code, error) = fails(dir.path(), &["--data-dir", "taken"]);
     assert_eq!(code, 1);
     expect![[r#"
-        error[ED-1014]: cannot use the data directory taken: File exists (os error 17)
+        error[ED-1014]: cannot use the data directory taken: file exists
           fix: eddy serve --data-dir DIR   use another directory
           more: eddy explain ED-1014
     "#]]
