@@ -28,8 +28,8 @@ pub(crate) struct Committer {
     pub(crate) builder: Builder,
     pub(crate) ends: Ends,
     pub(crate) next_wanted: bool,
-    /// Whether nobody is let in because no file can be written to.
-    pub(crate) held: bool,
+    /// Why nobody is let in: no file can be written to.
+    pub(crate) held: Option<Cause>,
 }
 
 /// Why the thread ends before the queue is written.
@@ -48,7 +48,7 @@ impl From<WalError> for End {
 impl Committer {
     /// The thread.
     pub(crate) fn run(mut self) {
-        let stop = StopOnDrop(self.shared.clone());
+        let stop = StopOnDrop(self.shared.clone(), self.files.clone());
         let mut entries = Vec::new();
         while let Some(taken) = self.shared.take(&mut entries) {
             if let Err(end) = self.commit_all(&entries, &taken) {
@@ -80,8 +80,7 @@ impl Committer {
             match self.write(group) {
                 Ok(()) => {}
                 Err(error) if error.is_no_space() => {
-                    // Nothing was synced, so that the same place can be written again.
-                    self.wait_for_file(Cause::DiskFull)?;
+                    self.leave_full_disk(first_lsn)?;
                     continue;
                 }
                 Err(error) => return Err(End::Failed(error)),
@@ -107,9 +106,7 @@ impl Committer {
             if count > 0 {
                 return Ok(count);
             }
-            if self.position > 0 && self.files.switch(&mut self.active, first_lsn) {
-                self.position = 0;
-                self.next_wanted = false;
+            if self.position > 0 && self.switch(first_lsn) {
                 continue;
             }
             // No other file is ready, as after the first start: this one grows. An entry larger than a file makes its own
@@ -120,31 +117,51 @@ impl Committer {
             if count > 0 {
                 return Ok(count);
             }
-            self.wait_for_file(Cause::Queue)?;
+            self.wait_for_file()?;
         }
     }
 
-    /// Waits for the next file, or for a while. `cause` is why, when the files do not know better.
-    fn wait_for_file(&mut self, cause: Cause) -> Result<(), End> {
-        let cause = match self.files.wait_next() {
-            Ok(()) if cause == Cause::Queue => return Ok(()),
-            // A write failed for want of space: a next file does not make this one larger, but the log goes on in it.
-            Ok(()) => cause,
-            Err(Lack::Broken(error)) => return Err(End::Failed(error)),
-            Err(Lack::Of(lack)) => lack.unwrap_or(cause),
-        };
+    /// Waits for the next file, or for a while.
+    fn wait_for_file(&mut self) -> Result<(), End> {
+        match self.files.wait_next(self.held) {
+            Ok(()) | Err(Lack::Making) => Ok(()),
+            Err(Lack::For(cause)) => self.hold(cause),
+            Err(Lack::Broken(error)) => Err(End::Failed(error)),
+        }
+    }
+
+    /// A write found the disk full. Nothing of it was synced, so that its place can be written again, there or, when the
+    /// next file is ready, in that one.
+    fn leave_full_disk(&mut self, first_lsn: Lsn) -> Result<(), End> {
+        if self.position > 0 && self.switch(first_lsn) {
+            return Ok(());
+        }
+        self.hold(Cause::DiskFull)?;
+        self.files.pause();
+        Ok(())
+    }
+
+    fn switch(&mut self, first_lsn: Lsn) -> bool {
+        let switched = self.files.switch(&mut self.active, first_lsn);
+        if switched {
+            self.position = 0;
+            self.next_wanted = false;
+        }
+        switched
+    }
+
+    /// Lets nobody in until a group is written again.
+    fn hold(&mut self, cause: Cause) -> Result<(), End> {
         if self.shared.is_closing() {
             return Err(End::GivenUp(cause));
         }
-        if cause != Cause::Queue {
-            self.held = true;
-            self.shared.hold(Some(cause));
-        }
+        self.held = Some(cause);
+        self.shared.hold(Some(cause));
         Ok(())
     }
 
     fn release_hold(&mut self) {
-        if std::mem::take(&mut self.held) {
+        if self.held.take().is_some() {
             self.shared.hold(None);
         }
     }

@@ -171,21 +171,27 @@ impl Files {
         state.active_has_groups = true;
     }
 
-    /// Waits a while for the next file; tells why there is none.
-    pub(crate) fn wait_next(&self) -> Result<(), Lack> {
+    /// Waits a while for the next file; tells why there is none, and tells a cause other than `known` at once.
+    pub(crate) fn wait_next(&self, known: Option<Cause>) -> Result<(), Lack> {
         let mut state = self.state.lock();
         state.next_wanted = true;
         self.changed.notify_all();
-        if state.next.is_none() && state.broken.is_none() {
+        if state.next.is_none() && state.broken.is_none() && state.lack == known {
             self.changed.wait_for(&mut state, RETRY);
         }
         if state.next.is_some() {
             return Ok(());
         }
-        match state.broken.take() {
-            Some(error) => Err(Lack::Broken(error)),
-            None => Err(Lack::Of(state.lack)),
+        match (state.broken.take(), state.lack) {
+            (Some(error), _) => Err(Lack::Broken(error)),
+            (None, Some(cause)) => Err(Lack::For(cause)),
+            (None, None) => Err(Lack::Making),
         }
+    }
+
+    /// Waits a while, or until something changes.
+    pub(crate) fn pause(&self) {
+        self.changed.wait_for(&mut self.state.lock(), RETRY);
     }
 
     /// Entries below `lsn` are no longer needed.
@@ -393,8 +399,10 @@ impl State {
 
 /// Why there is no next file yet.
 pub(crate) enum Lack {
-    /// It is being made, or a cause that can pass.
-    Of(Option<Cause>),
-    /// It cannot be made.
+    /// It is being made.
+    Making,
+    /// It cannot be made now.
+    For(Cause),
+    /// It cannot be made at all.
     Broken(WalError),
 }

@@ -29,6 +29,8 @@ mod recovery;
 mod scan;
 mod sink;
 mod stats;
+#[cfg(test)]
+mod tests;
 mod wal;
 
 pub use admission::{Cause, Full, Room};

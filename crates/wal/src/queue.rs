@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Amount, Room};
-use crate::files::Sizes;
+use crate::files::{Files, Sizes};
 use crate::pressure::Load;
 use crate::stats::Counters;
 use crate::{Entry, Limits, Lsn, Pressure, Stats, Stopped};
@@ -259,10 +259,11 @@ pub(crate) struct Taken {
 }
 
 /// Stops the log when the thread that holds it ends, also by a panic: nobody must wait for a thread that is gone.
-pub(crate) struct StopOnDrop(pub(crate) Arc<Shared>);
+pub(crate) struct StopOnDrop(pub(crate) Arc<Shared>, pub(crate) Arc<Files>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.stop();
+        self.1.stop();
     }
 }

@@ -60,7 +60,7 @@ impl Recovered {
             builder: Builder::default(),
             ends: Ends::default(),
             next_wanted: false,
-            held: false,
+            held: None,
         };
         let of_thread = files.clone();
         let files_thread = spawn("eddy-wal-files", move || of_thread.run())?;

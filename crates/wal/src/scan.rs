@@ -114,7 +114,8 @@ impl<'f> Reader<'f> {
     fn bytes(&mut self, position: u64, length: usize) -> Result<&[u8], WalError> {
         let window_end = self.window_start + self.window.len() as u64;
         if position < self.window_start || position + length as u64 > window_end {
-            self.window.resize(length.max(WINDOW_BYTES), 0);
+            let left = self.file.bytes.saturating_sub(position);
+            self.window = vec![0; left.min(length.max(WINDOW_BYTES) as u64) as usize];
             let read = self.file.file.read_at(&mut self.window, position);
             let read = read.map_err(WalError::io("read", &self.file.path))?;
             self.window.truncate(read);

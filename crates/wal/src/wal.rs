@@ -15,8 +15,8 @@ use crate::queue::Shared;
 use crate::recovery::{self, Recovered};
 use crate::{Entry, Lsn, Pressure, ReplayError, Stats, Stopped, WalConfig, WalError};
 
-/// A write-ahead log that is open. Clones are handles on the same log; it closes when the last one is dropped, without
-/// waiting for what is queued (see [`Wal::close`]).
+/// A write-ahead log that is open. Clones are handles on the same log; dropping the last one closes it,
+/// as [`Wal::close`] does, but does not wait.
 #[derive(Clone)]
 pub struct Wal {
     inner: Arc<Inner>,
@@ -32,7 +32,7 @@ pub(crate) struct Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.shared.close();
-        self.files.stop();
+        self.files.wake();
     }
 }
 
@@ -123,7 +123,6 @@ impl Wal {
         let files_thread = self.inner.files_thread.lock().take();
         // A thread that panicked has said so.
         let _ = commit_thread.map(JoinHandle::join);
-        self.inner.files.stop();
         let _ = files_thread.map(JoinHandle::join);
     }
 }
