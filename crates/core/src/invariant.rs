@@ -35,7 +35,7 @@ invariants! {
     LOG_2 "LOG-2" "a clean truncation never goes below the high watermark"
     PID_1 "PID-1" "the batches in a producer's window follow each other without gap, in sequence and in offset order"
     PID_2 "PID-2" "a window holds at most five batches, all of the current producer epoch"
-    TXN_1 "TXN-1" "the last stable offset is at most the high watermark and at most the first offset of every open transaction"
+    TXN_1 "TXN-1" "the last stable offset is at most the high watermark and at most the first offset of every open transaction above the log start"
     ACK_1 "ACK-1" "waiting acknowledgements are ordered by the offset that they wait for"
     FS_1 "FS-1" "a fetch session orders each of its partitions exactly once"
     FS_2 "FS-2" "the session cache stays within its slots and its partitions"

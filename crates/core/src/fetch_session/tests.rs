@@ -115,6 +115,10 @@ fn an_error_is_shown_each_time_and_its_end_once_r_2_52() {
         .zip(1..)
         .map(|(read, epoch)| fetch(&mut cache, request(id, epoch, &[]), &[*read]).1[0]);
     assert_eq!(shown.collect::<Vec<_>>(), [true, true, true, false]);
+    let reads = [ReadResult { failed: true, ..QUIET }, QUIET, QUIET];
+    let shown =
+        reads.iter().zip(5..).map(|(read, epoch)| fetch(&mut cache, request(id, epoch, &[]), &[*read]).1[0]);
+    assert_eq!(shown.collect::<Vec<_>>(), [true, true, false], "whatever offsets came with the error");
 }
 
 #[test]
@@ -267,6 +271,7 @@ fn a_larger_session_takes_the_place_of_a_smaller_established_one() {
         cache.begin(Millis(now), request(id, 1, &[])).unwrap();
     }
     assert_ne!(open(&mut cache, 150, request(0, 0, &[1, 2])), 0);
+    assert_eq!(open(&mut cache, 151, request(0, 0, &[1])), 0, "smaller than those who stay");
     assert!(cache.begin(Millis(150), request(small, 2, &[])).is_err());
     assert!(cache.begin(Millis(150), request(large, 2, &[])).is_ok());
 }
@@ -294,7 +299,9 @@ fn partitions_are_limited_over_all_sessions() {
     let grown = cache.begin(Millis(0), request(id, 1, &[7]));
     assert_eq!(grown, Err(SessionError::NotFound { session_id: id }), "it begins anew, without a session");
     assert_eq!(cache.partitions(), 4);
-    cache.check();
+    let too_large = request(0, 0, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+    assert_eq!(open(&mut cache, 1000, too_large), 0);
+    assert_eq!(cache.len(), 1, "what never fits drives nobody out");
 }
 
 #[test]
