@@ -11,10 +11,12 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness import paths
+from harness.raw_kafka import Connection
 
 START_SECONDS = 30
 STOP_SECONDS = 30
 TOPIC_SECONDS = 20
+EARLIEST = -2
 
 
 def free_port(host="127.0.0.1"):
@@ -30,6 +32,8 @@ class Broker:
     kind = "external"
     # The most the resident set may grow over a test of bad input; None where the number would say nothing.
     rss_growth_bytes = None
+    # What the process exits with after SIGTERM.
+    clean_exit = 0
 
     def __init__(self, host, port):
         self.host, self.port = host, port
@@ -39,17 +43,17 @@ class Broker:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def create_topic(self, name, partitions=1, **config):
-        """Creates a topic and waits until metadata shows a leader for each partition."""
+        """Creates a topic and waits until the leader of each partition answers: Kafka's metadata shows leaders that do not know it yet."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={k.replace("_", "."): v for k, v in config.items()})
         admin.create_topics([new])[name].result(TOPIC_SECONDS)
         deadline = time.monotonic() + TOPIC_SECONDS
-        while time.monotonic() < deadline:
-            topic = admin.list_topics(timeout=TOPIC_SECONDS).topics.get(name)
-            if topic is not None and len(topic.partitions) == partitions and all(p.leader >= 0 for p in topic.partitions.values()):
-                return name
-            time.sleep(0.02)
-        raise TimeoutError(f"topic has no leaders after {TOPIC_SECONDS} s: {name}")
+        with Connection(self) as connection:
+            while any(connection.list_offset(name, partition, EARLIEST)[0] != 0 for partition in range(partitions)):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"topic has no leaders after {TOPIC_SECONDS} s: {name}")
+                time.sleep(0.01)
+        return name
 
     def start(self):
         pytest.skip("needs a broker that the tests may start")
@@ -160,6 +164,7 @@ class Kafka(LocalBroker):
     """Apache Kafka, one combined node: what the tests expect is what it does."""
 
     kind = "kafka"
+    clean_exit = 143
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)

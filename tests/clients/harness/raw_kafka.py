@@ -1,0 +1,331 @@
+"""A tiny Kafka client over a raw socket, for what no real client would send.
+
+Only the oldest non-flexible version of each request that Kafka 4 still serves is spoken here: a few primitives are enough for those, and
+they have nothing in common with the broker's own codec.
+"""
+
+import socket
+import struct
+import time
+import zlib
+
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
+
+NONE = 0
+OFFSET_OUT_OF_RANGE = 1
+CORRUPT_MESSAGE = 2
+UNKNOWN_TOPIC_OR_PARTITION = 3
+MESSAGE_TOO_LARGE = 10
+INVALID_TOPIC = 17
+INVALID_REQUIRED_ACKS = 21
+UNSUPPORTED_VERSION = 35
+TOPIC_ALREADY_EXISTS = 36
+INVALID_PARTITIONS = 37
+INVALID_REPLICATION_FACTOR = 38
+INVALID_REQUEST = 42
+OUT_OF_ORDER_SEQUENCE_NUMBER = 45
+UNSUPPORTED_COMPRESSION_TYPE = 76
+INVALID_RECORD = 87
+
+GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
+
+
+def _crc_table():
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+CRC_TABLE = _crc_table()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def string(text):
+    if text is None:
+        return struct.pack(">h", -1)
+    data = text.encode() if isinstance(text, str) else text
+    return struct.pack(">h", len(data)) + data
+
+
+def bytes_(data):
+    return struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data
+
+
+def array(items):
+    return struct.pack(">i", len(items)) + b"".join(items)
+
+
+def varint(number):
+    number = (number << 1 ^ number >> 63) & (1 << 64) - 1
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def record(offset_delta, key=None, value=b"value", timestamp_delta=0, headers=()):
+    def sized(data):
+        return varint(-1) if data is None else varint(len(data)) + data
+
+    body = b"\x00" + varint(timestamp_delta) + varint(offset_delta) + sized(key) + sized(value) + varint(len(headers))
+    body += b"".join(sized(name) + sized(header) for name, header in headers)
+    return varint(len(body)) + body
+
+
+def batch(records, *, count=None, last_offset_delta=None, base_offset=0, magic=2, attributes=0, crc=None, timestamp=None,
+          producer=(-1, -1, -1), length=None):
+    """A record batch of encoded records (a list, or bytes that stand for them), with any header field falsified on wish."""
+    count = len(records) if count is None else count
+    last_offset_delta = count - 1 if last_offset_delta is None else last_offset_delta
+    timestamp = int(time.time() * 1000) if timestamp is None else timestamp
+    payload = records if isinstance(records, bytes) else b"".join(records)
+    body = struct.pack(">hiqqqhii", attributes, last_offset_delta, timestamp, timestamp, *producer, count) + payload
+    crc = crc32c(body) if crc is None else crc
+    length = 9 + len(body) if length is None else length
+    return struct.pack(">qiibI", base_offset, length, -1, magic, crc) + body
+
+
+def message_set(magic, value=b"value", offset=0):
+    """One message of the formats before record batches, 0 or 1, as clients before 0.11 sent it."""
+    body = struct.pack(">bb", magic, 0) + (struct.pack(">q", int(time.time() * 1000)) if magic == 1 else b"") + bytes_(None) + bytes_(value)
+    return struct.pack(">qiI", offset, 4 + len(body), zlib.crc32(body)) + body
+
+
+class Closed(Exception):
+    """The broker closed the connection instead of answering."""
+
+
+class Reader:
+    """Takes an answer apart, in order."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, layout):
+        values = struct.unpack_from(layout, self.data, self.at)
+        self.at += struct.calcsize(layout)
+        return values[0] if len(values) == 1 else values
+
+    def string(self):
+        length = self.take(">h")
+        if length < 0:
+            return None
+        self.at += length
+        return self.data[self.at - length : self.at].decode()
+
+    def bytes(self):
+        length = self.take(">i")
+        if length < 0:
+            return None
+        self.at += length
+        return self.data[self.at - length : self.at]
+
+    def array(self, item):
+        return [item() for _ in range(max(self.take(">i"), 0))]
+
+    def left(self):
+        return len(self.data) - self.at
+
+
+class Connection:
+    """One socket to the broker. Every wait ends after `timeout` seconds, as a failure."""
+
+    def __init__(self, broker, timeout=15):
+        self.socket = socket.create_connection((broker.host, broker.port), timeout=timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.correlation = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send_raw(self, data):
+        """Sends bytes as they are; a broker that has already closed is no error here."""
+        try:
+            self.socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def send(self, key, version, body=b"", client="raw"):
+        """Sends a request with header v1; gives its correlation id."""
+        self.correlation += 1
+        request = struct.pack(">hhi", key, version, self.correlation) + string(client) + body
+        self.send_raw(struct.pack(">i", len(request)) + request)
+        return self.correlation
+
+    def receive_raw(self, count):
+        data = b""
+        while len(data) < count:
+            try:
+                part = self.socket.recv(count - len(data))
+            except ConnectionResetError:
+                part = b""
+            if not part:
+                raise Closed()
+            data += part
+        return data
+
+    def receive(self):
+        """The next answer: its correlation id and a reader behind response header v0."""
+        (length,) = struct.unpack(">i", self.receive_raw(4))
+        reader = Reader(self.receive_raw(length))
+        return reader.take(">i"), reader
+
+    def ask(self, key, version, body=b""):
+        sent = self.send(key, version, body)
+        answered, reader = self.receive()
+        assert answered == sent, "answers leave in the order of the requests"
+        return reader
+
+    def is_closed(self):
+        """Waits for the broker to close; an answer or silence until the time limit is false."""
+        try:
+            self.receive_raw(1)
+            return False
+        except Closed:
+            return True
+        except TimeoutError:
+            return False
+
+    def api_versions(self, version=0):
+        """The error and {key: (min, max)} of a v0 answer, whatever version was asked for."""
+        # From v3 on: header v2 with its tag section, then the client's name and version as compact strings, then tags.
+        flexible = b"\x00" + b"\x04raw" + b"\x021" + b"\x00"
+        reader = self.ask(API_VERSIONS, version, flexible if version >= 3 else b"")
+        error = reader.take(">h")
+        apis = reader.array(lambda: reader.take(">hhh"))
+        return error, {key: (low, high) for key, low, high in apis}
+
+    def metadata(self, topics=None, auto_create=True):
+        """Metadata v4: brokers as (id, host, port), and {topic: (error, partition count)}."""
+        names = struct.pack(">i", -1) if topics is None else array([string(topic) for topic in topics])
+        reader = self.ask(METADATA, 4, names + struct.pack(">b", auto_create))
+        reader.take(">i")
+        brokers = reader.array(lambda: (reader.take(">i"), reader.string(), reader.take(">i"), reader.string())[:3])
+        reader.string()
+        reader.take(">i")
+
+        def partition():
+            found = reader.take(">hii")
+            reader.array(lambda: reader.take(">i"))
+            reader.array(lambda: reader.take(">i"))
+            return found
+
+        def topic():
+            error, name, _internal = reader.take(">h"), reader.string(), reader.take(">b")
+            return name, (error, len(reader.array(partition)))
+
+        return brokers, dict(reader.array(topic))
+
+    def produce_request(self, topic, partition, records, acks=1, timeout_ms=10_000):
+        """The body of Produce v3, the oldest version that Kafka 4 serves."""
+        entry = struct.pack(">i", partition) + bytes_(records)
+        return string(None) + struct.pack(">hi", acks, timeout_ms) + array([string(topic) + array([entry])])
+
+    def produce(self, topic, partition, records, acks=1, version=3):
+        """Produces with v3 to v7 and gives (error, base offset)."""
+        reader = self.ask(PRODUCE, version, self.produce_request(topic, partition, records, acks))
+
+        def answer():
+            found = reader.take(">ihqq")
+            if version >= 5:
+                reader.take(">q")
+            return found[1:3]
+
+        topics = reader.array(lambda: (reader.string(), reader.array(answer)))
+        return topics[0][1][0]
+
+    def list_offset(self, topic, partition, timestamp):
+        """ListOffsets v1: (error, timestamp, offset)."""
+        body = struct.pack(">i", -1) + array([string(topic) + array([struct.pack(">iq", partition, timestamp)])])
+        reader = self.ask(LIST_OFFSETS, 1, body)
+        topics = reader.array(lambda: (reader.string(), reader.array(lambda: reader.take(">ihqq"))))
+        return topics[0][1][0][1:]
+
+    def fetch_request(self, topic, partition, offset, max_wait_ms=500, min_bytes=1, max_bytes=1 << 20):
+        """The body of Fetch v4, the oldest version that Kafka 4 serves."""
+        entry = struct.pack(">iqi", partition, offset, max_bytes)
+        return struct.pack(">iiiib", -1, max_wait_ms, min_bytes, max_bytes, 0) + array([string(topic) + array([entry])])
+
+    def fetch(self, topic, partition, offset, **options):
+        """Fetch v4: (error, high watermark, batches as bytes)."""
+        reader = self.ask(FETCH, 4, self.fetch_request(topic, partition, offset, **options))
+        reader.take(">i")
+
+        def answer():
+            _, error, high_watermark, _ = reader.take(">ihqq")
+            reader.array(lambda: reader.take(">qq"))
+            return error, high_watermark, reader.bytes()
+
+        topics = reader.array(lambda: (reader.string(), reader.array(answer)))
+        return topics[0][1][0]
+
+    def create_topic(self, name, partitions=1, replication_factor=1, configs=()):
+        """CreateTopics v2: the topic's error code."""
+        topic = string(name) + struct.pack(">ih", partitions, replication_factor) + array([])
+        topic += array([string(key) + string(value) for key, value in configs])
+        reader = self.ask(CREATE_TOPICS, 2, array([topic]) + struct.pack(">ib", 10_000, 0))
+        reader.take(">i")
+        return reader.array(lambda: (reader.string(), reader.take(">h"), reader.string()))[0][1]
+
+    def init_producer_id(self):
+        """InitProducerId v0 without a transactional id: (producer id, epoch)."""
+        reader = self.ask(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60_000))
+        _throttle, error, producer_id, epoch = reader.take(">ihqh")
+        assert error == NONE
+        return producer_id, epoch
+
+
+def batches(data):
+    """Splits fetched bytes into (base offset, record count, bytes) of whole batches; asserts magic 2 and a right CRC for each."""
+    at, found = 0, []
+    while at + 61 <= len(data):
+        base, length, _, magic, crc = struct.unpack_from(">qiibI", data, at)
+        whole = data[at : at + 12 + length]
+        if len(whole) < 12 + length:
+            break
+        assert magic == 2
+        assert crc32c(whole[21:]) == crc, f"crc of the batch at {base}"
+        found.append((base, struct.unpack_from(">i", whole, 57)[0], whole))
+        at += 12 + length
+    return found
+
+
+def _varint_at(data, at):
+    number, shift = 0, 0
+    while True:
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return number >> 1 ^ -(number & 1), at
+
+
+def values(data):
+    """[(offset, value)] of the records in fetched bytes; the batches must be uncompressed."""
+    found = []
+    for base, count, whole in batches(data):
+        at = 61
+        for _ in range(count):
+            length, at = _varint_at(whole, at)
+            end = at + length
+            _, at = _varint_at(whole, at + 1)
+            delta, at = _varint_at(whole, at)
+            key_length, at = _varint_at(whole, at)
+            value_length, at = _varint_at(whole, at + max(key_length, 0))
+            found.append((base + delta, whole[at : at + value_length] if value_length >= 0 else None))
+            at = end
+    return found
