@@ -15,7 +15,7 @@ pub(crate) fn samples(apis: &[Api]) -> String {
             for definition in &message.structs {
                 sample(&mut out, &module, message, definition);
             }
-            let (name, request) = (&message.name, message.name.ends_with("Request"));
+            let (name, request) = (&message.name, message.is_request());
             list += &format!(
                 "    Codec::new::<crate::messages::{module}::{name}>(\"{name}\", ApiKey::{}, {request}),\n",
                 api.name

@@ -206,6 +206,10 @@ impl Message {
         Ok(Some(message))
     }
 
+    pub(crate) fn is_request(&self) -> bool {
+        self.name.ends_with("Request")
+    }
+
     fn add_struct(
         &mut self,
         name: String,

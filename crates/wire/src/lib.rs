@@ -29,8 +29,8 @@
 //! # Generation
 //!
 //! The build script turns `schemas/message/*.json` (of Kafka 4.3) into one module per API under [`messages`] and into
-//! the table behind [`ApiKey`]. Both halves of an API and both directions are generated, so that tests can speak
-//! with themselves and with other codecs. Conventions:
+//! the table behind [`ApiKey`]. Both halves of an API are types; what a server does with them is always compiled ([`Decode`]
+//! for requests, [`Encode`] for responses), the client's side only with the feature `testing`. Conventions:
 //!
 //! - A field exists when any valid version has it. In other versions it is its default after decoding; encoding
 //!   refuses another value ([`EncodeError::UnsupportedField`]) unless the schema calls the field ignorable.
@@ -41,7 +41,7 @@
 //! To add an API or a version, copy the schemas of its request and response into `schemas/message`; the tests under
 //! `tests/it` then name the tables that must learn of it. A schema feature that the generator does not know fails the build.
 //!
-//! The feature `testing` adds random messages of every type.
+//! The feature `testing` adds the client's side and random messages of every type, for tests that play the client.
 
 #![deny(clippy::indexing_slicing)]
 
