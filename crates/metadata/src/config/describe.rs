@@ -156,3 +156,138 @@ fn synonym(key: &'static Key, text: &str, source: Source) -> Synonym {
 fn broker_names(key: &'static Key) -> &'static [&'static str] {
     if key.synonyms.is_empty() { std::slice::from_ref(&key.name) } else { key.synonyms }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use eddy_types::{BrokerId, TopicId};
+
+    use super::*;
+    use crate::{Local, PartitionAssignment, Record, Resource};
+
+    const ME: BrokerId = BrokerId(1);
+
+    fn image(pairs: &[(&str, &str)], overrides: &[(&str, &str)]) -> Image {
+        let config = StaticConfig::from_pairs(pairs.iter().copied()).unwrap();
+        let mut image = Image::empty(Arc::new(Local { broker: ME, config }));
+        let replicas = vec![ME];
+        let created = Record::TopicCreated {
+            topic_id: TopicId([1; 16]),
+            name: "t".into(),
+            partitions: vec![PartitionAssignment { isr: replicas.clone(), leader: Some(ME), replicas }],
+            configs: overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        };
+        image.apply(&created).unwrap();
+        image
+    }
+
+    fn set(image: &mut Image, resource: Resource, key: &str, value: &str) {
+        let changes = [(key.to_owned(), Some(value.to_owned()))].into();
+        image.apply(&Record::ConfigsSet { resource, changes }).unwrap();
+    }
+
+    fn line(described: &Described) -> String {
+        let synonym =
+            |s: &Synonym| format!("{}={}@{:?}", s.name, s.value.as_deref().unwrap_or("null"), s.source);
+        let synonyms: Vec<_> = described.synonyms.iter().map(synonym).collect();
+        let value = described.value.as_deref().unwrap_or("null");
+        format!("{}={value} {:?} [{}]", described.key.name, described.source, synonyms.join(", "))
+    }
+
+    fn topic(image: &Image, key: &str) -> String {
+        let described = describe_topic(image, image.topic("t").unwrap());
+        line(described.iter().find(|described| described.key.name == key).unwrap())
+    }
+
+    fn broker(image: &Image, key: &str) -> String {
+        line(describe_broker(image).iter().find(|described| described.key.name == key).unwrap())
+    }
+
+    /// The file holds what a broker of Kafka 4.3.1 answers for a new topic.
+    #[test]
+    fn a_new_topic_is_described_as_kafka_describes_it() {
+        let image = image(&[], &[]);
+        let described = describe_topic(&image, image.topic("t").unwrap());
+        let lines: Vec<String> = described
+            .iter()
+            .map(|described| {
+                assert_eq!((described.source, described.read_only), (Source::Default, false));
+                let value = described.value.as_deref().unwrap_or("null");
+                let synonym = described.synonyms.first().map_or("-", |synonym| synonym.name);
+                format!(
+                    "{}={value} type={} synonym={synonym}\n",
+                    described.key.name,
+                    described.key.kind.code()
+                )
+            })
+            .collect();
+        assert_eq!(lines.concat(), include_str!("kafka_topic_keys.txt"));
+    }
+
+    #[test]
+    fn the_nearest_value_is_in_force_and_the_others_are_synonyms() {
+        let mut image = image(&[("log.segment.bytes", "2MiB")], &[("segment.bytes", "5242880")]);
+        set(&mut image, Resource::BrokerDefault, "log.segment.bytes", "3145728");
+        set(&mut image, Resource::Broker(BrokerId(2)), "log.segment.bytes", "9999999");
+        set(&mut image, Resource::Broker(ME), "log.segment.bytes", "4194304");
+        let broker_level = "log.segment.bytes=4194304@DynamicBroker, log.segment.bytes=3145728@DynamicDefaultBroker, \
+             log.segment.bytes=2097152@StaticBroker, log.segment.bytes=1073741824@Default";
+        assert_eq!(
+            topic(&image, "segment.bytes"),
+            format!("segment.bytes=5242880 Topic [segment.bytes=5242880@Topic, {broker_level}]")
+        );
+        assert_eq!(
+            broker(&image, "log.segment.bytes"),
+            format!("log.segment.bytes=4194304 DynamicBroker [{broker_level}]")
+        );
+        assert_eq!(image.topic("t").unwrap().config.segment_bytes, 5 << 20);
+        assert_eq!(image.topic_defaults().segment_bytes, 4 << 20);
+    }
+
+    /// Seen on Kafka 4.3.1: `log.retention.hours` is in force, but no synonym of its own accord.
+    #[test]
+    fn retention_in_hours_is_in_force_and_shown_as_a_default() {
+        let mut image = image(&[("log.retention.hours", "24")], &[]);
+        assert_eq!(topic(&image, "retention.ms"), "retention.ms=86400000 Default []");
+        assert_eq!(image.topic("t").unwrap().config.retention_ms, 86_400_000);
+        assert_eq!(broker(&image, "log.retention.ms"), "log.retention.ms=null Default []");
+        set(&mut image, Resource::BrokerDefault, "log.retention.ms", "1000");
+        let synonyms = "log.retention.ms=1000@DynamicDefaultBroker, log.retention.hours=24@StaticBroker, \
+             log.retention.hours=168@Default";
+        assert_eq!(
+            topic(&image, "retention.ms"),
+            format!("retention.ms=1000 DynamicDefaultBroker [{synonyms}]")
+        );
+    }
+
+    #[test]
+    fn negative_retention_means_no_limit_in_every_unit() {
+        let image = image(&[("log.retention.hours", "-1")], &[]);
+        assert_eq!(image.topic("t").unwrap().config.retention_ms, -1);
+    }
+
+    #[test]
+    fn brokers_as_such_are_described_by_what_is_set_for_all() {
+        let mut image = image(&[("num.partitions", "3")], &[]);
+        assert!(describe_broker_default(&image).is_empty());
+        set(&mut image, Resource::BrokerDefault, "min.insync.replicas", "2");
+        let lines: Vec<String> = describe_broker_default(&image).iter().map(line).collect();
+        assert_eq!(
+            lines,
+            ["min.insync.replicas=2 DynamicDefaultBroker [min.insync.replicas=2@DynamicDefaultBroker]"]
+        );
+        assert_eq!(
+            broker(&image, "num.partitions"),
+            "num.partitions=3 StaticBroker [num.partitions=3@StaticBroker, num.partitions=1@Default]"
+        );
+        // X13: ksqlDB reads this key of the broker and fails when it is not there.
+        assert!(
+            broker(&image, "default.replication.factor").starts_with("default.replication.factor=1 Default")
+        );
+        let read_only = |name: &str| {
+            describe_broker(&image).iter().find(|d| d.key.name == name).is_some_and(|d| d.read_only)
+        };
+        assert!(read_only("num.partitions") && !read_only("message.max.bytes"));
+    }
+}

@@ -267,7 +267,6 @@ fn test_throttled_replicas(items: &[String]) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::registry;
 
     fn text(key: &str, value: &str) -> String {

@@ -9,6 +9,8 @@ mod configs;
 mod partitions;
 mod placement;
 mod producer_ids;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 pub use brokers::{Registration, reclaim_directories, register_broker};

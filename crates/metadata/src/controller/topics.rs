@@ -1,5 +1,6 @@
 //! CreateTopics and DeleteTopics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eddy_types::{BrokerId, ErrorCode, TopicId};
@@ -135,21 +136,23 @@ pub fn create_topics(
     image: &Image,
     topics: &[NewTopic],
 ) -> (Vec<Record>, Vec<Result<CreatedTopic, CreateTopicError>>) {
-    let mut image = image.clone();
-    let mut records = Vec::new();
-    let mut room = i64::from(PARTITIONS_PER_REQUEST_MAX);
-    let mut names = std::collections::BTreeMap::<&str, usize>::new();
+    let mut times = BTreeMap::<&str, usize>::new();
     for topic in topics {
-        *names.entry(&topic.name).or_default() += 1;
+        *times.entry(&topic.name).or_default() += 1;
     }
+    let mut request = Request { image, room: PARTITIONS_PER_REQUEST_MAX.into(), created: Vec::new() };
+    let mut records = Vec::new();
     let mut results = Vec::with_capacity(topics.len());
     for topic in topics {
-        let result = if names.get(topic.name.as_str()).is_some_and(|times| *times > 1) {
-            Err(CreateTopicError::NamedTwice(topic.name.clone()))
-        } else {
-            create_within(&mut image, topic, &mut room, &mut records)
-        };
-        results.push(result);
+        if times.get(topic.name.as_str()).is_some_and(|times| *times > 1) {
+            results.push(Err(CreateTopicError::NamedTwice(topic.name.clone())));
+            continue;
+        }
+        let decided = request.create(topic);
+        results.push(decided.map(|(record, created)| {
+            records.push(record);
+            created
+        }));
     }
     (records, results)
 }
@@ -159,29 +162,59 @@ pub fn create_topic(
     image: &Image,
     topic: &NewTopic,
 ) -> Result<(Vec<Record>, CreatedTopic), CreateTopicError> {
-    let mut room = i64::from(PARTITIONS_PER_REQUEST_MAX);
-    let mut records = Vec::new();
-    let created = create_within(&mut image.clone(), topic, &mut room, &mut records)?;
-    Ok((records, created))
+    let mut request = Request { image, room: PARTITIONS_PER_REQUEST_MAX.into(), created: Vec::new() };
+    let (record, created) = request.create(topic)?;
+    Ok((vec![record], created))
 }
 
-fn create_within(
-    image: &mut Image,
-    new: &NewTopic,
-    room: &mut i64,
-    records: &mut Vec<Record>,
-) -> Result<CreatedTopic, CreateTopicError> {
-    check_name_is_free(image, &new.name)?;
-    let configs = read_configs(image, &new.configs)?;
-    let partitions = assign_all(image, new, *room)?;
-    let replication_factor = partitions.first().map_or(0, |partition| partition.replicas.len());
-    *room -= i64::try_from(partitions.len()).unwrap_or(i64::MAX);
-    let record = Record::TopicCreated { topic_id: new.id, name: new.name.clone(), partitions, configs };
-    // Only an id that is taken can fail here, and ids are random: the name is the best description there is.
-    image.apply(&record).map_err(|_| CreateTopicError::Exists(new.name.clone()))?;
-    let topic = image.topic(&new.name).ok_or_else(|| CreateTopicError::Exists(new.name.clone()))?.clone();
-    records.push(record);
-    Ok(CreatedTopic { topic, replication_factor: i16::try_from(replication_factor).unwrap_or(i16::MAX) })
+/// A request under way.
+struct Request<'a> {
+    image: &'a Image,
+    /// Partitions it may still create.
+    room: i64,
+    /// Topics it creates, which the image does not have yet.
+    created: Vec<Arc<Topic>>,
+}
+
+impl Request<'_> {
+    fn create(&mut self, new: &NewTopic) -> Result<(Record, CreatedTopic), CreateTopicError> {
+        self.check_name_is_free(&new.name)?;
+        let configs = read_configs(self.image, &new.configs)?;
+        let partitions = assign_all(self.image, new, self.room)?;
+        self.room -= i64::try_from(partitions.len()).unwrap_or(i64::MAX);
+        let replicas = partitions.first().map_or(0, |partition| partition.replicas.len());
+        let replication_factor = i16::try_from(replicas).unwrap_or(i16::MAX);
+        let topic = Arc::new(Topic::new(self.image, new.id, &new.name, &partitions, &configs));
+        self.created.push(topic.clone());
+        let record = Record::TopicCreated { topic_id: new.id, name: new.name.clone(), partitions, configs };
+        Ok((record, CreatedTopic { topic, replication_factor }))
+    }
+
+    fn check_name_is_free(&self, name: &str) -> Result<(), CreateTopicError> {
+        check_topic_name(name)?;
+        if name == METADATA_TOPIC {
+            return Err(CreateTopicError::ReservedName(name.to_owned()));
+        }
+        if self.image.topic(name).is_some() {
+            return Err(CreateTopicError::Exists(name.to_owned()));
+        }
+        if !name.contains(['.', '_']) {
+            return Ok(());
+        }
+        let mut others = self.image.topics().chain(&self.created);
+        match others.find(|topic| collides(&topic.name, name)) {
+            Some(topic) => {
+                Err(CreateTopicError::Collides { name: name.to_owned(), existing: topic.name.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether two names differ in nothing but `.` and `_`.
+fn collides(one: &str, other: &str) -> bool {
+    let same = |(a, b): (u8, u8)| a == b || (matches!(a, b'.' | b'_') && matches!(b, b'.' | b'_'));
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(same)
 }
 
 /// Checks that a name may be a topic's: 1 to 249 of `[a-zA-Z0-9._-]`, not `.` or `..`.
@@ -198,28 +231,6 @@ pub fn check_topic_name(name: &str) -> Result<(), CreateTopicError> {
         return Ok(());
     };
     Err(CreateTopicError::InvalidName { name: name.to_owned(), reason })
-}
-
-fn check_name_is_free(image: &Image, name: &str) -> Result<(), CreateTopicError> {
-    check_topic_name(name)?;
-    if name == METADATA_TOPIC {
-        return Err(CreateTopicError::ReservedName(name.to_owned()));
-    }
-    if image.topic(name).is_some() {
-        return Err(CreateTopicError::Exists(name.to_owned()));
-    }
-    if !name.contains(['.', '_']) {
-        return Ok(());
-    }
-    let same = |a: u8, b: u8| a == b || (matches!(a, b'.' | b'_') && matches!(b, b'.' | b'_'));
-    let collides =
-        |other: &str| other.len() == name.len() && other.bytes().zip(name.bytes()).all(|(a, b)| same(a, b));
-    match image.topics().find(|topic| collides(&topic.name)) {
-        Some(topic) => {
-            Err(CreateTopicError::Collides { name: name.to_owned(), existing: topic.name.clone() })
-        }
-        None => Ok(()),
-    }
 }
 
 fn read_configs(image: &Image, configs: &[(String, Option<String>)]) -> Result<Overrides, ConfigError> {

@@ -129,16 +129,9 @@ impl Image {
         if taken {
             return Err(ApplyError::TopicExists { name: name.to_owned(), topic_id });
         }
-        let name: Arc<str> = name.into();
-        let topic = Topic {
-            id: topic_id,
-            name: name.clone(),
-            partitions: partitions.iter().map(Partition::new).collect(),
-            overrides: configs.clone(),
-            config: TopicConfig::resolve(configs, self),
-        };
-        Arc::make_mut(&mut self.topics).insert(name.clone(), Arc::new(topic));
-        Arc::make_mut(&mut self.names).insert(topic_id, name);
+        let topic = Arc::new(Topic::new(self, topic_id, name, partitions, configs));
+        Arc::make_mut(&mut self.names).insert(topic_id, topic.name.clone());
+        Arc::make_mut(&mut self.topics).insert(topic.name.clone(), topic);
         Ok(())
     }
 
@@ -257,6 +250,25 @@ impl Image {
         let unknown = ApplyError::UnknownTopic(topic_id);
         let name = self.names.get(&topic_id).ok_or_else(|| unknown.clone())?;
         Arc::make_mut(&mut self.topics).get_mut(name).map(Arc::make_mut).ok_or(unknown)
+    }
+}
+
+impl Topic {
+    /// A new topic as it will stand in the image.
+    pub(crate) fn new(
+        image: &Image,
+        id: TopicId,
+        name: &str,
+        partitions: &[PartitionAssignment],
+        overrides: &Overrides,
+    ) -> Topic {
+        Topic {
+            id,
+            name: name.into(),
+            partitions: partitions.iter().map(Partition::new).collect(),
+            overrides: overrides.clone(),
+            config: TopicConfig::resolve(overrides, image),
+        }
     }
 }
 
