@@ -51,12 +51,12 @@ pub enum Damage {
         /// The offset in the batch.
         got: Offset,
     },
-    /// An index entry leads to another batch.
+    /// An index entry leads to another batch, or to none.
     #[error("index has an entry for offset {entry} where the batch ends with {batch}")]
     Index {
         /// Offset in the index.
         entry: Offset,
-        /// Last offset of the batch that the entry leads to.
+        /// Last offset of the batch that the entry leads to, -1 when there is none.
         batch: Offset,
     },
     /// An offset that the log holds is in none of its files.

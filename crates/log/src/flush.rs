@@ -7,8 +7,9 @@ use eddy_types::{LeaderEpoch, Offset};
 use parking_lot::MutexGuard;
 
 use crate::error::LogError;
+use crate::index::fits;
 use crate::log::{Log, LogCheckpoint, State};
-use crate::segment::{Extent, Indexes, Segment};
+use crate::segment::{Extent, Segment};
 use crate::{LogConfig, TailBatch, epoch_checkpoint};
 
 /// Batches and bytes of one write: large enough to be sequential, small enough to tell readers soon.
@@ -18,12 +19,14 @@ const RUN_BYTES_MAX: usize = 8 << 20;
 /// What only the flusher knows.
 pub(crate) struct Flusher {
     /// Segments written since they were last synced.
-    pub(crate) dirty: Vec<Arc<Segment>>,
+    dirty: Vec<Arc<Segment>>,
     dir_exists: bool,
     /// Files were made or removed since the directory was last synced.
-    pub(crate) dir_dirty: bool,
+    dir_dirty: bool,
     /// The directory itself may be new to the one above it.
     dir_made: bool,
+    /// The next batch goes into a new segment.
+    roll: bool,
     /// Epochs written to the file since the log was opened.
     epochs_stored: Vec<(LeaderEpoch, Offset)>,
 }
@@ -46,6 +49,7 @@ impl Flusher {
             dir_dirty: !dirty.is_empty(),
             dir_made: dir == DirState::Unsure,
             dirty,
+            roll: false,
             epochs_stored: Vec::new(),
         }
     }
@@ -94,11 +98,6 @@ impl Log {
                 }
             }
         }
-        // A cut inside a batch leaves a gap at the end, which counts as written.
-        let mut state = self.state.lock();
-        if state.cut.is_none() && upto >= state.end && state.tail.unflushed_bytes() == 0 {
-            state.flushed_end = state.end;
-        }
         Ok(written)
     }
 
@@ -139,7 +138,7 @@ impl Log {
             let taken = match &active {
                 Some(segment) => {
                     flusher.mark_dirty(segment);
-                    segment.append(&self.files, rest, &run.config)?
+                    if flusher.roll { (0, 0) } else { segment.append(&self.files, rest, &run.config)? }
                 }
                 None => (0, 0),
             };
@@ -148,7 +147,10 @@ impl Log {
                 active = None;
             }
             let Some(segment) = &active else {
-                active = Some(self.new_segment(flusher, end)?);
+                let first = rest.first().filter(|first| !fits(Offset(first.end_offset.0 - 1), end));
+                let base = first.map_or(end, |first| first.base_offset);
+                active = Some(self.new_segment(flusher, base)?);
+                flusher.roll = false;
                 continue;
             };
             let (done, left) = rest.split_at(taken.0);
@@ -160,8 +162,8 @@ impl Log {
         Ok(written)
     }
 
-    /// A segment is named by the offset at which the log goes on, not by its first batch: the segments of a log with gaps
-    /// still follow each other without one.
+    /// A segment is named by the offset at which the log goes on, not by its first batch, unless that is too far away for
+    /// its indexes: the segments of a log with gaps still follow each other without one.
     fn new_segment(&self, flusher: &mut Flusher, base: Offset) -> Result<Arc<Segment>, LogError> {
         if !flusher.dir_exists {
             self.files
@@ -171,7 +173,7 @@ impl Log {
             flusher.dir_exists = true;
             flusher.dir_made = true;
         }
-        let segment = Segment::new(&self.dir, base, Extent::new(0, base, Indexes::Unsure));
+        let segment = Segment::new(&self.dir, base, Extent::active(0, base));
         flusher.dir_dirty = true;
         flusher.mark_dirty(&segment);
         segment.create(&self.files)?;
@@ -220,17 +222,33 @@ impl Log {
     ) -> Result<(), LogError> {
         // Newest first: whatever is left after a crash is a log without a hole.
         for segment in doomed.iter().rev() {
-            segment.remove(&self.files)?;
-            flusher.dir_dirty = true;
-            flusher.dirty.retain(|other| !Arc::ptr_eq(other, segment));
+            self.remove_segment(flusher, segment)?;
         }
+        // The last checkpoint may count on what lies above. After a crash it must find that to be missing, and not find other
+        // bytes in its place: the cut is made durable, and nothing more is added to this segment.
+        flusher.roll = true;
         if let Some(last) = last
             && last.extent().end > cut
         {
-            flusher.mark_dirty(last);
             last.cut(&self.files, cut)?;
+            last.sync(&self.files)?;
+            if last.extent().bytes == 0 {
+                self.state.lock().segments.retain(|segment| !Arc::ptr_eq(segment, last));
+                self.remove_segment(flusher, last)?;
+            }
         }
-        Ok(())
+        self.sync_dirs(flusher)
+    }
+
+    /// Removes a segment that the log no longer has.
+    pub(crate) fn remove_segment(
+        &self,
+        flusher: &mut Flusher,
+        segment: &Arc<Segment>,
+    ) -> Result<(), LogError> {
+        flusher.dirty.retain(|other| !Arc::ptr_eq(other, segment));
+        flusher.dir_dirty = true;
+        segment.remove(&self.files)
     }
 
     /// Ends the replay of the write-ahead log into this log: cuts that it repeated reach the files, which until then may
@@ -251,8 +269,12 @@ impl Log {
         let mut flusher = self.flusher.lock();
         let checkpoint = loop {
             self.carry_out_cut(&mut flusher)?;
-            let state = self.state.lock();
+            let mut state = self.state.lock();
             if state.cut.is_none() {
+                // A cut inside a batch leaves a gap at the end, which counts as written.
+                if state.tail.unflushed_bytes() == 0 {
+                    state.flushed_end = state.end;
+                }
                 break checkpoint(&state);
             }
         };

@@ -18,8 +18,8 @@ use crate::{LogConfig, TailBatch};
 /// Shared between threads: appends and reads come from any, under no lock but its own short one, which is never held
 /// during IO. [`Log::flush`], [`Log::sync`], [`Log::delete_below_start`] and [`Log::destroy`] block and run one at a time.
 ///
-/// Its three parts, from the end: batches that are only in memory (and in the write-ahead log), batches that are flushed
-/// and still cached, batches that are only in segments. It never holds less than what the WAL would replay.
+/// Its three parts, from the end: batches that are only in memory (and in the write-ahead log), batches that are in segments
+/// and still in memory, batches that are only in segments. Whatever is not in a segment is in memory.
 pub struct Log {
     pub(crate) dir: Arc<Path>,
     pub(crate) files: Arc<FileCache>,
@@ -62,6 +62,9 @@ pub(crate) struct State {
     /// What the checkpoint promised and the directory lacks.
     pub(crate) missing: Vec<OffsetRange>,
 }
+
+/// Batches evicted under one hold of the lock, so that appends do not wait for long.
+const EVICTED_AT_ONCE: usize = 256;
 
 impl Log {
     /// Directory of the log; it exists once something was flushed.
@@ -137,9 +140,17 @@ impl Log {
     /// Drops flushed batches from memory, oldest first, until those that are left keep at most `keep_bytes` alive;
     /// returns the bytes given back. What is not flushed stays.
     pub fn evict(&self, keep_bytes: usize) -> usize {
-        let mut state = self.state.lock();
-        let flushed_end = state.flushed_end;
-        state.tail.evict(keep_bytes, flushed_end)
+        let mut freed = 0;
+        loop {
+            let mut state = self.state.lock();
+            let flushed_end = state.flushed_end;
+            let evicted = state.tail.evict(keep_bytes, flushed_end, EVICTED_AT_ONCE);
+            drop(state);
+            freed += evicted.iter().map(|batch| batch.charge).sum::<usize>();
+            if evicted.len() < EVICTED_AT_ONCE {
+                return freed;
+            }
+        }
     }
 
     /// Moves the start up (DeleteRecords, retention ), in memory. The caller puts the move into the write-ahead
@@ -170,10 +181,9 @@ impl Log {
         if to < state.end {
             state.cut_at(to);
         }
-        for range in &mut state.missing {
-            range.end = range.end.min(to);
-        }
-        state.missing.retain(|range| range.start < range.end);
+        // A truncation that had reached the files before the crash explains what they lack: they were cut where the batch
+        // before `to` ends, which may be well below `to` in a log with gaps.
+        state.missing.retain(|range| to > range.end);
     }
 
     /// Notes that leader epoch `epoch` began at `start`. Appending a batch notes its epoch too.

@@ -16,7 +16,7 @@ use crate::file_cache::FileCache;
 use crate::flush::{DirState, Flusher};
 use crate::log::{Log, LogCheckpoint, State};
 use crate::scan::{Access, HeaderScan};
-use crate::segment::{Extent, INDEX_SUFFIX, Indexes, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
+use crate::segment::{Extent, INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
 use crate::tail::Tail;
 use crate::{LogConfig, TailBudget};
 
@@ -162,35 +162,36 @@ fn open_at(
     at: &LogCheckpoint,
 ) -> Result<Opened, LogError> {
     let disk = files.disk().as_ref();
-    let first_unknown = if at.active_bytes == 0 { at.active_segment } else { at.active_segment.next() };
+    // No segment is ever empty: without bytes there was none at all.
+    let first_unknown = if at.active_bytes == 0 { Offset(i64::MIN) } else { at.active_segment.next() };
     remove_from(disk, dir, listing, first_unknown)?;
     let mut segments = Vec::new();
-    let mut sealed = listing.bases.iter().copied().peekable();
     let mut active = None;
-    while let Some(base) = sealed.next() {
+    let mut bases = listing.bases.iter().copied().peekable();
+    while let Some(base) = bases.next() {
         let path = log_path(dir, base);
         let (file, size) = open_file(disk, &path)?;
         let extent = if base == at.active_segment {
-            active = Some((segments.len(), size));
             if size > at.active_bytes {
                 file.set_size(at.active_bytes).map_err(|error| LogError::io("cut", &path, error))?;
             }
-            Extent::new(size.min(at.active_bytes), at.flushed_end, Indexes::Unsure)
+            Extent::active(size.min(at.active_bytes), at.flushed_end)
         } else {
-            let end = sealed.peek().map_or(at.flushed_end, |next| *next);
-            Extent::new(size, end, Indexes::Complete)
+            Extent::sealed(size, bases.peek().map_or(at.flushed_end, |next| *next))
         };
-        segments.push(Segment::new(dir, base, extent));
+        let segment = Segment::new(dir, base, extent);
+        if base == at.active_segment {
+            active = Some(Arc::clone(&segment));
+        }
+        segments.push(segment);
     }
-    let first = segments.first().map_or(at.flushed_end, |segment: &Arc<Segment>| segment.base);
-    let mut missing = vec![OffsetRange { start: at.start_offset, end: first }];
+    let mut missing = Vec::new();
     match active {
-        Some((index, size)) if size < at.active_bytes => {
-            let readable = segments.get(index).map_or(Ok(first), |segment| readable_end(files, segment))?;
-            missing.push(OffsetRange { start: readable, end: at.flushed_end });
+        Some(active) if active.extent().bytes < at.active_bytes => {
+            missing.push(OffsetRange { start: readable_end(files, &active)?, end: at.flushed_end });
         }
         None if at.active_bytes > 0 => {
-            missing.push(OffsetRange { start: at.active_segment, end: at.flushed_end });
+            missing.push(OffsetRange { start: at.active_segment.max(at.start_offset), end: at.flushed_end });
         }
         _ => {}
     }
@@ -222,17 +223,17 @@ fn scan_all(files: &FileCache, dir: &Path, listing: &mut Listing) -> Result<Open
     let disk = files.disk().as_ref();
     let start = listing.bases.first().copied().unwrap_or_default();
     let mut end = start;
-    let mut segments = Vec::new();
+    let mut found = Vec::new();
     let mut epochs = Epochs::default();
     for base in listing.bases.clone() {
         let path = log_path(dir, base);
         let (file, size) = open_file(disk, &path)?;
-        let segment = Segment::new(dir, base, Extent::new(size, Offset(i64::MAX), Indexes::Wrong));
+        let segment = Segment::new(dir, base, Extent::active(size, Offset(i64::MAX)));
         let checked =
             check_batches(files, &segment, |header| epochs.assign(header.leader_epoch, header.base_offset))?;
         end = end.max(checked.end);
         if checked.bytes > 0 {
-            segments.push(Segment::new(dir, base, Extent::new(checked.bytes, checked.end, Indexes::Wrong)));
+            found.push((base, checked.bytes, checked.end));
         }
         if checked.bytes == size && size > 0 {
             continue;
@@ -244,6 +245,14 @@ fn scan_all(files: &FileCache, dir: &Path, listing: &mut Listing) -> Result<Open
         remove_from(disk, dir, listing, if checked.bytes == 0 { base } else { base.next() })?;
         break;
     }
+    let active = found.last().map(|(base, ..)| *base);
+    let segments: Vec<Arc<Segment>> = found
+        .into_iter()
+        .map(|(base, bytes, end)| {
+            let sealed = Some(base) != active;
+            Segment::new(dir, base, Extent { sealed, reindex: true, ..Extent::active(bytes, end) })
+        })
+        .collect();
     Ok(Opened { start, end, dirty: segments.clone(), segments, epochs, missing: Vec::new() })
 }
 

@@ -196,6 +196,11 @@ mod tests {
     }
 
     #[test]
+    fn snapshot_without_producers_is_as_kafka_writes_it() {
+        assert_eq!(encode(&[]), [0, 1, 0x48, 0x67, 0x4b, 0xc7, 0, 0, 0, 0]);
+    }
+
+    #[test]
     fn every_damaged_bit_is_noticed() {
         let contents = encode(&[entry(1), entry(2)]);
         assert_eq!(decode(&contents), Some(vec![entry(1), entry(2)]));

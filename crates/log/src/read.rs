@@ -77,6 +77,10 @@ impl Log {
             return Ok(ReadOutcome::Ready(state.read_tail(from, limit, max_bytes, at_least_one)));
         }
         let Some((segment, next)) = state.segment_at(from) else {
+            if state.missing.is_empty() {
+                // All that was flushed is a gap.
+                return Ok(ReadOutcome::Ready(state.read_tail(from, limit, max_bytes, at_least_one)));
+            }
             return Err(self.lost(from).into());
         };
         let next = match next {
@@ -132,9 +136,7 @@ impl DiskRead {
     /// Reads if the page cache holds all that is needed; `None` when the disk must be waited for. Never blocks.
     #[must_use]
     pub fn try_cached(&self) -> Option<Result<FetchedBytes, ReadError>> {
-        if self.segment.extent().facts.is_none() {
-            return None;
-        }
+        self.segment.extent().facts?;
         match self.read(&self.segment, Access::Cached) {
             Ok(Some(fetched)) => Some(Ok(fetched)),
             Err(LogError::Moved { base }) => Some(Err(LogError::Moved { base }.into())),
@@ -171,7 +173,7 @@ impl DiskRead {
         };
         let Some(position) = located.filter(|position| *position < bytes) else { return Ok(None) };
         let log = segment.log_reader(&self.files, access)?;
-        self.read_range(&log, position, bytes).map_err(|error| segment.moved_or(error))
+        self.read_range(&log, position, bytes).map_err(|error| segment.moved_or(error, bytes))
     }
 
     /// Reads batches from `position`, where one begins, to at most `end`. `None` when the log was cut below it.

@@ -105,9 +105,7 @@ impl Log {
         let gone = self.state.lock().take_below_start();
         let mut deleted = DeletedSegments::default();
         for segment in &gone {
-            flusher.dirty.retain(|other| !Arc::ptr_eq(other, segment));
-            flusher.dir_dirty = true;
-            segment.remove(&self.files)?;
+            self.remove_segment(&mut flusher, segment)?;
             deleted.segments += 1;
             deleted.bytes += segment.extent().bytes;
         }

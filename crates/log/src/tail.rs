@@ -79,20 +79,22 @@ impl Tail {
         }
     }
 
-    /// Drops flushed batches, oldest first, until at most `keep` bytes are charged; returns the bytes given back.
-    pub(crate) fn evict(&mut self, keep: usize, flushed_end: Offset) -> usize {
-        let before = self.charged;
-        while self.charged > keep {
+    /// Takes up to `count` flushed batches out, oldest first, while more than `keep` bytes are charged. The caller drops
+    /// them, which may take a while, when it has let go of its lock.
+    pub(crate) fn evict(&mut self, keep: usize, flushed_end: Offset, count: usize) -> Vec<TailBatch> {
+        let mut evicted = Vec::new();
+        while self.charged > keep && evicted.len() < count {
             let Some(batch) = self.batches.pop_front_if(|batch| batch.end_offset <= flushed_end) else {
                 break;
             };
             self.release(batch.charge);
+            evicted.push(batch);
         }
         if self.batches.is_empty() {
             // An idle partition keeps no room for batches to come.
             self.batches = VecDeque::new();
         }
-        before - self.charged
+        evicted
     }
 
     fn release(&mut self, charge: usize) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use eddy_disk::Open;
 use eddy_types::{Millis, Offset};
 
-use super::{Extent, Indexes, Segment};
+use super::{Extent, Segment};
 use crate::error::LogError;
 use crate::file_cache::{FileCache, FileSlot};
 use crate::index::{
@@ -105,7 +105,9 @@ impl Segment {
         let mut builder = IndexBuilder::new(self.base, before);
         builder.seal();
         self.write_entries(files, &before, &builder)?;
-        self.extent.lock().facts = Some(builder.facts);
+        let mut extent = self.extent.lock();
+        extent.facts = Some(builder.facts);
+        extent.sealed = true;
         Ok(())
     }
 
@@ -141,7 +143,7 @@ impl Segment {
         let (position, end) = first_reaching(log, start, extent.bytes, self.base, to)?;
         resize(files, &self.log, position)?;
         // The index files are cut when they are loaded again, as after a crash.
-        *self.extent.lock() = Extent::new(position, end, Indexes::Unsure);
+        *self.extent.lock() = Extent::active(position, end);
         Ok(())
     }
 

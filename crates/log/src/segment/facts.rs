@@ -6,7 +6,7 @@ use eddy_disk::Open;
 use eddy_types::{Millis, Offset};
 
 use super::change::resize;
-use super::{Extent, Indexes, Segment};
+use super::{Extent, Segment};
 use crate::error::LogError;
 use crate::file_cache::FileCache;
 use crate::index::{
@@ -35,10 +35,10 @@ impl Segment {
         if let Some(facts) = extent.facts {
             return Ok(facts);
         }
-        let loaded = match extent.indexes {
-            Indexes::Complete => self.load_complete(files, &extent)?,
-            Indexes::Unsure => self.load_unsure(files, &extent, index_interval)?,
-            Indexes::Wrong => None,
+        let loaded = match extent {
+            Extent { reindex: true, .. } => None,
+            Extent { sealed: true, .. } => self.load_complete(files, &extent)?,
+            Extent { sealed: false, .. } => self.load_unsure(files, &extent, index_interval)?,
         };
         let facts = match loaded {
             Some(facts) => facts,
@@ -48,12 +48,16 @@ impl Segment {
         Ok(facts)
     }
 
-    /// The next who asks for the facts has the indexes rebuilt.
-    pub(super) fn distrust_indexes(&self) {
+    /// Rebuilds the indexes. What was known stays when that fails. Blocks.
+    pub(super) fn reindex(&self, files: &FileCache, index_interval: u32) -> Result<(), LogError> {
         let _alone = self.files_change.lock();
-        let mut extent = self.extent.lock();
-        extent.indexes = Indexes::Wrong;
-        extent.facts = None;
+        let extent = self.extent();
+        if extent.removed {
+            return Err(LogError::Moved { base: self.base });
+        }
+        let facts = self.rebuild(files, &extent, index_interval)?;
+        self.extent.lock().facts = Some(facts);
+        Ok(())
     }
 
     /// Looks at the last entries only. `None` when the files are missing or cannot be right.
@@ -198,7 +202,7 @@ impl Segment {
         while let Some((position, header)) = scan.next()? {
             builder.add(IndexedBatch::new(&header, position), interval);
         }
-        if extent.indexes == Indexes::Complete {
+        if extent.sealed {
             builder.seal();
         }
         let contents = [(&self.index, &builder.offset_entries), (&self.time_index, &builder.time_entries)];

@@ -6,6 +6,7 @@
 mod change;
 mod facts;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,26 +43,25 @@ pub(crate) struct Extent {
     pub(crate) bytes: u64,
     /// Offset after its last batch; for a segment that another follows, at most that one's base.
     pub(crate) end: Offset,
-    pub(crate) indexes: Indexes,
+    /// Whether its index files were completed: after that nothing is added.
+    pub(crate) sealed: bool,
+    /// Whether the index files are to be rebuilt, not read.
+    pub(crate) reindex: bool,
     /// Known once someone has asked.
     pub(crate) facts: Option<Facts>,
     pub(crate) removed: bool,
 }
 
-/// How far the index files can be trusted before their facts are loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Indexes {
-    /// They were complete when they were synced.
-    Complete,
-    /// They may hold too little or too much: the segment was being written, or was cut.
-    Unsure,
-    /// They were found not to fit the segment.
-    Wrong,
-}
-
 impl Extent {
-    pub(crate) fn new(bytes: u64, end: Offset, indexes: Indexes) -> Extent {
-        Extent { bytes, end, indexes, facts: None, removed: false }
+    /// A segment to which batches may be added. Its index files may hold too little or too much: it was being written when
+    /// the process ended, or it was cut.
+    pub(crate) fn active(bytes: u64, end: Offset) -> Extent {
+        Extent { bytes, end, sealed: false, reindex: false, facts: None, removed: false }
+    }
+
+    /// A segment that another one follows, synced together with its indexes.
+    pub(crate) fn sealed(bytes: u64, end: Offset) -> Extent {
+        Extent { sealed: true, ..Extent::active(bytes, end) }
     }
 }
 
@@ -98,7 +98,7 @@ impl Segment {
         slot: &'a Arc<FileSlot>,
         access: Access,
     ) -> Result<Reader<'a>, LogError> {
-        Reader::open(files, slot, access).map_err(|error| self.moved_or(error))
+        Reader::open(files, slot, access).map_err(|error| self.moved_or(error, 0))
     }
 
     /// When it was first asked for this at its present size.
@@ -114,9 +114,10 @@ impl Segment {
         }
     }
 
-    /// An error met while reading means nothing when the files were removed at the same time.
-    pub(crate) fn moved_or(&self, error: LogError) -> LogError {
-        if self.extent().removed { LogError::Moved { base: self.base } } else { error }
+    /// An error met while reading up to `bytes` means nothing when the files were removed or cut at the same time.
+    pub(crate) fn moved_or(&self, error: LogError, bytes: u64) -> LogError {
+        let extent = self.extent();
+        if extent.removed || extent.bytes < bytes { LogError::Moved { base: self.base } } else { error }
     }
 
     /// Position of the batch that holds `offset`, or else of the next one; `None` when the segment ends before.
@@ -130,16 +131,21 @@ impl Segment {
         let facts = extent.facts.unwrap_or(Facts::EMPTY);
         let entry = self.floor_entry(files, access, &facts, offset)?;
         let start = entry.map_or(0, |entry| entry.position);
-        let mut scan =
-            HeaderScan::new(self.log_reader(files, access)?, start, extent.bytes, self.base, NARROW);
-        while let Some((position, header)) = scan.next()? {
-            if let Some(entry) = entry
-                && position == start
-                && header.last_offset() != entry.last_offset
-            {
-                let damage = Damage::Index { entry: entry.last_offset, batch: header.last_offset() };
-                return Err(LogError::Damaged { path: self.index.path().to_owned(), position, damage });
+        let log = self.log_reader(files, access)?;
+        let mut scan = HeaderScan::new(log, start, extent.bytes, self.base, NARROW);
+        if let Some(entry) = entry {
+            let batch = match scan.next() {
+                Ok(Some((_, header))) => Some(header.last_offset()),
+                Ok(None) | Err(LogError::Damaged { .. }) => None,
+                Err(error) => return Err(error),
+            };
+            if batch != Some(entry.last_offset) {
+                let damage = Damage::Index { entry: entry.last_offset, batch: batch.unwrap_or(Offset::NONE) };
+                let path = self.index.path().to_owned();
+                return Err(LogError::Damaged { path, position: start, damage });
             }
+        }
+        while let Some((position, header)) = scan.next()? {
             if header.last_offset() >= offset {
                 return Ok(Some(position));
             }
@@ -156,14 +162,23 @@ impl Segment {
     ) -> Result<Option<u64>, LogError> {
         self.facts(files, index_interval)?;
         match self.locate(files, Access::Blocking, offset) {
-            Err(LogError::Moved { base }) => Err(LogError::Moved { base }),
-            Err(error) => {
+            Err(error) if self.blames_index(&error) => {
                 tracing::warn!(%error, "index is rebuilt");
-                self.distrust_indexes();
-                self.facts(files, index_interval)?;
+                self.reindex(files, index_interval)?;
                 self.locate(files, Access::Blocking, offset)
             }
-            found => found,
+            located => located,
+        }
+    }
+
+    /// Whether an error says that the offset index does not fit the segment, or is shorter than it was.
+    fn blames_index(&self, error: &LogError) -> bool {
+        match error {
+            LogError::Damaged { damage, .. } => matches!(damage, Damage::Index { .. }),
+            LogError::Io { path, source, .. } => {
+                source.kind() == ErrorKind::UnexpectedEof && path == self.index.path()
+            }
+            LogError::Moved { .. } => false,
         }
     }
 

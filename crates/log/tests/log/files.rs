@@ -5,7 +5,7 @@ use std::path::Path;
 use eddy_log::{Log, LogConfig};
 use eddy_types::{Millis, Offset};
 
-use crate::support::{Machine, Plan, concat, fill, small};
+use crate::support::{Machine, Plan, concat, fill, read, small};
 
 fn contents(machine: &Machine, name: &str) -> Vec<u8> {
     eddy_disk::read(machine.disk().as_ref(), &machine.dir().join(name)).unwrap()
@@ -142,14 +142,16 @@ fn log_rolls_before_an_offset_does_not_fit_its_index() {
     let machine = Machine::sim();
     let log = machine.open(&LogConfig { index_interval_bytes: 0, ..small() }, None);
     let far = i64::from(i32::MAX);
-    for base in [0, far, far + 1, 3 * far] {
+    for base in [0, far, far + 1, 3 * far, 3 * far + 1, 9 * far] {
         log.append(Plan::new(base, &[1]).build());
         log.flush(log.end_offset()).unwrap();
     }
-    // A segment is named by the end before it, which keeps a gap out of the names.
-    assert_eq!(bases(&machine), [0, far + 1, far + 2]);
-    let found = crate::support::read(&log, far + 5, i64::MAX, 1, true).unwrap();
-    assert_eq!(found.end_offset.0, 3 * far + 1);
+    // A segment is named by the end before it, or else by its first batch.
+    assert_eq!(bases(&machine), [0, far + 1, 3 * far, 9 * far]);
+    log.evict(0);
+    for (from, end) in [(1, far + 1), (far + 5, 3 * far + 1), (5 * far, 9 * far + 1)] {
+        assert_eq!(read(&log, from, i64::MAX, 1, true).unwrap().end_offset.0, end);
+    }
 }
 
 #[test]

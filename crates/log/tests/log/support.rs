@@ -13,17 +13,17 @@ use eddy_types::{LeaderEpoch, Millis, Offset};
 
 /// A batch to be made: one record for each timestamp.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    pub base: i64,
-    pub epoch: i32,
-    pub timestamps: Vec<i64>,
-    pub value_bytes: usize,
-    pub compression: Compression,
-    pub log_append_time: Option<i64>,
+pub(crate) struct Plan {
+    pub(crate) base: i64,
+    pub(crate) epoch: i32,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) value_bytes: usize,
+    pub(crate) compression: Compression,
+    pub(crate) log_append_time: Option<i64>,
 }
 
 impl Plan {
-    pub fn new(base: i64, timestamps: &[i64]) -> Plan {
+    pub(crate) fn new(base: i64, timestamps: &[i64]) -> Plan {
         Plan {
             base,
             epoch: 0,
@@ -34,17 +34,17 @@ impl Plan {
         }
     }
 
-    pub fn epoch(mut self, epoch: i32) -> Plan {
+    pub(crate) fn epoch(mut self, epoch: i32) -> Plan {
         self.epoch = epoch;
         self
     }
 
-    pub fn value_bytes(mut self, bytes: usize) -> Plan {
+    pub(crate) fn value_bytes(mut self, bytes: usize) -> Plan {
         self.value_bytes = bytes;
         self
     }
 
-    pub fn build(&self) -> TailBatch {
+    pub(crate) fn build(&self) -> TailBatch {
         let mut builder = BatchBuilder::new(self.compression)
             .base_offset(Offset(self.base))
             .leader_epoch(LeaderEpoch(self.epoch));
@@ -72,31 +72,31 @@ impl Plan {
 }
 
 /// A machine that can lose its power, or only its processes.
-pub enum Machine {
+pub(crate) enum Machine {
     Sim(SimDisk),
     Real(tempfile::TempDir),
 }
 
 impl Machine {
-    pub fn sim() -> Machine {
+    pub(crate) fn sim() -> Machine {
         let disk = SimDisk::new();
         disk.create_dir_all(Path::new("/data")).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
         Machine::Sim(disk)
     }
 
-    pub fn real() -> Machine {
+    pub(crate) fn real() -> Machine {
         Machine::Real(tempfile::tempdir().unwrap())
     }
 
-    pub fn disk(&self) -> Arc<dyn Disk> {
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
         match self {
             Machine::Sim(disk) => disk.process(),
             Machine::Real(_) => RealDisk::shared(),
         }
     }
 
-    pub fn dir(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         match self {
             Machine::Sim(_) => PathBuf::from("/data/topic/0"),
             Machine::Real(dir) => dir.path().join("topic/0"),
@@ -104,7 +104,7 @@ impl Machine {
     }
 
     /// A crash: of the machine if that can be simulated.
-    pub fn crash(&self, seed: u64) {
+    pub(crate) fn crash(&self, seed: u64) {
         if let Machine::Sim(disk) = self {
             match seed % 4 {
                 0 => disk.kill(),
@@ -114,18 +114,23 @@ impl Machine {
         }
     }
 
-    pub fn open(&self, config: &LogConfig, at: Option<&LogCheckpoint>) -> Log {
+    pub(crate) fn open(&self, config: &LogConfig, at: Option<&LogCheckpoint>) -> Log {
         self.open_with(config, at, Arc::new(TailBudget::new(usize::MAX)))
     }
 
-    pub fn open_with(&self, config: &LogConfig, at: Option<&LogCheckpoint>, budget: Arc<TailBudget>) -> Log {
+    pub(crate) fn open_with(
+        &self,
+        config: &LogConfig,
+        at: Option<&LogCheckpoint>,
+        budget: Arc<TailBudget>,
+    ) -> Log {
         let files = Arc::new(FileCache::new(self.disk(), 4));
         Log::open(files, self.dir(), Arc::new(config.clone()), budget, at).unwrap()
     }
 }
 
 /// Small enough that every rule of rolling and indexing comes into play.
-pub fn small() -> LogConfig {
+pub(crate) fn small() -> LogConfig {
     LogConfig {
         segment_bytes: 2000,
         index_interval_bytes: 200,
@@ -137,7 +142,7 @@ pub fn small() -> LogConfig {
 }
 
 /// Reads as the engine does, cached if possible.
-pub fn read(
+pub(crate) fn read(
     log: &Log,
     from: i64,
     limit: i64,
@@ -158,7 +163,7 @@ pub fn read(
 }
 
 /// Everything from `from` on, one read after the other.
-pub fn read_all(log: &Log, from: i64) -> Vec<u8> {
+pub(crate) fn read_all(log: &Log, from: i64) -> Vec<u8> {
     let mut contents = Vec::new();
     let end = log.end_offset().0;
     let mut at = from;
@@ -173,12 +178,12 @@ pub fn read_all(log: &Log, from: i64) -> Vec<u8> {
     contents
 }
 
-pub fn concat(batches: &[TailBatch]) -> Vec<u8> {
+pub(crate) fn concat(batches: &[TailBatch]) -> Vec<u8> {
     batches.iter().map(|batch| batch.bytes.clone()).collect::<Vec<Bytes>>().concat()
 }
 
 /// Appends batches of `records` records with the given timestamps each, flushes, and returns them.
-pub fn fill(log: &Log, count: i64, records: i64, timestamp: impl Fn(i64) -> i64) -> Vec<TailBatch> {
+pub(crate) fn fill(log: &Log, count: i64, records: i64, timestamp: impl Fn(i64) -> i64) -> Vec<TailBatch> {
     let mut batches = Vec::new();
     for number in 0..count {
         let base = log.end_offset().0;
