@@ -2,6 +2,8 @@
 //!
 //! Every file ends with the same 40 records, see [`row`]; the `java-txn` files hold three records of a transaction and its marker.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

@@ -1,6 +1,8 @@
 //! What Apache Kafka 4.3.1 answered to odd batches (`fixtures/ask_kafka.py` asked it) is what we answer, but for the differences
 //! listed here with their reasons.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

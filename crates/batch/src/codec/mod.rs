@@ -76,7 +76,7 @@ impl fmt::Display for Compression {
 ///
 /// Kafka has no such limit. Ours is far beyond what producers send, yet ends a bomb after a bounded amount of work: a small
 /// batch may always grow to `floor` and by `ratio`, but not beyond `ceiling`, unless it is so large itself that an
-/// ordinary ratio of 8 takes it there.
+/// ordinary ratio of 8 takes it there. The ceiling is also what a zstd stream with the largest window can make a decoder hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecompressLimit {
     /// Bytes that any batch may decompress to.
@@ -89,7 +89,7 @@ pub struct DecompressLimit {
 
 impl Default for DecompressLimit {
     fn default() -> Self {
-        DecompressLimit { floor: 64 << 20, ceiling: 128 << 20, ratio: 256 }
+        DecompressLimit { floor: 32 << 20, ceiling: 48 << 20, ratio: 256 }
     }
 }
 
@@ -106,5 +106,33 @@ impl DecompressLimit {
         let compressed = compressed as u64;
         let ordinary = if self.ratio == 0 { 0 } else { compressed.saturating_mul(8) };
         compressed.saturating_mul(self.ratio).min(self.ceiling).max(self.floor).max(ordinary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codecs_are_known_by_kafkas_numbers_and_names() {
+        let names: Vec<_> = Compression::ALL.iter().map(|codec| (codec.code(), codec.name())).collect();
+        assert_eq!(names, [(0, "uncompressed"), (1, "gzip"), (2, "snappy"), (3, "lz4"), (4, "zstd")]);
+        for codec in Compression::ALL {
+            assert_eq!(Compression::from_code(codec.code()), Some(codec));
+            assert_eq!(Compression::from_name(codec.name()), Some(codec));
+        }
+        assert_eq!(Compression::from_name("none"), Some(Compression::None));
+        assert_eq!((Compression::from_name("producer"), Compression::from_code(5)), (None, None));
+    }
+
+    #[test]
+    fn the_limit_grows_with_the_payload_within_bounds() {
+        let limit = DecompressLimit::default();
+        let mib = |count: u64| count << 20;
+        assert_eq!(limit.for_payload(100), mib(32));
+        assert_eq!(limit.for_payload(160 << 10), mib(40));
+        assert_eq!(limit.for_payload(1 << 20), mib(48));
+        assert_eq!(limit.for_payload(100 << 20), mib(800));
+        assert_eq!(DecompressLimit::bytes(5).for_payload(usize::MAX), 5);
     }
 }

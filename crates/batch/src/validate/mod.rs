@@ -285,3 +285,6 @@ fn stored_header(header: &BatchHeader, rules: &Rules, max_timestamp: Millis) -> 
     let attributes = header.attributes.with_timestamp_type(rules.timestamp_type);
     BatchHeader { attributes, max_timestamp, ..*header }
 }
+
+#[cfg(test)]
+mod tests;
