@@ -7,6 +7,8 @@
 //! neither ticks nor heartbeats, and a second one (`eddy-quorum-log`) that writes the log, since redb blocks. Today the group
 //! has one voter. More voters change the network ([`network`]) and the membership, nothing else.
 
+#![expect(clippy::result_large_err, reason = "openraft's storage traits return their error by value")]
+
 mod backend;
 mod error;
 mod log_store;

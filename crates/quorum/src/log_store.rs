@@ -85,11 +85,15 @@ enum Done {
 }
 
 impl LogStore {
-    /// Opens the log, or makes an empty one, and starts its thread. The caller joins the thread after it has dropped the
-    /// last handle, and then knows that the file is closed.
-    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<(LogStore, JoinHandle<()>), QuorumError> {
-        let failed = |reason: String| QuorumError::Log { path: path.to_owned(), reason };
-        let database = open_database(disk, path).map_err(|error| failed(error.to_string()))?;
+    /// Opens the log and starts its thread. Without a log it makes an empty one for `founder`, if there is one. The caller
+    /// joins the thread after it has dropped the last handle, and then knows that the file is closed.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        founder: Option<Identity>,
+    ) -> Result<(LogStore, JoinHandle<()>), QuorumError> {
+        let database = open_database(disk, path, founder)
+            .map_err(|error| QuorumError::Log { path: path.to_owned(), reason: error.to_string() })?;
         let shared = Arc::new(Shared { database, pending: Mutex::default() });
         let (writes, queue) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
@@ -102,14 +106,10 @@ impl LogStore {
         Ok((LogStore { shared, writes }, thread))
     }
 
-    pub(crate) fn identity(&self) -> Result<Option<Identity>, String> {
-        self.shared.mark(IDENTITY).map_err(|error| error.to_string())
-    }
-
-    /// Notes durably who the directory belongs to.
-    pub(crate) async fn save_identity(&self, identity: Identity) -> Result<(), String> {
-        let bytes = serde_json::to_vec(&identity).map_err(|error| error.to_string())?;
-        self.write(Change::Mark(IDENTITY, bytes)).await
+    /// Who the directory belongs to.
+    pub(crate) fn identity(&self) -> Result<Identity, String> {
+        let identity: Option<Identity> = self.shared.mark(IDENTITY).map_err(|error| error.to_string())?;
+        identity.ok_or_else(|| "it does not say whose it is".to_owned())
     }
 
     /// Hands a change to the thread and waits until it is durable.
@@ -126,15 +126,21 @@ impl LogStore {
 
 const GONE: &str = "the thread of the metadata log has ended";
 
-fn open_database(disk: &dyn Disk, path: &Path) -> Result<Database, redb::Error> {
-    match Backend::open(disk, path, Open::Existing) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_database(disk, path),
-        backend => Ok(builder().create_with_backend(backend?)?),
+fn open_database(disk: &dyn Disk, path: &Path, founder: Option<Identity>) -> Result<Database, redb::Error> {
+    match (Backend::open(disk, path, Open::Existing), founder) {
+        (Err(error), Some(founder)) if error.kind() == io::ErrorKind::NotFound => {
+            make_database(disk, path, founder)
+        }
+        (Err(error), None) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::new(error.kind(), "it is missing, and the snapshot beside it does not replace it")
+                .into())
+        }
+        (backend, _) => Ok(builder().create_with_backend(backend?)?),
     }
 }
 
 /// Makes an empty log under another name and renames it when it is whole: a power cut never leaves half a log.
-fn make_database(disk: &dyn Disk, path: &Path) -> Result<Database, redb::Error> {
+fn make_database(disk: &dyn Disk, path: &Path, founder: Identity) -> Result<Database, redb::Error> {
     let unfinished = path.with_extension("new");
     match disk.remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -142,8 +148,9 @@ fn make_database(disk: &dyn Disk, path: &Path) -> Result<Database, redb::Error> 
     }
     let database = builder().create_with_backend(Backend::open(disk, &unfinished, Open::Create)?)?;
     let transaction = database.begin_write()?;
+    let identity = serde_json::to_vec(&founder).map_err(io::Error::other)?;
     transaction.open_table(LOG)?;
-    transaction.open_table(META)?;
+    transaction.open_table(META)?.insert(IDENTITY, identity.as_slice())?;
     transaction.commit()?;
     disk.rename(&unfinished, path)?;
     if let Some(dir) = path.parent() {

@@ -231,9 +231,11 @@ async fn start(
     }
     let local = Arc::new(Local { broker: config.me, config: config.static_config.clone() });
     let machine = Machine::open(config.disk.clone(), config.dir.join(SNAPSHOT_FILE), local, applied)?;
-    let has_state = machine.image().version() > 0;
-    let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE))?;
-    let me = identify(&config, &log, has_state).await?;
+    // A new log beside a snapshot would be a member that votes again where the lost one has voted.
+    let founder =
+        (machine.image().version() == 0).then_some(Identity { member: FOUNDER, broker: config.me.0 });
+    let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE), founder)?;
+    let me = identify(&config, &log)?;
     let stopped = |reason: String| QuorumError::Stopped(reason);
     let settings = raft_settings(config.snapshot_after).map_err(|error| stopped(error.to_string()))?;
     let raft = Raft::new(me, Arc::new(settings), NoNetwork, log, machine.clone())
@@ -247,19 +249,10 @@ async fn start(
     Ok((Parts { raft, machine, me, runtime }, log_thread))
 }
 
-/// This member's number; an empty directory becomes the founder's.
-async fn identify(config: &QuorumConfig, log: &LogStore, has_state: bool) -> Result<MemberId, QuorumError> {
+/// This member's number, when the directory is this broker's.
+fn identify(config: &QuorumConfig, log: &LogStore) -> Result<MemberId, QuorumError> {
     let failed = |reason: String| QuorumError::Log { path: config.dir.join(LOG_FILE), reason };
-    let identity = match log.identity().map_err(failed)? {
-        Some(identity) => identity,
-        // A new member with this number would vote again where the lost one has voted.
-        None if has_state => return Err(failed("it is empty, but there is a snapshot".to_owned())),
-        None => {
-            let founder = Identity { member: FOUNDER, broker: config.me.0 };
-            log.save_identity(founder).await.map_err(failed)?;
-            founder
-        }
-    };
+    let identity = log.identity().map_err(failed)?;
     if identity.broker != config.me.0 {
         let owner = BrokerId(identity.broker);
         return Err(QuorumError::OtherBroker { dir: config.dir.clone(), owner, me: config.me });

@@ -260,7 +260,7 @@ fn topics_are_deleted_by_name_or_id() {
     assert_eq!(&*deleted.name, "u");
     commit(&mut image, &by_name);
     commit(&mut image, &by_id);
-    assert_eq!(image.topics().len(), 0);
+    assert_eq!(image.topic_count(), 0);
     let owed: Vec<TopicId> = image.removed_topics().map(|(id, _)| id).collect();
     assert_eq!(reclaim_directories(&image, BrokerId(2), &owed), []);
     let records = reclaim_directories(&image, BrokerId(1), &owed);

@@ -130,8 +130,8 @@ impl Image {
             return Err(ApplyError::TopicExists { name: name.to_owned(), topic_id });
         }
         let topic = Arc::new(Topic::new(self, topic_id, name, partitions, configs));
-        Arc::make_mut(&mut self.names).insert(topic_id, topic.name.clone());
-        Arc::make_mut(&mut self.topics).insert(topic.name.clone(), topic);
+        self.names.insert(topic_id, topic.name.clone());
+        self.topics.insert(topic.name.clone(), topic);
         Ok(())
     }
 
@@ -151,9 +151,9 @@ impl Image {
     }
 
     fn remove_topic(&mut self, topic_id: TopicId) -> Result<(), ApplyError> {
-        let name = Arc::make_mut(&mut self.names).remove(&topic_id);
+        let name = self.names.remove(&topic_id);
         let name = name.ok_or(ApplyError::UnknownTopic(topic_id))?;
-        let topic = Arc::make_mut(&mut self.topics).remove(&name);
+        let topic = self.topics.remove(&name);
         let brokers: BTreeSet<BrokerId> =
             topic.iter().flat_map(|t| &t.partitions).flat_map(|p| p.replicas.iter().copied()).collect();
         if !brokers.is_empty() {
@@ -236,20 +236,23 @@ impl Image {
     pub(super) fn resolve_configs(&mut self) {
         self.broker_config = Arc::new(BrokerConfig::resolve(self));
         self.topic_defaults = Arc::new(TopicConfig::defaults(self));
-        let mut topics = std::mem::take(&mut self.topics);
-        for topic in Arc::make_mut(&mut topics).values_mut() {
-            let config = TopicConfig::resolve(&topic.overrides, self);
-            if topic.config != config {
+        let resolve = |topic: &Topic| TopicConfig::resolve(&topic.overrides, self);
+        let resolved = self.topics().map(|topic| (topic, resolve(topic)));
+        let changed: Vec<_> = resolved
+            .filter(|(topic, config)| topic.config != *config)
+            .map(|(topic, config)| (topic.name.clone(), config))
+            .collect();
+        for (name, config) in changed {
+            if let Some(topic) = self.topics.get_mut(&name) {
                 Arc::make_mut(topic).config = config;
             }
         }
-        self.topics = topics;
     }
 
     fn topic_mut(&mut self, topic_id: TopicId) -> Result<&mut Topic, ApplyError> {
         let unknown = ApplyError::UnknownTopic(topic_id);
         let name = self.names.get(&topic_id).ok_or_else(|| unknown.clone())?;
-        Arc::make_mut(&mut self.topics).get_mut(name).map(Arc::make_mut).ok_or(unknown)
+        self.topics.get_mut(name).map(Arc::make_mut).ok_or(unknown)
     }
 }
 

@@ -5,6 +5,7 @@
 //! which this broker resolves topic configurations, is its own and is never stored.
 
 mod apply;
+mod shared_map;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use eddy_types::{BrokerId, ClusterId, LeaderEpoch, PartitionEpoch, ProducerId, T
 use serde::{Deserialize, Serialize};
 pub use snapshot::SnapshotError;
 
+use self::shared_map::SharedMap;
 use crate::config::{BrokerConfig, Overrides, StaticConfig, TopicConfig};
 use crate::record::Endpoint;
 
@@ -26,8 +28,8 @@ pub struct Image {
     version: u64,
     cluster_id: Option<ClusterId>,
     brokers: Arc<BTreeMap<BrokerId, Broker>>,
-    topics: Arc<BTreeMap<Arc<str>, Arc<Topic>>>,
-    names: Arc<BTreeMap<TopicId, Arc<str>>>,
+    topics: SharedMap<Arc<str>, Arc<Topic>>,
+    names: SharedMap<TopicId, Arc<str>>,
     removed: Arc<BTreeMap<TopicId, RemovedTopic>>,
     broker_configs: Arc<BTreeMap<BrokerId, Overrides>>,
     broker_default_configs: Arc<Overrides>,
@@ -110,8 +112,8 @@ impl Image {
             version: 0,
             cluster_id: None,
             brokers: Arc::default(),
-            topics: Arc::default(),
-            names: Arc::default(),
+            topics: SharedMap::default(),
+            names: SharedMap::default(),
             removed: Arc::default(),
             broker_configs: Arc::default(),
             broker_default_configs: Arc::default(),
@@ -183,8 +185,14 @@ impl Image {
     }
 
     /// All topics, by name.
-    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
-        self.topics.values()
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.topics.iter().map(|(_, topic)| topic)
+    }
+
+    /// Number of topics.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
     }
 
     /// Removed topics whose data is not reclaimed everywhere. Only what stands here may be deleted from disk: a topic that

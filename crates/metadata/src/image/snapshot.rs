@@ -97,8 +97,8 @@ impl Image {
         let topics =
             stored.topics.into_iter().map(|topic| (topic.name.clone(), Arc::new(topic.resolve(&image))));
         let topics = topics.collect();
-        image.names = Arc::new(names);
-        image.topics = Arc::new(topics);
+        image.names = names;
+        image.topics = topics;
         Ok(image)
     }
 }
