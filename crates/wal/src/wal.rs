@@ -96,6 +96,12 @@ impl Wal {
         self.inner.shared.until_durable(lsn).await
     }
 
+    /// Whether the log is closed or has failed: nothing more becomes durable.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.inner.shared.is_stopped()
+    }
+
     /// How full the log is, to be watched.
     #[must_use]
     pub fn pressure(&self) -> watch::Receiver<Pressure> {

@@ -71,8 +71,8 @@ impl Contents {
             }
             at += part.len() as u64;
         }
-        // A write of nothing does not extend a file, wherever it is.
-        if at > position && at > self.size {
+        // A write of nothing does not extend a file, wherever it is; one that ends with the file makes its size dirty again.
+        if at > position && at >= self.size {
             self.size = at;
             self.size_lost = false;
         }

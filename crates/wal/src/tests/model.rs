@@ -124,7 +124,7 @@ impl Model {
     /// Waits until all is durable, trimming when the log is at its limit.
     fn wait(&mut self, opened: &Opened) {
         let pressure = opened.wal.pressure();
-        while opened.wal.durable_lsn().0 < self.submitted.len() as u64 && opened.sink.failures().is_empty() {
+        while opened.wal.durable_lsn().0 < self.submitted.len() as u64 && !opened.wal.is_stopped() {
             if *pressure.borrow() == Pressure::Full {
                 self.check_point(opened, opened.wal.durable_lsn().0);
             }
@@ -163,7 +163,8 @@ impl Model {
         self.submitted.truncate(end as usize);
         self.compare(&opened)?;
         opened.wal.close();
-        disk.kill();
+        // What was replayed is acted upon, so that it must be durable though nobody had acknowledged it.
+        disk.power_cut();
         Ok(())
     }
 
