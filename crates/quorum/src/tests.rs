@@ -190,6 +190,9 @@ async fn records_that_do_not_fit_are_refused_together() {
     let refused = quorum.propose(records).await;
     assert_eq!(refused, Err(ProposeError::Rejected(ApplyError::UnknownTopic(TopicId([3; 16])))));
     assert_eq!(quorum.image().to_snapshot(), before);
+    // Nothing of it shows with the next change either.
+    create(&quorum, 1).await.unwrap();
+    assert_eq!(quorum.image().topic_count(), 1);
 }
 
 #[tokio::test]
