@@ -5,6 +5,7 @@
 
 mod crash;
 mod files;
+mod meanwhile;
 mod model;
 mod reads;
 mod retention;
