@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use crate::codes;
 use crate::config::Config;
-use crate::data_dir::{self, DataDir, Expected};
+use crate::data_dir::{self, DataDir};
 use crate::derived::{self, Machine};
 use crate::failure::{Failure, Problem};
 use crate::listeners;
@@ -52,8 +52,7 @@ struct AdminTask {
 pub(crate) async fn run(config: Config, machine: Machine, began: Instant) -> Result<Running, Failure> {
     let disk = RealDisk::shared();
     let broker = &config.broker;
-    let expected = Expected { node_id: BrokerId(broker.node_id), cluster_id: None };
-    let mut data_dir = DataDir::open(disk.as_ref(), Path::new(&broker.data_dir), expected)?;
+    let mut data_dir = DataDir::open(disk.as_ref(), Path::new(&broker.data_dir), BrokerId(broker.node_id))?;
     let marker = data_dir.marker().clone();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),

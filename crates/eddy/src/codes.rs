@@ -92,15 +92,15 @@ codes! {
             "Set listeners.advertised to the name that clients use; the listener itself needs a local address.",
         ]
 
-    OTHER_CLUSTER = 1010 Failed "the data directory belongs to another cluster"
-        "The marker file meta.json in the data directory names another cluster than the configuration. Nothing was changed."
+    OTHER_CLUSTER = 1010 Failed "the data directory holds the metadata of another cluster"
+        "The marker file meta.json and the metadata below it name different clusters: the directory was put together from two. Serving it would mix their data. No record was changed."
         causes [
-            "--data-dir points at the directory of another cluster.",
-            "cluster.id was changed after the first start, or copied from another node's file.",
+            "The directory metadata, or meta.json, was copied from another broker.",
+            "A backup was restored into the directory of another cluster.",
         ]
         actions [
-            "Start with the directory that belongs to this cluster: --data-dir DIR.",
-            "Remove cluster.id from the configuration to take the id of the directory.",
+            "Restore the whole data directory from one copy.",
+            "Start with another directory: --data-dir DIR.",
         ]
 
     NEWER_VERSION = 1011 Failed "the data directory was written by a newer version"

@@ -42,14 +42,6 @@ pub(crate) struct Marker {
     pub(crate) min_reader: String,
 }
 
-/// What the configuration says about whose data it should be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expected {
-    pub(crate) node_id: BrokerId,
-    /// `None` takes the directory's, or makes a new one.
-    pub(crate) cluster_id: Option<ClusterId>,
-}
-
 /// A data directory that this process alone uses.
 pub(crate) struct DataDir {
     path: PathBuf,
@@ -60,8 +52,8 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Takes the directory, which is made when missing, and checks that it is the one the configuration means.
-    pub(crate) fn open(disk: &dyn Disk, path: &Path, expected: Expected) -> Result<Self, Problem> {
+    /// Takes the directory, which is made when missing, and checks that it is this node's.
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, node_id: BrokerId) -> Result<Self, Problem> {
         disk.create_dir_all(path).map_err(|error| unusable(path, &error))?;
         let lock = DirLock::acquire(path).map_err(|error| match error {
             LockError::Held { pid, .. } => in_use(path, pid),
@@ -71,10 +63,10 @@ impl DataDir {
         let is_new = found.is_none();
         let marker = match found {
             Some(marker) => {
-                check(path, &marker, expected)?;
+                check(path, &marker, node_id)?;
                 marker
             }
-            None => new_marker(expected).map_err(|error| unusable(path, &error))?,
+            None => new_marker(node_id).map_err(|error| unusable(path, &error))?,
         };
         Ok(DataDir { path: path.to_owned(), marker, is_new, has_pid_file: false, _lock: lock })
     }
@@ -141,44 +133,25 @@ fn read_marker(disk: &dyn Disk, dir: &Path) -> Result<Option<Marker>, Problem> {
     serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(&path, &error.to_string()))
 }
 
-fn check(dir: &Path, found: &Marker, expected: Expected) -> Result<(), Problem> {
-    let made = format!("made by eddy {} at {}; nothing was changed", found.created_by, found.created_at);
-    if let Some(wanted) = expected.cluster_id.filter(|&wanted| wanted != found.cluster_id) {
-        let message = format!("the data directory {} belongs to another cluster", dir.display());
-        let problem = Problem::new(&codes::OTHER_CLUSTER, message)
-            .fact(format!("directory {}, configuration {wanted}", found.cluster_id))
-            .fact(made)
-            .fix("eddy serve --data-dir DIR", "use the directory of this cluster")
-            .fix(
-                format!("eddy serve --set cluster.id={}", found.cluster_id),
-                "join the cluster of the directory",
-            );
-        return Err(problem);
+fn check(dir: &Path, found: &Marker, node_id: BrokerId) -> Result<(), Problem> {
+    if found.node_id == node_id {
+        return Ok(());
     }
-    if expected.node_id != found.node_id {
-        let message = format!(
-            "the data directory {} belongs to node {}, not to node {}",
-            dir.display(),
-            found.node_id,
-            expected.node_id
-        );
-        let problem = Problem::new(&codes::WRONG_NODE, message)
-            .fact(made)
-            .fix(format!("eddy serve --set node.id={}", found.node_id), "run as the node of the directory")
-            .fix("eddy serve --data-dir DIR", format!("use the directory of node {}", expected.node_id));
-        return Err(problem);
-    }
-    Ok(())
+    let message = format!(
+        "the data directory {} belongs to node {}, not to node {node_id}",
+        dir.display(),
+        found.node_id
+    );
+    Err(Problem::new(&codes::WRONG_NODE, message)
+        .fact(format!("made by eddy {} at {}; nothing was changed", found.created_by, found.created_at))
+        .fix(format!("eddy serve --set node.id={}", found.node_id), "run as the node of the directory")
+        .fix("eddy serve --data-dir DIR", format!("use the directory of node {node_id}")))
 }
 
-fn new_marker(expected: Expected) -> io::Result<Marker> {
-    let cluster_id = match expected.cluster_id {
-        Some(id) => id,
-        None => random_cluster_id()?,
-    };
+fn new_marker(node_id: BrokerId) -> io::Result<Marker> {
     Ok(Marker {
-        cluster_id,
-        node_id: expected.node_id,
+        cluster_id: random_cluster_id()?,
+        node_id,
         created_by: env!("CARGO_PKG_VERSION").to_owned(),
         created_at: rfc3339(SystemClock.now()),
         format: FORMAT,
@@ -251,4 +224,30 @@ fn unreadable(path: &Path, why: &str) -> Problem {
     let problem =
         Problem::new(&codes::MARKER_UNREADABLE, format!("cannot read the marker {}: {why}", path.display()));
     problem.fact("nothing was changed").fix("eddy serve --data-dir DIR", "use another directory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, date) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_709_251_199, "2024-02-29T23:59:59Z"),
+            (1_795_243_622, "2026-11-21T06:47:02Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(Millis(seconds * 1000)), date);
+        }
+    }
+
+    #[test]
+    fn cluster_ids_differ_and_never_look_like_a_flag() {
+        let ids: std::collections::BTreeSet<_> = (0..200).map(|_| random_cluster_id().unwrap()).collect();
+        assert_eq!(ids.len(), 200);
+        assert!(ids.iter().all(|id| !id.to_string().starts_with('-')));
+    }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use crate::support::{eddy, finished, run};
+use crate::support::{eddy, finish, run};
 
 #[test]
 fn an_unknown_key_stops_the_start_with_line_column_and_suggestion() {
@@ -25,8 +25,7 @@ fn an_unknown_key_stops_the_start_with_line_column_and_suggestion() {
 #[test]
 fn an_unknown_variable_stops_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    let output = eddy(dir.path()).arg("serve").env("EDDY_WAL_PROFILE", "low").output().unwrap();
-    let (code, _, stderr) = finished(&output);
+    let (code, _, stderr) = finish(eddy(dir.path()).arg("serve").env("EDDY_WAL_PROFILE", "low"));
     assert_eq!(code, 78);
     expect![[r#"
         error[ED-1102]: environment: EDDY_WAL_PROFILE sets nothing; did you mean EDDY_WAL__PROFILE?
@@ -66,7 +65,8 @@ fn a_missing_file_is_named() {
         error[ED-1104]: cannot read the configuration file nowhere.toml: no such file or directory
           fix: ls -l nowhere.toml   see whether it is there and may be read
           more: eddy explain ED-1104
-    "#]].assert_eq(&stderr);
+    "#]]
+    .assert_eq(&stderr);
 }
 
 #[test]

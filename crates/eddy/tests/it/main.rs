@@ -5,5 +5,8 @@
 mod cluster;
 mod command_line;
 mod configuration;
+mod data;
+mod durability;
+mod kafka;
 mod start;
 mod support;

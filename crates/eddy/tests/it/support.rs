@@ -4,7 +4,9 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a busy machine.
@@ -22,12 +24,21 @@ pub(crate) fn eddy(dir: &Path) -> Command {
 
 /// Runs to the end; returns exit code, stdout and stderr.
 pub(crate) fn run(dir: &Path, arguments: &[&str]) -> (i32, String, String) {
-    finished(&eddy(dir).args(arguments).output().unwrap())
+    finish(eddy(dir).args(arguments))
 }
 
-pub(crate) fn finished(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+/// Like [`run`]. A command that does not end, as a broker that should have refused to start, is killed.
+pub(crate) fn finish(command: &mut Command) -> (i32, String, String) {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let (ended, end) = mpsc::channel();
+    thread::spawn(move || ended.send(child.wait_with_output().unwrap()));
+    let output = end.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+        kill(pid, "KILL");
+        end.recv().unwrap()
+    });
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
 /// The error at the end of stderr, without the log before it.
@@ -98,7 +109,7 @@ pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < deadline, "waited too long for {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
