@@ -13,6 +13,7 @@
 
 mod budget;
 mod config;
+mod cut;
 pub mod epoch_checkpoint;
 mod epochs;
 mod error;
@@ -21,11 +22,13 @@ mod flush;
 mod index;
 mod log;
 mod open;
+mod open_scan;
 pub mod producer_snapshot;
 mod read;
 mod retention;
 mod scan;
 mod segment;
+mod sync;
 mod tail;
 mod time;
 

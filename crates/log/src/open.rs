@@ -5,27 +5,26 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eddy_batch::{Batch, BatchHeader};
 use eddy_disk::{Disk, File, Open};
 use eddy_types::{Offset, OffsetRange};
 use parking_lot::Mutex;
 
 use crate::epochs::Epochs;
-use crate::error::{Damage, LogError};
+use crate::error::LogError;
 use crate::file_cache::FileCache;
 use crate::flush::{DirState, Flusher};
 use crate::log::{Log, LogCheckpoint, State};
-use crate::scan::{Access, HeaderScan};
+use crate::open_scan::scan_all;
 use crate::segment::{Extent, INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
 use crate::tail::Tail;
 use crate::{LogConfig, TailBudget};
 
 /// What a directory holds.
 #[derive(Default)]
-struct Listing {
+pub(crate) struct Listing {
     exists: bool,
     /// Base offsets of the segment files, ascending.
-    bases: BTreeSet<Offset>,
+    pub(crate) bases: BTreeSet<Offset>,
     /// Index files by their base offset.
     indexes: Vec<(Offset, PathBuf)>,
     /// Files that were being written or deleted when the process ended.
@@ -33,13 +32,13 @@ struct Listing {
 }
 
 /// What was found of a log.
-struct Opened {
-    start: Offset,
-    end: Offset,
-    segments: Vec<Arc<Segment>>,
-    epochs: Epochs,
-    missing: Vec<OffsetRange>,
-    dirty: Vec<Arc<Segment>>,
+pub(crate) struct Opened {
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    pub(crate) segments: Vec<Arc<Segment>>,
+    pub(crate) epochs: Epochs,
+    pub(crate) missing: Vec<OffsetRange>,
+    pub(crate) dirty: Vec<Arc<Segment>>,
 }
 
 impl Log {
@@ -48,7 +47,7 @@ impl Log {
     /// With a checkpoint the files are brought back to where it says they were: what was written later is cut off unseen,
     /// since the write-ahead log repeats it. No batch is looked at, so the time does not depend on the log's size. A log
     /// that was made after the newest checkpoint is opened with the default one. Without a checkpoint nothing is known:
-    /// every batch is checked, and the log ends before the first that is torn or damaged.
+    /// every batch is checked, and the log ends before the first that is torn or damaged; what follows damage is kept aside.
     ///
     /// When the files hold less than the checkpoint says, the log opens all the same: see [`Log::missing`].
     ///
@@ -130,18 +129,18 @@ fn remove_leftovers(disk: &dyn Disk, listing: &Listing) -> Result<(), LogError> 
     Ok(())
 }
 
-fn remove(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
+pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<(), LogError> {
     match disk.remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(LogError::io("remove", path, error)),
         _ => Ok(()),
     }
 }
 
-fn log_path(dir: &Path, base: Offset) -> PathBuf {
+pub(crate) fn log_path(dir: &Path, base: Offset) -> PathBuf {
     dir.join(format!("{:020}.{LOG_SUFFIX}", base.0))
 }
 
-fn open_file(disk: &dyn Disk, path: &Path) -> Result<(Arc<dyn File>, u64), LogError> {
+pub(crate) fn open_file(disk: &dyn Disk, path: &Path) -> Result<(Arc<dyn File>, u64), LogError> {
     let file = disk.open(path, Open::Existing).map_err(|error| LogError::io("open", path, error))?;
     let size = file.size().map_err(|error| LogError::io("open", path, error))?;
     Ok((file, size))
@@ -215,77 +214,5 @@ fn readable_end(files: &FileCache, segment: &Segment) -> Result<Offset, LogError
             Ok(None) | Err(LogError::Damaged { .. }) => return Ok(scan.end_offset()),
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// Checks every batch of every segment. The log ends where that fails.
-fn scan_all(files: &FileCache, dir: &Path, listing: &mut Listing) -> Result<Opened, LogError> {
-    let disk = files.disk().as_ref();
-    let start = listing.bases.first().copied().unwrap_or_default();
-    let mut end = start;
-    let mut found = Vec::new();
-    let mut epochs = Epochs::default();
-    for base in listing.bases.clone() {
-        let path = log_path(dir, base);
-        let (file, size) = open_file(disk, &path)?;
-        let segment = Segment::new(dir, base, Extent::active(size, Offset(i64::MAX)));
-        let checked =
-            check_batches(files, &segment, |header| epochs.assign(header.leader_epoch, header.base_offset))?;
-        end = end.max(checked.end);
-        if checked.bytes > 0 {
-            found.push((base, checked.bytes, checked.end));
-        }
-        if checked.bytes == size && size > 0 {
-            continue;
-        }
-        if let Some(damage) = checked.damage {
-            tracing::warn!(%damage, "the log ends before a torn or damaged batch: nothing tells what was behind it");
-        }
-        file.set_size(checked.bytes).map_err(|error| LogError::io("cut", &path, error))?;
-        remove_from(disk, dir, listing, if checked.bytes == 0 { base } else { base.next() })?;
-        break;
-    }
-    let active = found.last().map(|(base, ..)| *base);
-    let segments: Vec<Arc<Segment>> = found
-        .into_iter()
-        .map(|(base, bytes, end)| {
-            let sealed = Some(base) != active;
-            Segment::new(dir, base, Extent { sealed, reindex: true, ..Extent::active(bytes, end) })
-        })
-        .collect();
-    Ok(Opened { start, end, dirty: segments.clone(), segments, epochs, missing: Vec::new() })
-}
-
-struct Checked {
-    bytes: u64,
-    end: Offset,
-    damage: Option<LogError>,
-}
-
-/// Reads a segment's batches with their checksums, up to the first that is not whole.
-fn check_batches(
-    files: &FileCache,
-    segment: &Segment,
-    mut seen: impl FnMut(&BatchHeader),
-) -> Result<Checked, LogError> {
-    let log = segment.log_reader(files, Access::Blocking)?;
-    let mut checked = Checked { bytes: 0, end: segment.base, damage: None };
-    let mut scan: HeaderScan<'_> = segment.scan_from(files, 0)?;
-    loop {
-        let (position, header) = match scan.next() {
-            Ok(Some(next)) => next,
-            Ok(None) => return Ok(checked),
-            Err(damage @ LogError::Damaged { .. }) => return Ok(Checked { damage: Some(damage), ..checked }),
-            Err(error) => return Err(error),
-        };
-        // Not more than the file holds: the scan has compared.
-        let mut bytes = vec![0; header.total_bytes()];
-        log.read_exact(&mut bytes, position)?;
-        if let Err(error) = (Batch { header, bytes: bytes.into() }).verify_crc() {
-            let damage = Some(log.damaged(position, Damage::from(error)));
-            return Ok(Checked { damage, ..checked });
-        }
-        seen(&header);
-        checked = Checked { bytes: scan.position(), end: scan.end_offset(), damage: None };
     }
 }

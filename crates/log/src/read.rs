@@ -36,8 +36,10 @@ pub enum ReadOutcome {
 pub struct DiskRead {
     files: Arc<FileCache>,
     segment: Arc<Segment>,
-    /// Where to go on when the offset lies in a gap behind the segment's last batch.
-    next: Next,
+    /// Where the next batch is when the offset lies in a gap at the segment's end: in the segment behind it, or, should that
+    /// hold nothing but what was cut off, in memory.
+    next_segment: Option<Arc<Segment>>,
+    next_cached: Option<(Bytes, Offset)>,
     from: Offset,
     /// Batches that begin here or above are not read.
     limit: Offset,
@@ -46,11 +48,6 @@ pub struct DiskRead {
     max_bytes: usize,
     at_least_one: bool,
     index_interval: u32,
-}
-
-enum Next {
-    Segment(Arc<Segment>),
-    Tail(Option<(Bytes, Offset)>),
 }
 
 impl Log {
@@ -83,22 +80,15 @@ impl Log {
             }
             return Err(self.lost(from).into());
         };
-        let next = match next {
-            Some(next) => Next::Segment(Arc::clone(next)),
-            None => Next::Tail(
-                state
-                    .tail
-                    .starting_at(from)
-                    .next()
-                    .filter(|batch| batch.base_offset < limit)
-                    .filter(|batch| at_least_one || batch.bytes.len() <= max_bytes)
-                    .map(|batch| (batch.bytes.clone(), batch.end_offset)),
-            ),
-        };
+        let next_cached =
+            state.tail.starting_at(from).next().filter(|batch| {
+                batch.base_offset < limit && (at_least_one || batch.bytes.len() <= max_bytes)
+            });
         Ok(ReadOutcome::Disk(DiskRead {
             files: Arc::clone(&self.files),
             segment: Arc::clone(segment),
-            next,
+            next_segment: next.cloned(),
+            next_cached: next_cached.map(|batch| (batch.bytes.clone(), batch.end_offset)),
             from,
             limit,
             flushed_end: state.flushed_end,
@@ -150,18 +140,15 @@ impl DiskRead {
     /// # Errors
     /// [`ReadError::Log`] when the disk refuses or the segment is damaged, or was cut meanwhile.
     pub fn run(self) -> Result<FetchedBytes, ReadError> {
-        if let Some(fetched) = self.read(&self.segment, Access::Blocking)? {
-            return Ok(fetched);
+        for segment in std::iter::once(&self.segment).chain(&self.next_segment) {
+            if let Some(fetched) = self.read(segment, Access::Blocking)? {
+                return Ok(fetched);
+            }
         }
-        let fetched = match self.next {
-            Next::Segment(ref next) => self.read(next, Access::Blocking)?,
-            Next::Tail(batch) => batch.map(|(batch, end_offset)| FetchedBytes {
-                bytes: batch.len(),
-                slices: vec![batch],
-                end_offset,
-            }),
-        };
-        Ok(fetched.unwrap_or(FetchedBytes { end_offset: self.from, ..FetchedBytes::default() }))
+        Ok(match self.next_cached {
+            Some((batch, end_offset)) => FetchedBytes { bytes: batch.len(), slices: vec![batch], end_offset },
+            None => FetchedBytes { end_offset: self.from, ..FetchedBytes::default() },
+        })
     }
 
     /// `None` when the segment has no batch from the offset asked for on.

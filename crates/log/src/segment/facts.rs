@@ -114,6 +114,11 @@ impl Segment {
             // Either the records have no timestamps or the time index was lost: only the batches can tell.
             return Ok(None);
         }
+        // Entries that were not synced may be anything, zeros for instance. At most the last of those that are plausible is
+        // one of them: the largest timestamp of this part of the log can be indexed only once.
+        if !times.last().map_or(Ok(true), |entry| self.is_true(files, extent, &offsets, entry))? {
+            return Ok(None);
+        }
         let log = self.log_reader(files, Access::Blocking)?;
         let first = HeaderScan::new(log, 0, extent.bytes, self.base, NARROW).next()?;
         let known = Facts {
@@ -138,6 +143,28 @@ impl Segment {
         resize(files, &self.time_index, (times.len() * TIME_ENTRY_BYTES) as u64)?;
         self.write_entries(files, &known, &builder)?;
         Ok(Some(builder.facts))
+    }
+
+    /// Whether the batch of a time index entry has the timestamp that the entry says.
+    fn is_true(
+        &self,
+        files: &FileCache,
+        extent: &Extent,
+        offsets: &[OffsetEntry],
+        entry: &TimeEntry,
+    ) -> Result<bool, LogError> {
+        let below = offsets.partition_point(|offset| offset.last_offset < entry.last_offset);
+        let start =
+            below.checked_sub(1).and_then(|floor| offsets.get(floor)).map_or(0, |floor| floor.position);
+        let log = self.log_reader(files, Access::Blocking)?;
+        let mut scan = HeaderScan::new(log, start, extent.bytes, self.base, NARROW);
+        while let Some((_, header)) = scan.next()? {
+            if header.last_offset() >= entry.last_offset {
+                let batch = TimeEntry { timestamp: header.max_timestamp, last_offset: header.last_offset() };
+                return Ok(batch == *entry);
+            }
+        }
+        Ok(false)
     }
 
     /// The longest run of entries from the start of the offset index that the segment can have.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use eddy_disk::sim::Fault;
 use eddy_disk::{Open, SimDisk};
 use eddy_log::{Log, LogCheckpoint};
-use eddy_types::{Offset, OffsetRange};
+use eddy_types::{Millis, Offset, OffsetRange};
 
 use crate::support::{Machine, Plan, concat, fill, read, read_all, small};
 
@@ -118,6 +118,22 @@ fn lost_or_damaged_indexes_are_rebuilt_as_they_were() {
 }
 
 #[test]
+fn zeros_in_place_of_an_unsynced_entry_are_no_entry() {
+    let machine = Machine::sim();
+    let log = machine.open(&small(), None);
+    log.append(Plan::new(0, &[40]).build());
+    log.flush(Offset(1)).unwrap();
+    let checkpoint = log.sync().unwrap();
+    drop(log);
+    overwrite(&machine, path(&machine, 0, "timeindex"), 0, &[0; 12]);
+    let log = machine.open(&small(), Some(&checkpoint));
+    log.append(Plan::new(1, &[0]).build());
+    log.flush(Offset(2)).unwrap();
+    log.evict(0);
+    assert_eq!(log.offset_for_timestamp(Millis(40), Offset(2)).unwrap().unwrap().offset, Offset(0));
+}
+
+#[test]
 fn index_that_leads_astray_is_noticed_and_rebuilt() {
     let machine = Machine::sim();
     let (log, checkpoint, contents) = synced(&machine);
@@ -223,7 +239,31 @@ fn without_a_checkpoint_every_batch_is_checked() {
     let read = read_all(&log, 0);
     assert!(contents.starts_with(&read) && read.len() as u64 == log.size_bytes());
     assert!(log.size_bytes() < contents.len() as u64 / 2);
+    // Nothing is deleted on doubt.
+    let aside: Vec<u8> = machine
+        .disk()
+        .list(&machine.dir())
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.path.extension().is_some_and(|suffix| suffix == "damaged"))
+        .flat_map(|entry| eddy_disk::read(machine.disk().as_ref(), &entry.path).unwrap())
+        .collect();
+    assert_eq!(aside.len() + read.len(), contents.len());
     fill(&log, 5, 1, |_| 3);
+}
+
+#[test]
+fn without_a_checkpoint_a_torn_end_is_cut() {
+    let machine = Machine::sim();
+    let (log, checkpoint, contents) = synced(&machine);
+    drop(log);
+    let active = path(&machine, checkpoint.active_segment.0, "log");
+    let torn = Plan::new(checkpoint.flushed_end.0, &[1]).build().bytes;
+    overwrite(&machine, active, checkpoint.active_bytes, &torn[..torn.len() - 1]);
+    let files = machine.disk().list(&machine.dir()).unwrap().len();
+    let log = machine.open(&small(), None);
+    assert_eq!((log.end_offset(), read_all(&log, 0)), (checkpoint.flushed_end, contents));
+    assert_eq!(machine.disk().list(&machine.dir()).unwrap().len(), files);
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! How a cut of the log reaches its files.
+
+use std::sync::Arc;
+
+use eddy_types::Offset;
+
+use crate::error::LogError;
+use crate::flush::Flusher;
+use crate::log::Log;
+use crate::segment::Segment;
+
+impl Log {
+    /// Brings the files to where the log was cut.
+    pub(crate) fn carry_out_cut(&self, flusher: &mut Flusher) -> Result<(), LogError> {
+        let (cut, doomed, last) = {
+            let mut state = self.state.lock();
+            let Some(cut) = state.cut.take() else { return Ok(()) };
+            (cut, std::mem::take(&mut state.doomed), state.segments.last().cloned())
+        };
+        let outcome = self.cut_files(flusher, cut, &doomed, last.as_ref());
+        if outcome.is_err() {
+            let mut state = self.state.lock();
+            state.cut = Some(state.cut.map_or(cut, |newer| newer.min(cut)));
+            state.doomed.extend(doomed);
+        }
+        outcome
+    }
+
+    fn cut_files(
+        &self,
+        flusher: &mut Flusher,
+        cut: Offset,
+        doomed: &[Arc<Segment>],
+        last: Option<&Arc<Segment>>,
+    ) -> Result<(), LogError> {
+        // Newest first: whatever is left after a crash is a log without a hole.
+        for segment in doomed.iter().rev() {
+            self.remove_segment(flusher, segment)?;
+        }
+        // The last checkpoint may count on what lies above. After a crash it must find that to be missing, and not find other
+        // bytes in its place: the cut is made durable, and nothing more is added to this segment.
+        flusher.roll = true;
+        if let Some(last) = last
+            && last.extent().end > cut
+        {
+            last.cut(&self.files, cut)?;
+            last.sync(&self.files)?;
+            if last.extent().bytes == 0 {
+                self.state.lock().segments.retain(|segment| !Arc::ptr_eq(segment, last));
+                self.remove_segment(flusher, last)?;
+            }
+        }
+        self.sync_dirs(flusher)
+    }
+
+    /// Removes a segment that the log no longer has.
+    pub(crate) fn remove_segment(
+        &self,
+        flusher: &mut Flusher,
+        segment: &Arc<Segment>,
+    ) -> Result<(), LogError> {
+        flusher.dirty.retain(|other| !Arc::ptr_eq(other, segment));
+        flusher.dir_dirty = true;
+        segment.remove(&self.files)
+    }
+
+    /// Ends the replay of the write-ahead log into this log: cuts that it repeated reach the files, which until then may
+    /// hold anything above them. Before this no read is made. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn finish_replay(&self) -> Result<(), LogError> {
+        self.carry_out_cut(&mut self.flusher.lock())
+    }
+}
