@@ -71,6 +71,7 @@ pub(crate) fn engine(
             retention_check_interval: Duration::from_millis(broker.log_retention_check_interval_ms),
             disk_reserve_bytes: reserve_bytes(total),
         },
+        on_fatal: eddy_engine::abort,
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::budget::MemoryBudget;
 use crate::checkpoint::Checkpoint;
 use crate::error::{AppendError, PartitionError, StartError};
-use crate::fatal;
+use crate::fatal::OnFatal;
 use crate::flush_queue::FlushQueue;
 use crate::flusher::{FlushConfig, Flusher};
 use crate::housekeeping::{self, HousekeepingConfig};
@@ -53,6 +53,8 @@ pub struct EngineConfig {
     pub flush: FlushConfig,
     /// Retention, expiry and the watch over free space.
     pub housekeeping: HousekeepingConfig,
+    /// What happens when log data cannot be written; [`fatal::abort`](crate::abort) outside of tests.
+    pub on_fatal: OnFatal,
 }
 
 /// A running broker without its network.
@@ -107,12 +109,14 @@ impl Applied for MetadataFollower {
 }
 
 /// Durable groups reach the partitions through this. The WAL starts first, the registry needs its handle.
-#[derive(Default)]
-struct DurableFollower(std::sync::OnceLock<Arc<Partitions>>);
+struct DurableFollower {
+    partitions: std::sync::OnceLock<Arc<Partitions>>,
+    on_fatal: OnFatal,
+}
 
 impl Sink for DurableFollower {
     fn durable(&self, ends: &[(LocalPartition, Offset)], _upto: Lsn) {
-        let Some(partitions) = self.0.get() else { return };
+        let Some(partitions) = self.partitions.get() else { return };
         for (local, end) in ends {
             if let Some(partition) = partitions.by_local(*local) {
                 partition.durable(*end);
@@ -121,7 +125,7 @@ impl Sink for DurableFollower {
     }
 
     fn failed(&self, error: WalError) {
-        fatal::stop("the write-ahead log failed", &error)
+        (self.on_fatal)("the write-ahead log failed", &error)
     }
 }
 
@@ -143,6 +147,7 @@ impl Engine {
             data_dir: config.data_dir,
             tail: Arc::new(TailBudget::new(config.tail_bytes)),
             producer_limits: config.producer_limits,
+            on_fatal: config.on_fatal,
         };
         let opening = Opening {
             me: config.me,
@@ -393,6 +398,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     let Opening { me, clock, storage, image, wal, flush } = opening;
     let checkpoint = Checkpoint::load(storage.disk.as_ref(), &storage.data_dir)?;
     storage.disk.create_dir_all(&storage.partitions_dir())?;
+    storage.disk.sync_dir(&storage.data_dir)?;
     housekeeping::remove_leftovers(&storage, &image);
     let mut replay = Replay::new(&storage, Arc::clone(&image), &checkpoint, clock.now());
     let mut failed = None;
@@ -409,12 +415,13 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
         return Err(error);
     }
     let outcome = replay.finish();
-    let durable = Arc::new(DurableFollower::default());
+    let on_fatal = storage.on_fatal;
+    let durable = Arc::new(DurableFollower { partitions: std::sync::OnceLock::new(), on_fatal });
     let wal = recovered?.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
     let flush_queue = Arc::new(FlushQueue::default());
     let next_local = outcome.next_local;
     let partitions = Arc::new(Partitions::new(me, clock, storage, wal.clone(), flush_queue, next_local));
-    let _ = durable.0.set(Arc::clone(&partitions));
+    let _ = durable.partitions.set(Arc::clone(&partitions));
     for (topic, removed) in image.removed_topics() {
         if removed.brokers.contains(&me) {
             partitions.flush_queue().reclaimed(topic);

@@ -13,7 +13,6 @@ use eddy_wal::Lsn;
 use parking_lot::Mutex;
 
 use crate::checkpoint::{CheckpointView, PartitionCheckpoint};
-use crate::fatal;
 use crate::flush_queue::{Doomed, FlushQueue};
 use crate::partition::{Mark, Partition, PartitionKey};
 use crate::partitions::Partitions;
@@ -152,11 +151,15 @@ impl Worker {
         }
     }
 
+    fn fatal(&self, what: &str, error: &dyn std::fmt::Display) -> ! {
+        (self.partitions.storage().on_fatal)(what, error)
+    }
+
     fn flush_one(&self, partition: &Partition, upto: Offset) {
         match partition.log().flush(upto) {
             Ok(bytes) => self.queue.count_flushed(bytes),
             // What the WAL acknowledged cannot reach its segment: going on would fill memory and then lie.
-            Err(error) => fatal::stop("cannot write a segment", &error),
+            Err(error) => self.fatal("cannot write a segment", &error),
         }
     }
 
@@ -208,7 +211,7 @@ impl Worker {
     fn wait_durable(&self, upto: Lsn) {
         let Some(last) = upto.0.checked_sub(1) else { return };
         if let Err(stopped) = self.partitions.wal().wait_durable(Lsn(last)) {
-            fatal::stop("cannot take a checkpoint", &stopped);
+            self.fatal("cannot take a checkpoint", &stopped);
         }
     }
 
@@ -222,7 +225,7 @@ impl Worker {
         self.flush_one(partition, mark.log_end);
         let log = match partition.log().sync() {
             Ok(log) => log,
-            Err(error) => fatal::stop("cannot sync a segment", &error),
+            Err(error) => self.fatal("cannot sync a segment", &error),
         };
         PartitionCheckpoint { key: partition.key(), local: partition.local(), log, producers: mark.producers }
     }

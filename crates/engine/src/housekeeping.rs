@@ -9,7 +9,6 @@ use eddy_types::TopicId;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
-use crate::fatal;
 use crate::partition::{Partition, PartitionKey};
 use crate::partitions::Storage;
 
@@ -33,7 +32,6 @@ pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<Joi
         every(engine, EXPIRY_INTERVAL, expire_producers),
         every(engine, config.retention_check_interval, retain),
         tokio::spawn(reclaim(Arc::clone(engine))),
-        tokio::spawn(follow_quorum(Arc::clone(engine))),
     ]
 }
 
@@ -132,15 +130,6 @@ async fn reclaim(engine: Arc<Engine>) {
         if let Err(error) = engine.quorum().propose(vec![record]).await {
             tracing::warn!(%error, "cannot record reclaimed directories; the next start does");
         }
-    }
-}
-
-/// Without its metadata a broker must not go on: what it serves could be another's by now.
-async fn follow_quorum(engine: Arc<Engine>) {
-    let mut stopping = engine.stopping();
-    tokio::select! {
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        reason = engine.quorum().stopped() => fatal::stop("the metadata group stopped", &reason),
     }
 }
 

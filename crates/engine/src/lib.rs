@@ -23,6 +23,7 @@ pub use ack::{AckGroup, AckResult, AckToken};
 pub use budget::{BudgetPermit, MemoryBudget};
 pub use engine::{Backpressure, DiskSpace, Engine, EngineConfig};
 pub use error::{AppendError, PartitionError, ReadError, StartError};
+pub use fatal::{OnFatal, abort};
 pub use flusher::FlushConfig;
 pub use housekeeping::HousekeepingConfig;
 pub use partition::{NewBatch, Partition, PartitionKey};

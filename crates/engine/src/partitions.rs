@@ -18,6 +18,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::checkpoint::PartitionCheckpoint;
 use crate::error::PartitionError;
+use crate::fatal::OnFatal;
 use crate::flush_queue::{Doomed, FlushQueue};
 use crate::log_config::log_config;
 use crate::partition::{LeaderSetup, Opening, Partition, PartitionKey, lone_leader};
@@ -32,6 +33,7 @@ pub(crate) struct Storage {
     pub(crate) data_dir: PathBuf,
     pub(crate) tail: Arc<TailBudget>,
     pub(crate) producer_limits: ProducerLimits,
+    pub(crate) on_fatal: OnFatal,
     pub(crate) files: Arc<FileCache>,
 }
 
