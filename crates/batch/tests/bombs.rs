@@ -56,4 +56,11 @@ fn bombs_end_at_the_limit_with_little_memory() {
         assert!(memory < 64 * MIB, "{codec} took {memory} bytes");
         assert!(time < Duration::from_secs(30), "{codec} took {time:?}");
     }
+
+    // A snappy block of 100 bytes that claims 1 GiB: no memory is taken on its word (CVE-2023-34455).
+    let claim = [&[0x80, 0x80, 0x80, 0x80, 0x04][..], &[0; 100]].concat();
+    let bytes = batch(Compression::Snappy.code(), 1, &claim);
+    let (result, memory, _) = measured(|| validate(bytes, &rules()));
+    assert_eq!(result.unwrap_err().code, ErrorCode::InvalidRecord);
+    assert!(memory < MIB, "snappy took {memory} bytes");
 }
