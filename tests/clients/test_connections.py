@@ -41,6 +41,10 @@ def test_acks_0_is_never_answered(broker, unique):
             connection.send(raw.PRODUCE, 3, connection.produce_request(topic, 0, batch([record(0, value=b"%d" % number)]), acks=0))
             _, topics = connection.metadata([topic])
             assert topics[topic] == (raw.NONE, 1)
+        # Nothing says when such a record is readable, only that it soon is.
+        deadline = time.monotonic() + 5
+        while connection.list_offset(topic, 0, -1)[2] < 10 and time.monotonic() < deadline:
+            time.sleep(0.01)
         error, high_watermark, data = connection.fetch(topic, 0, 0)
         assert (error, high_watermark) == (raw.NONE, 10)
         assert raw.values(data) == [(number, b"%d" % number) for number in range(10)]

@@ -200,6 +200,16 @@ class Connection:
         except TimeoutError:
             return False
 
+    def drain(self):
+        """Waits for the broker to close; gives what it sent before."""
+        data = b""
+        try:
+            while part := self.socket.recv(65536):
+                data += part
+        except ConnectionResetError:
+            pass
+        return data
+
     def api_versions(self, version=0):
         """The error and {key: (min, max)} of a v0 answer, whatever version was asked for."""
         # From v3 on: header v2 with its tag section, then the client's name and version as compact strings, then tags.
