@@ -127,42 +127,43 @@ impl Log {
     }
 
     fn write_run(&self, flusher: &mut Flusher, run: &Run) -> Result<u64, LogError> {
-        let interval = run.config.index_interval_bytes;
         let mut rest = &run.batches[..];
         let mut end = run.start;
-        let mut active = run.active.clone();
+        // A sealed segment is last when a crash has left the active one missing. Until the replay is over it may be one that a
+        // truncation is about to take away, with anything in it: nothing is added to it.
+        let mut active = run.active.clone().filter(|segment| !segment.extent().sealed);
         let mut written = 0;
-        while !rest.is_empty() {
-            let taken = match &active {
-                Some(segment) => {
-                    flusher.mark_dirty(segment);
-                    if flusher.roll { (0, 0) } else { segment.append(&self.files, rest, &run.config)? }
-                }
-                None => (0, 0),
+        while let Some(first) = rest.first() {
+            let segment = match active.take() {
+                Some(segment) => segment,
+                None => self.new_segment(flusher, end, first)?,
             };
-            if let (0, Some(full)) = (taken.0, &active) {
-                full.seal(&self.files, interval)?;
-                active = None;
-            }
-            let Some(segment) = &active else {
-                let first = rest.first().filter(|first| !fits(Offset(first.end_offset.0 - 1), end));
-                let base = first.map_or(end, |first| first.base_offset);
-                active = Some(self.new_segment(flusher, base)?);
-                flusher.roll = false;
+            flusher.mark_dirty(&segment);
+            let (count, bytes) =
+                if flusher.roll { (0, 0) } else { segment.append(&self.files, rest, &run.config)? };
+            if count == 0 {
+                segment.seal(&self.files, run.config.index_interval_bytes)?;
                 continue;
-            };
-            let (done, left) = rest.split_at(taken.0);
+            }
+            let (done, left) = rest.split_at(count);
             end = done.last().map_or(end, |batch| batch.end_offset);
             rest = left;
-            written += taken.1;
-            self.publish(segment, end);
+            written += bytes;
+            self.publish(&segment, end);
+            active = Some(segment);
         }
         Ok(written)
     }
 
     /// A segment is named by the offset at which the log goes on, not by its first batch, unless that is too far away for
     /// its indexes: the segments of a log with gaps still follow each other without one.
-    fn new_segment(&self, flusher: &mut Flusher, base: Offset) -> Result<Arc<Segment>, LogError> {
+    fn new_segment(
+        &self,
+        flusher: &mut Flusher,
+        end: Offset,
+        first: &TailBatch,
+    ) -> Result<Arc<Segment>, LogError> {
+        let base = if fits(Offset(first.end_offset.0 - 1), end) { end } else { first.base_offset };
         if !flusher.dir_exists {
             self.files
                 .disk()
@@ -173,8 +174,8 @@ impl Log {
         }
         let segment = Segment::new(&self.dir, base, Extent::active(0, base));
         flusher.dir_dirty = true;
-        flusher.mark_dirty(&segment);
         segment.create(&self.files)?;
+        flusher.roll = false;
         Ok(segment)
     }
 
