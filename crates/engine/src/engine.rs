@@ -115,12 +115,9 @@ struct DurableFollower {
 }
 
 impl Sink for DurableFollower {
-    fn durable(&self, ends: &[(LocalPartition, Offset)], _upto: Lsn) {
-        let Some(partitions) = self.partitions.get() else { return };
-        for (local, end) in ends {
-            if let Some(partition) = partitions.by_local(*local) {
-                partition.durable(*end);
-            }
+    fn durable(&self, ends: &[(LocalPartition, Offset)], upto: Lsn) {
+        if let Some(partitions) = self.partitions.get() {
+            partitions.durable(ends, upto);
         }
     }
 

@@ -41,6 +41,9 @@ impl Default for FlushConfig {
 /// How often the thread looks around while partitions are dirty.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Time for the WAL's thread to tell the partitions of its last group. When it is over, the next start replays that group.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Handle of the flusher thread.
 pub(crate) struct Flusher {
     queue: Arc<FlushQueue>,
@@ -107,11 +110,12 @@ impl Worker {
             self.flush(work.pressed);
             self.evict();
             let due = self.checkpoint_due.is_some_and(|due| Instant::now() >= due || self.wal_is_filling());
-            if work.stop || due {
-                self.checkpoint();
-            }
             if work.stop {
+                self.last_checkpoint();
                 return;
+            }
+            if due {
+                self.checkpoint();
             }
         }
     }
@@ -182,36 +186,50 @@ impl Worker {
         self.queue.evicted();
     }
 
-    /// Makes the segments hold everything queued so far, says so in the checkpoint, and frees the WAL below.
+    /// Makes the segments hold everything that the WAL has made durable, says so in the checkpoint, and frees the WAL below.
+    ///
+    /// It waits for nothing that is still queued: when the WAL has no file left to write to, only this gives it one.
     fn checkpoint(&mut self) {
-        let lsn = self.partitions.wal().next_lsn();
+        let lsn = self.partitions.published();
         // After the position: whoever queued an entry below it is in the list by now.
         let late = self.queue.take_dirty();
         self.absorb(late);
-        let touched = std::mem::take(&mut self.touched);
-        let marks: Vec<(Arc<Partition>, Mark)> = touched
-            .into_values()
-            .filter(|partition| !partition.is_gone())
-            .map(|partition| (Arc::clone(&partition), partition.mark()))
-            .collect();
-        // A producer window may only be recorded with batches that are safe: a resend of a lost batch must be new.
-        let upto = marks.iter().map(|(_, mark)| mark.lsn).max().unwrap_or(lsn);
-        self.wait_durable(upto);
-        for (partition, mark) in marks {
-            let record = self.checkpoint_one(&partition, mark);
-            self.unflushed.remove(&partition.key());
-            self.cached.insert(partition.key(), Arc::clone(&partition));
-            self.recorded.insert(partition.key(), record);
-        }
         self.checkpoint_due = None;
+        for (key, partition) in std::mem::take(&mut self.touched) {
+            if partition.is_gone() {
+                continue;
+            }
+            let mark = partition.mark();
+            if mark.more_to_come {
+                self.touched.insert(key, Arc::clone(&partition));
+                self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
+            } else {
+                self.unflushed.remove(&key);
+            }
+            let record = self.checkpoint_one(&partition, mark);
+            self.cached.insert(key, partition);
+            self.recorded.insert(key, record);
+        }
         self.store(lsn);
     }
 
-    /// Blocks until every entry below `upto` is durable.
-    fn wait_durable(&self, upto: Lsn) {
+    /// The last checkpoint of a run: first room for what is queued, then everything.
+    fn last_checkpoint(&mut self) {
+        self.checkpoint();
+        self.wait_published(self.partitions.wal().next_lsn());
+        self.checkpoint();
+    }
+
+    /// Waits until every entry below `upto` is durable and its partition knows.
+    fn wait_published(&self, upto: Lsn) {
         let Some(last) = upto.0.checked_sub(1) else { return };
         if let Err(stopped) = self.partitions.wal().wait_durable(Lsn(last)) {
-            self.fatal("cannot take a checkpoint", &stopped);
+            self.fatal("cannot take the last checkpoint", &stopped);
+        }
+        // The partitions are told right after the group is durable, on the WAL's thread.
+        let deadline = Instant::now() + PUBLISH_TIMEOUT;
+        while self.partitions.published() < upto && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -222,7 +240,7 @@ impl Worker {
     }
 
     fn checkpoint_one(&self, partition: &Partition, mark: Mark) -> PartitionCheckpoint {
-        self.flush_one(partition, mark.log_end);
+        self.flush_one(partition, mark.durable_end);
         let log = match partition.log().sync() {
             Ok(log) => log,
             Err(error) => self.fatal("cannot sync a segment", &error),

@@ -84,11 +84,15 @@ pub(crate) struct Opening {
     pub(crate) start: LeaderStart,
 }
 
-/// Where a partition stands, taken in one moment under its lock: what a checkpoint must agree on.
+/// Where a partition stands on disk, taken in one moment under its lock: what a checkpoint must agree on.
 pub(crate) struct Mark {
-    pub(crate) log_end: Offset,
-    pub(crate) lsn: Lsn,
+    /// Everything below is in the write-ahead log, durably.
+    pub(crate) durable_end: Offset,
+    /// The producers' windows at `durable_end`: a window must never claim a batch that a crash may lose, or its resend would
+    /// be taken for a duplicate of nothing.
     pub(crate) producers: Vec<ProducerSnapshot>,
+    /// Whether there is more than `durable_end` says: the next checkpoint looks again.
+    pub(crate) more_to_come: bool,
 }
 
 impl Partition {
@@ -350,16 +354,19 @@ impl Partition {
         self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
     }
 
-    /// Where the partition stands now. What it returns belongs together: the producers' windows end at `log_end`, and
-    /// everything below `log_end` was queued below `lsn`. What is appended afterwards tells the flusher anew.
+    /// Where the partition stands on disk now. What changes afterwards tells the flusher anew.
     pub(crate) fn mark(&self) -> Mark {
         let mut state = self.state.lock();
-        state.dirty = false;
-        Mark {
-            log_end: state.leader.offsets().log_end,
-            lsn: self.wal.next_lsn(),
-            producers: state.leader.producers().collect(),
+        let Offsets { durable_end, log_end, .. } = state.leader.offsets();
+        let more_to_come = durable_end < log_end;
+        state.dirty = more_to_come;
+        let mut producers: Vec<ProducerSnapshot> = state.leader.producers().collect();
+        if more_to_come {
+            for producer in &mut producers {
+                producer.batches.retain(|batch| batch.last_offset < durable_end);
+            }
         }
+        Mark { durable_end, producers, more_to_come }
     }
 
     /// The topic was deleted: everybody who waits is told, and nothing is admitted any more.

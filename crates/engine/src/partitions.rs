@@ -4,7 +4,7 @@
 //! it, or by recovery when the write-ahead log still has batches for it.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ahash::AHashMap;
@@ -12,8 +12,8 @@ use eddy_core::{PartitionChange, ProducerLimits, ProducerSnapshot, ProducerWindo
 use eddy_disk::Disk;
 use eddy_log::{FileCache, Log, LogCheckpoint, LogError, TailBudget};
 use eddy_metadata::{Image, Record, Topic};
-use eddy_types::{BrokerId, Clock, LocalPartition, Millis, TopicId};
-use eddy_wal::Wal;
+use eddy_types::{BrokerId, Clock, LocalPartition, Millis, Offset, TopicId};
+use eddy_wal::{Lsn, Wal};
 use parking_lot::{Mutex, RwLock};
 
 use crate::checkpoint::PartitionCheckpoint;
@@ -110,6 +110,8 @@ pub struct Partitions {
     topics: RwLock<AHashMap<TopicId, Arc<TopicPartitions>>>,
     by_local: RwLock<AHashMap<LocalPartition, Arc<Partition>>>,
     next_local: AtomicU32,
+    /// Every entry of the write-ahead log below is durable, and its partition knows.
+    published: AtomicU64,
 }
 
 /// The partitions of one topic, by index.
@@ -148,6 +150,8 @@ impl Partitions {
         flush_queue: Arc<FlushQueue>,
         next_local: u32,
     ) -> Partitions {
+        // What was replayed is durable; what is queued from now on is not yet.
+        let published = wal.durable_lsn();
         Partitions {
             me,
             clock,
@@ -157,6 +161,7 @@ impl Partitions {
             topics: RwLock::default(),
             by_local: RwLock::default(),
             next_local: AtomicU32::new(next_local),
+            published: AtomicU64::new(published.0),
         }
     }
 
@@ -343,9 +348,20 @@ impl Partitions {
         LocalPartition(self.next_local.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The open partition of a number, for the write-ahead log's thread.
-    pub(crate) fn by_local(&self, local: LocalPartition) -> Option<Arc<Partition>> {
-        self.by_local.read().get(&local).cloned()
+    /// A group of the write-ahead log is durable: each of its partitions learns its new end. Called on the WAL's thread.
+    pub(crate) fn durable(&self, ends: &[(LocalPartition, Offset)], upto: Lsn) {
+        for (local, end) in ends {
+            let partition = self.by_local.read().get(local).cloned();
+            if let Some(partition) = partition {
+                partition.durable(*end);
+            }
+        }
+        self.published.store(upto.0, Ordering::Release);
+    }
+
+    /// Every entry of the write-ahead log below this is durable, and its partition knows.
+    pub(crate) fn published(&self) -> Lsn {
+        Lsn(self.published.load(Ordering::Acquire))
     }
 
     /// Every partition that is open.

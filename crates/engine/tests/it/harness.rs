@@ -78,7 +78,8 @@ pub(crate) async fn create(engine: &Engine, name: &str, id: u8, partitions: i32)
 pub(crate) async fn partition(engine: &Engine, topic: TopicId, index: i32) -> Arc<Partition> {
     let image = engine.image();
     let found = engine.partition(&image, PartitionKey { topic, index }).await;
-    found.unwrap_or_else(|error| panic!("{error}: image {:?} {:?}", image.version(), image.topic_by_id(topic)))
+    found
+        .unwrap_or_else(|error| panic!("{error}: image {:?} {:?}", image.version(), image.topic_by_id(topic)))
 }
 
 /// A batch of records, one value each, of an idempotent producer.
