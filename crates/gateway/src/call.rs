@@ -6,7 +6,7 @@ use eddy_metadata::Image;
 use eddy_types::ErrorCode;
 use eddy_wire::ApiKey;
 
-use crate::connection::ConnectionState;
+use crate::connection_state::ConnectionState;
 use crate::context::Context;
 
 /// A request's surroundings: who asks, in which version, and what the broker knows at the moment.
@@ -17,6 +17,8 @@ pub(crate) struct Call {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
+    /// Whether the client calls itself what Kafka's own tools do, which may write to internal topics.
+    pub(crate) from_admin_client: bool,
     /// Bytes of the frame that the request's records keep in memory.
     pub(crate) frame_bytes: usize,
 }

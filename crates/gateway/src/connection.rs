@@ -4,18 +4,16 @@
 //! while a produce waits for room in the write-ahead log: the client's socket is the queue.
 
 use std::io::IoSlice;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use eddy_wire::Frame;
 use futures_util::future::poll_immediate;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
+use crate::connection_state::{ConnectionState, Silence};
 use crate::context::Context;
 use crate::dispatch::{self, DispatchError};
 use crate::frames::{FrameError, FrameReader};
@@ -39,7 +37,7 @@ pub(crate) enum CloseReason {
     Send(std::io::Error),
     #[error("an answer could not be encoded")]
     Encode,
-    #[error("idle for longer than connections.max.idle.ms")]
+    #[error("nothing asked or read for longer than connections.max.idle.ms")]
     Idle,
     #[error("a frame was begun and not finished in time")]
     Stalled,
@@ -47,67 +45,11 @@ pub(crate) enum CloseReason {
     Stopping,
 }
 
-/// What others may know of a connection, and how they end it.
-#[derive(Debug)]
-pub(crate) struct ConnectionState {
-    /// Address of the client.
-    pub(crate) peer: SocketAddr,
-    /// The address it reached us on.
-    pub(crate) local: SocketAddr,
-    opened: Instant,
-    /// Milliseconds from `opened` to the last sign of life.
-    last_active: AtomicU64,
-    within_frame: AtomicBool,
-    in_flight: AtomicBool,
-    end: Notify,
-    end_reason: AtomicU64,
-}
-
-const END_IDLE: u64 = 1;
-const END_STALLED: u64 = 2;
-
-impl ConnectionState {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> ConnectionState {
-        ConnectionState {
-            peer,
-            local,
-            opened: Instant::now(),
-            last_active: AtomicU64::new(0),
-            within_frame: AtomicBool::new(false),
-            in_flight: AtomicBool::new(false),
-            end: Notify::new(),
-            end_reason: AtomicU64::new(0),
-        }
-    }
-
-    fn touch(&self) {
-        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_active.store(millis, Ordering::Relaxed);
-    }
-
-    /// Ends the connection when it has been silent too long: `stall` within a frame, `idle` otherwise. A request under way, a
-    /// parked fetch for example, is activity.
-    pub(crate) fn end_if_silent(&self, idle: Duration, stall: Duration) {
-        let silent = self
-            .opened
-            .elapsed()
-            .saturating_sub(Duration::from_millis(self.last_active.load(Ordering::Relaxed)));
-        let within_frame = self.within_frame.load(Ordering::Relaxed);
-        let in_flight = self.in_flight.load(Ordering::Relaxed);
-        let reason = match (within_frame, in_flight) {
-            (true, _) if silent > stall => END_STALLED,
-            (false, false) if silent > idle => END_IDLE,
-            _ => return,
-        };
-        self.end_reason.store(reason, Ordering::Relaxed);
-        self.end.notify_one();
-    }
-
-    async fn ended(&self) -> CloseReason {
-        self.end.notified().await;
-        match self.end_reason.load(Ordering::Relaxed) {
-            END_STALLED => CloseReason::Stalled,
-            _ => CloseReason::Idle,
+impl From<Silence> for CloseReason {
+    fn from(silence: Silence) -> CloseReason {
+        match silence {
+            Silence::Idle => CloseReason::Idle,
+            Silence::Stalled => CloseReason::Stalled,
         }
     }
 }
@@ -120,7 +62,8 @@ pub(crate) async fn serve(
 ) -> CloseReason {
     let (reading, mut writing) = stream.into_split();
     let pipeline = Pipeline::default();
-    let frames = FrameReader::new(reading, ctx.engine.request_budget().clone(), ctx.settings.frame_bytes_max);
+    let budget = ctx.engine.request_budget().clone();
+    let frames = FrameReader::new(reading, budget, ctx.settings.frame_bytes_max, Arc::clone(state));
     let reason = {
         let mut stopping = ctx.engine.stopping();
         let inbound = read_requests(ctx, frames, state, &pipeline);
@@ -129,7 +72,7 @@ pub(crate) async fn serve(
         let reason = tokio::select! {
             reason = &mut inbound => reason,
             reason = &mut outbound => return reason.unwrap_or(CloseReason::Stopping),
-            reason = state.ended() => return reason,
+            silence = state.ended() => return silence.into(),
             _ = stopping.wait_for(|stopping| *stopping) => CloseReason::Stopping,
         };
         pipeline.close();
@@ -155,20 +98,15 @@ async fn read_requests(
 ) -> CloseReason {
     loop {
         pipeline.room().await;
-        state.touch();
-        if let Err(error) = frames.begin().await {
-            return error.into();
-        }
-        state.touch();
-        state.within_frame.store(true, Ordering::Relaxed);
         let frame = match frames.next().await {
             Ok(frame) => frame,
             Err(error) => return error.into(),
         };
-        state.within_frame.store(false, Ordering::Relaxed);
-        state.in_flight.store(true, Ordering::Relaxed);
         match dispatch::start(ctx, state, frame).await {
-            Ok(queued) => pipeline.push(queued),
+            Ok(queued) => {
+                state.started();
+                pipeline.push(queued);
+            }
             Err(error) => return error.into(),
         }
         if frames.has_buffered() {
@@ -195,7 +133,7 @@ async fn write_answers(
                     Some(done) => Some(done),
                     None => {
                         // What is finished does not wait for what is not.
-                        if let Err(error) = batch.send(ctx, socket, pipeline).await {
+                        if let Err(error) = batch.send(ctx, socket, state, pipeline).await {
                             return Some(CloseReason::Send(error));
                         }
                         Some(pending.as_mut().await)
@@ -205,7 +143,11 @@ async fn write_answers(
             if let Some(done) = frame {
                 match done {
                     Some(frame) => queued.answer = Answer::Now(frame),
-                    None => return Some(CloseReason::Encode),
+                    None => {
+                        // The answers before it are complete, and leave.
+                        let sent = batch.send(ctx, socket, state, pipeline).await;
+                        return Some(sent.map_or_else(CloseReason::Send, |()| CloseReason::Encode));
+                    }
                 }
             }
             batch.add(queued);
@@ -213,11 +155,9 @@ async fn write_answers(
                 next = pipeline.try_next();
             }
         }
-        if let Err(error) = batch.send(ctx, socket, pipeline).await {
+        if let Err(error) = batch.send(ctx, socket, state, pipeline).await {
             return Some(CloseReason::Send(error));
         }
-        state.in_flight.store(pipeline.in_flight() > 0, Ordering::Relaxed);
-        state.touch();
     }
     None
 }
@@ -245,10 +185,14 @@ impl Outgoing {
         &mut self,
         ctx: &Context,
         socket: &mut (impl AsyncWrite + Unpin),
+        state: &ConnectionState,
         pipeline: &Pipeline,
     ) -> std::io::Result<()> {
-        write_segments(socket, &mut self.segments).await?;
+        state.set_sending(true);
+        write_segments(socket, &mut self.segments, || state.touch()).await?;
+        state.set_sending(false);
         pipeline.sent(self.done.len());
+        state.answered(self.done.len());
         for queued in self.done.drain(..) {
             queued.metrics.seconds.observe(queued.started.elapsed().as_secs_f64());
             drop(queued.permit);
@@ -263,6 +207,7 @@ impl Outgoing {
 async fn write_segments(
     socket: &mut (impl AsyncWrite + Unpin),
     segments: &mut Vec<Bytes>,
+    on_progress: impl Fn(),
 ) -> std::io::Result<()> {
     let mut first = 0;
     while first < segments.len() {
@@ -275,6 +220,7 @@ async fn write_segments(
         if written == 0 {
             return Err(std::io::ErrorKind::WriteZero.into());
         }
+        on_progress();
         while let Some(segment) = segments.get_mut(first) {
             if written < segment.len() {
                 segment.advance(written);
@@ -328,7 +274,7 @@ mod tests {
             .iter()
             .map(|part| Bytes::from_static(part.as_bytes()))
             .collect();
-        write_segments(&mut socket, &mut segments).await.unwrap();
+        write_segments(&mut socket, &mut segments, || {}).await.unwrap();
         assert_eq!(socket.0, b"helloworld, again");
         assert!(segments.is_empty());
     }

@@ -11,10 +11,13 @@ use eddy_wire::{
 
 use crate::api;
 use crate::call::Call;
-use crate::connection::ConnectionState;
+use crate::connection_state::ConnectionState;
 use crate::context::Context;
 use crate::frames::RequestFrame;
 use crate::pipeline::{Answer, Queued};
+
+/// Client id of Kafka's own tools.
+const ADMIN_CLIENT: &str = "__admin_client";
 
 /// Why a request cannot be answered. Kafka closes the connection in these cases, and so do we, after what is under way is
 /// answered.
@@ -49,17 +52,20 @@ pub(crate) async fn start(
         api: key,
         version: header.api_version,
         correlation_id: header.correlation_id,
+        from_admin_client: header.client_id.as_deref() == Some(ADMIN_CLIENT),
         frame_bytes,
     };
-    let answer = if api::serves(key, header.api_version) {
-        tracing::trace!(api = %key, version = header.api_version, peer = %connection.peer, "request");
+    // The client id would keep the whole frame in memory.
+    drop(header);
+    let answer = if api::serves(key, call.version) {
+        tracing::trace!(api = %key, version = call.version, peer = %connection.peer, "request");
         api::handle(call, reader).await?
     } else if key == ApiKey::ApiVersions {
         // a version from the future is answered in version 0, with an error and what is served.
         let response = api::k18_api_versions::unsupported(&call);
-        Answer::Now(encode(ApiKey::ApiVersions, 0, header.correlation_id, &response)?)
+        Answer::Now(encode(ApiKey::ApiVersions, 0, call.correlation_id, &response)?)
     } else {
-        return Err(not_served(&header));
+        return Err(DispatchError::NotServed { api: key.name(), key: key.code(), version: call.version });
     };
     Ok(Queued { answer, started, metrics, permit: frame.permit })
 }

@@ -1,11 +1,13 @@
 //! Frames from a socket: a length, then that many bytes, bounded in size and in the memory they may take.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use eddy_engine::{BudgetPermit, MemoryBudget};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::connection_state::{ConnectionState, Turn};
 use crate::foreign::Foreign;
 
 /// Frames up to this size get their memory in one piece as soon as the budget grants it; larger ones grow with the bytes
@@ -16,6 +18,13 @@ const READ_BYTES: usize = 16 << 10;
 /// Room asked for while a large frame grows.
 const GROW_BYTES: usize = 1 << 20;
 const LENGTH_BYTES: usize = 4;
+const API_KEY_BYTES: usize = 2;
+/// API key of Produce, as a frame begins with it.
+const PRODUCE: [u8; API_KEY_BYTES] = [0, 0];
+/// Requests other than Produce up to this size are counted by their bytes.
+const CONTROL_BYTES_SMALL: usize = 1 << 20;
+/// Decoded memory for a byte of a frame, at most.
+const DECODED_FACTOR: usize = 16;
 
 /// One request's bytes, and the memory they are counted against.
 #[derive(Debug)]
@@ -45,12 +54,18 @@ pub(crate) struct FrameReader<R> {
     buffer: BytesMut,
     budget: MemoryBudget,
     frame_bytes_max: usize,
+    state: Arc<ConnectionState>,
     first: bool,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    pub(crate) fn new(socket: R, budget: MemoryBudget, frame_bytes_max: usize) -> FrameReader<R> {
-        FrameReader { socket, buffer: BytesMut::new(), budget, frame_bytes_max, first: true }
+    pub(crate) fn new(
+        socket: R,
+        budget: MemoryBudget,
+        frame_bytes_max: usize,
+        state: Arc<ConnectionState>,
+    ) -> FrameReader<R> {
+        FrameReader { socket, buffer: BytesMut::new(), budget, frame_bytes_max, state, first: true }
     }
 
     /// Whether bytes of a next frame are here already.
@@ -58,39 +73,56 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         !self.buffer.is_empty()
     }
 
-    /// Waits for the first bytes of a frame; the connection is idle meanwhile.
-    pub(crate) async fn begin(&mut self) -> Result<(), FrameError> {
+    /// The next frame, without its length prefix. Waits for memory when the broker is full.
+    pub(crate) async fn next(&mut self) -> Result<RequestFrame, FrameError> {
         if self.buffer.is_empty() {
+            self.state.set_turn(Turn::Idle);
             self.buffer.reserve(READ_BYTES);
             self.fill(FrameError::Closed).await?;
         }
-        Ok(())
+        self.state.set_turn(Turn::Client);
+        self.buffer_up_to(LENGTH_BYTES).await?;
+        let length = self.take_length()?;
+        // The API key is needed to know what the request will cost; a frame too short for one is refused later.
+        self.buffer_up_to(length.min(API_KEY_BYTES)).await?;
+        self.state.set_turn(Turn::Broker);
+        let permit = self.budget.take(self.cost(length)).await;
+        self.state.set_turn(Turn::Client);
+        self.buffer_up_to(length).await?;
+        let bytes = self.buffer.split_to(length).freeze();
+        if self.buffer.is_empty() {
+            // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
+            self.buffer = BytesMut::new();
+        }
+        self.state.set_turn(Turn::Broker);
+        Ok(RequestFrame { bytes, permit })
     }
 
-    /// The next frame, without its length prefix. Waits for memory when the broker is full.
-    pub(crate) async fn next(&mut self) -> Result<RequestFrame, FrameError> {
-        while self.buffer.len() < LENGTH_BYTES {
-            self.buffer.reserve(READ_BYTES);
-            self.fill(FrameError::ClosedWithinFrame).await?;
+    /// Memory that a request is counted with. A produce is decoded without copying. Decoding another request may take up to
+    /// sixteen times its bytes: large ones are counted so, small ones by their bytes, since they are answered at once or,
+    /// as a parked fetch, kept as little more than they were.
+    fn cost(&self, length: usize) -> usize {
+        let is_produce = self.buffer.starts_with(&PRODUCE);
+        if is_produce || length <= CONTROL_BYTES_SMALL {
+            length
+        } else {
+            length.saturating_mul(DECODED_FACTOR)
         }
-        let length = self.take_length()?;
-        let permit = self.budget.take(length).await;
+    }
+
+    /// Reads until the buffer holds `length` bytes.
+    async fn buffer_up_to(&mut self, length: usize) -> Result<(), FrameError> {
         while self.buffer.len() < length {
             let missing = length - self.buffer.len();
             let reserve = if length <= RESERVE_AT_ONCE_BYTES {
-                missing
+                missing.max(LENGTH_BYTES)
             } else {
                 missing.min(self.buffer.len().max(GROW_BYTES))
             };
             self.buffer.reserve(reserve);
             self.fill(FrameError::ClosedWithinFrame).await?;
         }
-        let bytes = self.buffer.split_to(length).freeze();
-        if self.buffer.is_empty() {
-            // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
-            self.buffer = BytesMut::new();
-        }
-        Ok(RequestFrame { bytes, permit })
+        Ok(())
     }
 
     fn take_length(&mut self) -> Result<usize, FrameError> {
@@ -107,7 +139,9 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     async fn fill(&mut self, on_end: FrameError) -> Result<(), FrameError> {
-        if self.socket.read_buf(&mut self.buffer).await? == 0 { Err(on_end) } else { Ok(()) }
+        let read = self.socket.read_buf(&mut self.buffer).await?;
+        self.state.touch();
+        if read == 0 { Err(on_end) } else { Ok(()) }
     }
 }
 
@@ -116,7 +150,13 @@ mod tests {
     use super::*;
 
     fn reader(bytes: &[u8]) -> FrameReader<&[u8]> {
-        FrameReader::new(bytes, MemoryBudget::new(1 << 20), 1000)
+        limited(bytes, 1 << 20, 1000)
+    }
+
+    fn limited(bytes: &[u8], budget: usize, frame_bytes_max: usize) -> FrameReader<&[u8]> {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let state = Arc::new(ConnectionState::new(address, address));
+        FrameReader::new(bytes, MemoryBudget::new(budget), frame_bytes_max, state)
     }
 
     #[tokio::test]
@@ -124,7 +164,7 @@ mod tests {
         let mut frames = reader(b"\0\0\0\x02ab\0\0\0\x01c");
         assert_eq!(frames.next().await.unwrap().bytes, "ab");
         assert_eq!(frames.next().await.unwrap().bytes, "c");
-        assert!(matches!(frames.begin().await, Err(FrameError::Closed)));
+        assert!(matches!(frames.next().await, Err(FrameError::Closed)));
     }
 
     #[tokio::test]
@@ -146,5 +186,30 @@ mod tests {
     async fn a_frame_alone_in_its_memory_can_be_changed_in_place() {
         let mut frames = reader(b"\0\0\0\x02ab");
         assert!(frames.next().await.unwrap().bytes.try_into_mut().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_large_request_is_counted_with_what_decoding_may_take() {
+        let frame = |key: i16, bytes: usize| {
+            let mut frame = i32::try_from(bytes).unwrap().to_be_bytes().to_vec();
+            frame.extend_from_slice(&key.to_be_bytes());
+            frame.resize(4 + bytes, 0);
+            frame
+        };
+        for (key, bytes, cost) in
+            [(0, 2 << 20, 2 << 20), (3, 2 << 20, 32 << 20), (3, 1 << 20, 1 << 20), (1, 10, 10)]
+        {
+            let frame = frame(key, bytes);
+            let mut frames = limited(&frame, 64 << 20, 64 << 20);
+            let request = frames.next().await.unwrap();
+            assert_eq!(frames.budget.used(), cost, "key {key}, {bytes} bytes");
+            drop(request);
+            assert_eq!(frames.budget.used(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_too_short_for_an_api_key_is_a_frame() {
+        assert_eq!(reader(b"\0\0\0\x01x").next().await.unwrap().bytes, "x");
     }
 }

@@ -8,7 +8,9 @@ mod api;
 mod call;
 mod config_resource;
 mod connection;
+mod connection_state;
 mod context;
+mod deadline;
 mod dispatch;
 mod error;
 mod foreign;
@@ -42,11 +44,12 @@ pub fn serve(
     registry: &mut Registry,
 ) -> JoinHandle<()> {
     let sessions = SessionLimits { slots: settings.fetch_sessions_max, ..SessionLimits::default() };
+    let metrics = Metrics::register(registry, &api::keys(), &engine);
     let ctx = Arc::new(Context {
         engine,
         advertised: Advertised::new(settings.advertised.clone()),
         sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),
-        metrics: Metrics::register(registry, &api::keys()),
+        metrics,
         settings,
     });
     tokio::spawn(listener::run(ctx, listener))

@@ -2,21 +2,26 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::AHashMap;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::MissedTickBehavior;
 
-use crate::connection::{self, CloseReason, ConnectionState};
+use crate::connection::{self, CloseReason};
+use crate::connection_state::ConnectionState;
 use crate::context::Context;
 use crate::frames::FrameError;
 
 const BACKLOG: i32 = 1024;
 /// How often silent connections are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP_MIN: Duration = Duration::from_millis(10);
 /// Pause after an accept that failed for want of file descriptors or memory: trying at once would only burn the CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -42,7 +47,9 @@ type Connections = Arc<Mutex<AHashMap<u64, Arc<ConnectionState>>>>;
 pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
     let connections = Connections::default();
     let mut stopping = ctx.engine.stopping();
-    let mut sweep = tokio::time::interval(SWEEP);
+    let silence = ctx.settings.idle_max.min(ctx.settings.stall_max);
+    let mut sweep = tokio::time::interval(SWEEP.min(silence / 2).max(SWEEP_MIN));
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_id = 0u64;
     loop {
         let accepted = tokio::select! {
@@ -76,6 +83,8 @@ fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStre
     let Ok(local) = stream.local_addr() else { return };
     // Answers are corked by us; Nagle would only delay them.
     let _ = stream.set_nodelay(true);
+    // A peer that vanished without a word is noticed while its connection may be silent for long.
+    let _ = SockRef::from(&stream).set_keepalive(true);
     {
         let mut open = connections.lock();
         if open.len() >= ctx.settings.connections_max {
@@ -91,8 +100,11 @@ fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStre
     tokio::spawn(async move {
         let state = connections.lock().get(&id).cloned();
         if let Some(state) = state {
-            let reason = connection::serve(&ctx, stream, &state).await;
-            report(&ctx, &state, &reason);
+            // A broken invariant met by a request ends this connection and no other; the panic hook has reported it.
+            match AssertUnwindSafe(connection::serve(&ctx, stream, &state)).catch_unwind().await {
+                Ok(reason) => report(&ctx, &state, &reason),
+                Err(_) => ctx.metrics.rejected("panic"),
+            }
         }
         connections.lock().remove(&id);
         ctx.metrics.connections.dec();

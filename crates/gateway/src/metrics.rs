@@ -1,11 +1,15 @@
 //! What the gateway counts. Handles are resolved once; the hot path touches atomics only.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use eddy_engine::Engine;
 use eddy_types::ErrorCode;
 use eddy_wire::ApiKey;
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
@@ -51,6 +55,21 @@ pub(crate) struct ApiMetrics {
     pub(crate) bytes_out: Counter,
 }
 
+/// What back-pressure has cost, read from the engine at scrape time.
+#[derive(Debug)]
+struct Delayed(Weak<Engine>);
+
+impl Collector for Delayed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let Some(engine) = self.0.upgrade() else { return Ok(()) };
+        let micros = engine.backpressure().delayed_micros.load(Ordering::Relaxed);
+        let counter = ConstCounter::new(Duration::from_micros(micros).as_secs_f64());
+        let name = "eddy_backpressure_delayed_seconds";
+        let help = "Time that produces waited for room.";
+        counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
+    }
+}
+
 /// Everything the gateway counts.
 pub(crate) struct Metrics {
     apis: Vec<(ApiKey, ApiMetrics)>,
@@ -63,13 +82,17 @@ pub(crate) struct Metrics {
     pub(crate) bytes_sent: Counter,
     pub(crate) fetch_sessions: Gauge,
     pub(crate) batch_records: Histogram,
-    pub(crate) throttle_seconds: Counter<f64, AtomicU64>,
 }
 
 impl Metrics {
     /// Registers everything under the names of the metrics reference. Lives as long as the process: handles are shared as
     /// `&'static`, so that queued answers carry them without counting references.
-    pub(crate) fn register(registry: &mut Registry, served: &[ApiKey]) -> &'static Metrics {
+    pub(crate) fn register(
+        registry: &mut Registry,
+        served: &[ApiKey],
+        engine: &Arc<Engine>,
+    ) -> &'static Metrics {
+        registry.register_collector(Box::new(Delayed(Arc::downgrade(engine))));
         let seconds = Family::<ApiLabel, Histogram>::new_with_constructor(|| Histogram::new(SECONDS));
         let bytes = Family::<DirectionLabel, Counter>::default();
         let apis = served.iter().map(|&key| {
@@ -95,7 +118,6 @@ impl Metrics {
             batch_records: Histogram::new([
                 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 5000.0,
             ]),
-            throttle_seconds: Counter::default(),
         };
         registry.register_with_unit(
             "eddy_request",
@@ -117,11 +139,6 @@ impl Metrics {
         registry.register("eddy_sent_bytes", "Bytes sent to clients", metrics.bytes_sent.clone());
         registry.register("eddy_fetch_sessions", "Open fetch sessions", metrics.fetch_sessions.clone());
         registry.register("eddy_produce_batch_records", "Records in a batch", metrics.batch_records.clone());
-        registry.register(
-            "eddy_backpressure_delayed_seconds",
-            "Time that produces waited for room",
-            metrics.throttle_seconds.clone(),
-        );
         Box::leak(Box::new(metrics))
     }
 

@@ -49,6 +49,10 @@ pub(crate) async fn auto_create(
         Err(ChangeError::Refused(CreateTopicError::Exists(_))) => {
             call.image().topic(name).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
         }
+        // A name that nobody may have is as good as one that nobody has.
+        Err(ChangeError::Refused(CreateTopicError::ReservedName(_))) => {
+            Err(ErrorCode::UnknownTopicOrPartition)
+        }
         Err(ChangeError::Refused(error)) => Err(error.code()),
         Err(ChangeError::Propose(error)) => {
             tracing::warn!(topic = name, %error, "cannot create a topic automatically");

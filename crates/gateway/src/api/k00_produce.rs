@@ -9,29 +9,32 @@
 //!
 //! Not served: message sets (v0–2), which Kafka 4 does not serve either; transactions.
 
+mod failure;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use eddy_batch::{Accepted, Compression, Rejected, validate};
+use ahash::{AHashMap, AHashSet};
+use eddy_batch::{Accepted, BatchHeader, Compression, validate};
 use eddy_core::Acks;
-use eddy_engine::{AckGroup, AckResult, AppendError, NewBatch, Partition, PartitionError, PartitionKey};
+use eddy_engine::{AckGroup, AckResult, NewBatch, Partition, PartitionKey};
 use eddy_metadata::Image;
 use eddy_types::{ErrorCode, Millis, TopicId};
 use eddy_wire::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse,
-    ProduceRequest, ProduceResponse, TopicProduceResponse,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use eddy_wire::{ApiKey, Decode, Reader, Records, Str};
 use tokio::time::Instant;
 
+use self::failure::Failure;
 use super::Api;
 use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
-use crate::error::KafkaCode;
 use crate::pipeline::Answer;
 use crate::resolve;
 use crate::rules::batch_rules;
+use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::Produce, 3, 13);
 
@@ -39,6 +42,9 @@ pub(crate) const API: Api = Api::new(ApiKey::Produce, 3, 13);
 const ZSTD_FROM: i16 = 7;
 /// Topics are named by id from this version on.
 const IDS_FROM: i16 = 13;
+/// Least time an acknowledgement is waited for. In Kafka a write to a lone replica is answered at once, whatever timeout the
+/// client gives, 0 and below included; here it waits for the disk first.
+const ACK_WAIT_MIN: Duration = Duration::from_secs(1);
 /// Batches that are admitted to the write-ahead log at once; a request with more is admitted in parts.
 const ADMIT_AT_ONCE: usize = 256;
 
@@ -48,14 +54,6 @@ enum Begun {
     Appended { partition: Arc<Partition>, log_append_time: Millis, ack: usize },
     /// Refused.
     Failed(Failure),
-}
-
-/// A refusal on its way into the answer.
-struct Failure {
-    code: ErrorCode,
-    message: Option<String>,
-    records: Vec<BatchIndexAndErrorMessage>,
-    leader: LeaderIdAndEpoch,
 }
 
 /// A batch that is valid and has a partition.
@@ -75,28 +73,26 @@ struct TopicPlace {
 pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, DispatchError> {
     let request = ProduceRequest::decode(&mut reader, call.version)?;
     drop(reader);
-    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0)).max(ACK_WAIT_MIN);
     let deadline = Instant::now() + timeout;
-    let acks = Acks::try_from(request.acks);
-    let refuse_all = match (&acks, &request.transactional_id) {
-        //
-        (Err(_), _) => Some(ErrorCode::InvalidRequiredAcks),
-        // No coordinator has given out this transactional id.
-        (_, Some(_)) => Some(ErrorCode::InvalidTxnState),
-        _ => None,
-    };
-    let acks = acks.unwrap_or(Acks::Leader);
+    let acks = Acks::try_from(request.acks).ok();
+    // without a transactional id nobody may write in a transaction, and then nothing of the request is written.
+    let unauthorized =
+        request.transactional_id.is_none() && request.topic_data.iter().any(writes_in_transaction);
     let (places, entries) = take_apart(request, call.version >= IDS_FROM);
     let mut begun: Vec<Option<Begun>> = Vec::with_capacity(entries.len());
     let mut ready = Vec::new();
     let image = call.image();
     let now = call.ctx.engine.now();
-    let duplicates = duplicate_entries(&entries);
+    let repeated = repeated_entries(&places, &entries);
+    let checks = Checks { call: &call, image: &image, places: &places, acks, now };
     for (slot, (topic, data)) in entries.into_iter().enumerate() {
-        let checked = match refuse_all {
-            Some(code) => Err(Failure::of(code)),
-            None if duplicates.contains(&slot) => Err(Failure::of(ErrorCode::InvalidRecord)),
-            None => check(&call, &image, &places, topic, data, now).await,
+        let checked = if unauthorized {
+            Err(Failure::of(ErrorCode::TransactionalIdAuthorizationFailed))
+        } else if repeated.contains(&slot) {
+            Err(Failure::of(ErrorCode::InvalidRecord).because("the request names the partition twice"))
+        } else {
+            checks.check(topic, data).await
         };
         match checked {
             Ok((partition, accepted)) => {
@@ -107,9 +103,9 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         }
     }
     let group = AckGroup::new(ready.len());
-    append_all(&call, acks, now, ready, &group, &mut begun, deadline).await;
+    append_all(&call, acks.unwrap_or(Acks::Leader), now, ready, &group, &mut begun, deadline).await;
     let begun: Vec<Begun> = begun.into_iter().flatten().collect();
-    if acks == Acks::None && refuse_all.is_none() {
+    if acks == Some(Acks::None) {
         return match begun.iter().find_map(Begun::failure) {
             // there is no answer to carry the error; closing makes the client look at the metadata again.
             Some(code) => Err(DispatchError::UnacknowledgedProduce(code)),
@@ -121,6 +117,16 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         let response = respond(&call, places, begun, results);
         encode(call.api, call.version, call.correlation_id, &response).ok()
     })))
+}
+
+fn writes_in_transaction(topic: &TopicProduceData) -> bool {
+    topic.partition_data.iter().filter_map(|data| data.records.as_ref()).any(is_transactional)
+}
+
+/// Looks at the header alone: what is no batch is found out later.
+fn is_transactional(records: &Records) -> bool {
+    let header = records.segments().first().and_then(|bytes| BatchHeader::parse(bytes).ok());
+    header.is_some_and(|header| header.attributes.is_transactional())
 }
 
 /// Flattens the request; nothing of it survives but the names and the record bytes, so that a lone batch owns its frame.
@@ -139,40 +145,69 @@ fn take_apart(request: ProduceRequest, by_id: bool) -> (Vec<TopicPlace>, Vec<(us
     (places, entries)
 }
 
-/// Slots of partitions that the request names more than once.
-fn duplicate_entries(entries: &[(usize, PartitionProduceData)]) -> Vec<usize> {
+/// Slots of partitions that the request names more than once: nothing of them is written.
+fn repeated_entries(places: &[TopicPlace], entries: &[(usize, PartitionProduceData)]) -> AHashSet<usize> {
+    let mut repeated = AHashSet::new();
     if entries.len() < 2 {
-        return Vec::new();
+        return repeated;
     }
-    let mut seen = ahash::AHashSet::with_capacity(entries.len());
-    let again =
-        |(_, (topic, data)): &(usize, &(usize, PartitionProduceData))| !seen.insert((*topic, data.index));
-    entries.iter().enumerate().filter(again).map(|(slot, _)| slot).collect()
+    let mut seen = AHashMap::with_capacity(entries.len());
+    for (slot, (topic, data)) in entries.iter().enumerate() {
+        let Some(place) = places.get(*topic) else { continue };
+        if let Some(first) = seen.insert((place.name.as_str(), place.id, data.index), slot) {
+            repeated.extend([first, slot]);
+        }
+    }
+    repeated
 }
 
-/// Finds the partition and validates the batch (R-3.2, R-3.3, R-3.5… ).
-async fn check(
-    call: &Call,
-    image: &Image,
-    places: &[TopicPlace],
-    topic: usize,
-    data: PartitionProduceData,
+/// What every entry of a request is checked against.
+struct Checks<'a> {
+    call: &'a Call,
+    image: &'a Image,
+    places: &'a [TopicPlace],
+    /// `None` when the request has others than Kafka knows.
+    acks: Option<Acks>,
     now: Millis,
-) -> Result<(Arc<Partition>, Accepted), Failure> {
-    let place = places.get(topic).ok_or_else(|| Failure::of(ErrorCode::UnknownTopicOrPartition))?;
-    let topic =
-        resolve::topic(image, call.version >= IDS_FROM, place.id, &place.name).map_err(Failure::of)?;
-    let key = PartitionKey { topic: topic.id, index: data.index };
-    let partition = call.ctx.engine.partition(image, key).await?;
-    let records = data.records.map(Records::into_bytes).unwrap_or_else(Bytes::new);
-    let accepted = validate(records, &batch_rules(&topic.config, now))?;
-    if accepted.codec == Compression::Zstd && call.version < ZSTD_FROM {
-        return Err(Failure::of(ErrorCode::UnsupportedCompressionType));
+}
+
+impl Checks<'_> {
+    /// Finds the partition and validates the batch (R-3.1… … ), in Kafka's order.
+    async fn check(
+        &self,
+        topic: usize,
+        data: PartitionProduceData,
+    ) -> Result<(Arc<Partition>, Accepted), Failure> {
+        let place = self.places.get(topic).ok_or_else(|| Failure::of(ErrorCode::UnknownTopicOrPartition))?;
+        let topic = resolve::topic(self.image, self.call.version >= IDS_FROM, place.id, &place.name)
+            .map_err(Failure::of)?;
+        let key = PartitionKey { topic: topic.id, index: data.index };
+        let partition = self.call.ctx.engine.partition(self.image, key).await?;
+        if self.acks.is_none() {
+            return Err(Failure::of(ErrorCode::InvalidRequiredAcks));
+        }
+        if data.records.as_ref().is_some_and(is_transactional) {
+            // What Kafka's coordinator says of an id that it does not know, and there is no coordinator that could know one.
+            return Err(Failure::of(ErrorCode::InvalidProducerIdMapping)
+                .because("no coordinator has given out this transactional id: transactions are not served"));
+        }
+        if topics::is_internal(&topic.name) && !self.call.from_admin_client {
+            return Err(
+                Failure::of(ErrorCode::InvalidTopicException).because("only the broker writes to this topic")
+            );
+        }
+        let records = data.records.map(Records::into_bytes).unwrap_or_default();
+        if records.is_empty() {
+            return Err(Failure::of(ErrorCode::InvalidRecord).because("there is no record batch"));
+        }
+        let accepted = validate(records, &batch_rules(&topic.config, self.now))
+            .map_err(|rejected| Failure::from(rejected).with_log_start(&partition))?;
+        if accepted.codec == Compression::Zstd && self.call.version < ZSTD_FROM {
+            return Err(Failure::of(ErrorCode::UnsupportedCompressionType)
+                .because("zstd needs version 7 of the produce API"));
+        }
+        Ok((partition, accepted))
     }
-    if accepted.facts.transactional {
-        return Err(Failure::of(ErrorCode::InvalidTxnState));
-    }
-    Ok((partition, accepted))
 }
 
 /// Appends in request order, waiting for room in the write-ahead log.
@@ -224,7 +259,10 @@ async fn append_all(
                     metrics.batch_records.observe(f64::from(records));
                     set(begun, slot, Begun::Appended { partition, log_append_time, ack });
                 }
-                Err(error) => set(begun, slot, Begun::Failed(error.into())),
+                Err(error) => {
+                    let failure = Failure::from(error).with_log_start(&partition);
+                    set(begun, slot, Begun::Failed(failure));
+                }
             }
         }
     }
@@ -269,7 +307,14 @@ fn respond(
             response.index = index;
             partition_responses.push(response);
         }
-        responses.push(TopicProduceResponse { name: place.name, topic_id: place.id, partition_responses });
+        // As Kafka, which groups its answer by what it has an answer for.
+        if !partition_responses.is_empty() {
+            responses.push(TopicProduceResponse {
+                name: place.name,
+                topic_id: place.id,
+                partition_responses,
+            });
+        }
     }
     ProduceResponse { responses, ..ProduceResponse::default() }
 }
@@ -280,65 +325,5 @@ impl Begun {
             Begun::Failed(failure) => Some(failure.code),
             Begun::Appended { .. } => None,
         }
-    }
-}
-
-impl Failure {
-    fn of(code: ErrorCode) -> Failure {
-        Failure { code, message: None, records: Vec::new(), leader: LeaderIdAndEpoch::default() }
-    }
-
-    /// The batch is in the log, but its acknowledgement did not come in time.
-    fn timed_out() -> Failure {
-        Failure {
-            message: Some(
-                "the batch was written, but not acknowledged within the request's timeout".to_owned(),
-            ),
-            ..Failure::of(ErrorCode::RequestTimedOut)
-        }
-    }
-
-    /// offsets and times of a failure are -1.
-    fn into_response(self, call: &Call) -> PartitionProduceResponse {
-        PartitionProduceResponse {
-            error_code: call.code(self.code),
-            base_offset: -1,
-            log_append_time_ms: -1,
-            log_start_offset: -1,
-            record_errors: self.records,
-            error_message: self.message.map(Str::from),
-            current_leader: self.leader,
-            ..PartitionProduceResponse::default()
-        }
-    }
-}
-
-impl From<PartitionError> for Failure {
-    fn from(error: PartitionError) -> Failure {
-        let mut failure = Failure::of(error.kafka_code());
-        match error {
-            PartitionError::NotLeader { leader, epoch } => {
-                failure.leader = LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 };
-            }
-            PartitionError::Offline(_) => failure.message = Some(error.to_string()),
-            PartitionError::Unknown => {}
-        }
-        failure
-    }
-}
-
-impl From<AppendError> for Failure {
-    fn from(error: AppendError) -> Failure {
-        Failure { message: Some(error.to_string()), ..Failure::of(error.kafka_code()) }
-    }
-}
-
-impl From<Rejected> for Failure {
-    fn from(rejected: Rejected) -> Failure {
-        let records = rejected.records.into_iter().map(|record| BatchIndexAndErrorMessage {
-            batch_index: record.index,
-            batch_index_error_message: Some(record.message.into()),
-        });
-        Failure { records: records.collect(), message: Some(rejected.message), ..Failure::of(rejected.code) }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use ahash::AHashSet;
 use eddy_metadata::{Image, Partition, Topic};
 use eddy_types::{BrokerId, ErrorCode, TopicId};
 use eddy_wire::messages::metadata::{
@@ -23,11 +24,12 @@ pub(crate) const API: Api = Api::new(ApiKey::Metadata, 0, 13);
 const NOT_ASKED: i32 = i32::MIN;
 /// Bits of the operations a topic knows, all allowed without an authorizer: read, write, create, delete, alter, describe, describe
 /// configs, alter configs.
-const TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
-/// The same for the cluster: create, alter, describe, cluster action, describe configs, alter configs, idempotent write, create and
-/// describe tokens.
-pub(crate) const CLUSTER_OPERATIONS: i32 =
-    1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14;
+pub(crate) const TOPIC_OPERATIONS: i32 =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+/// The same for the cluster: create, alter, describe, cluster action, describe configs, alter configs, idempotent write.
+pub(crate) const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
+/// Topics may be named by id from this version on; the field is there two versions before.
+const IDS_FROM: i16 = 12;
 
 pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResponse {
     let MetadataRequest { topics, allow_auto_topic_creation, .. } = &request;
@@ -38,14 +40,24 @@ pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResp
     };
     let topic_operations =
         if request.include_topic_authorized_operations { TOPIC_OPERATIONS } else { NOT_ASKED };
+    let named = topics.as_deref().unwrap_or_default();
+    if call.version < IDS_FROM && named.iter().any(|asked| asked.name.is_none() || !asked.topic_id.is_zero())
+    {
+        return refuse(&call, named);
+    }
     let topics = if wants_all {
         call.image().topics().map(|topic| describe(topic, topic_operations)).collect()
+    } else if named.iter().any(|asked| !asked.topic_id.is_zero()) {
+        // one topic by id makes it a look-up by ids, and names do not count.
+        let mut seen = AHashSet::new();
+        let ids = named.iter().map(|asked| asked.topic_id).filter(|id| !id.is_zero() && seen.insert(*id));
+        ids.map(|id| by_id(&call, id, topic_operations)).collect()
     } else {
-        let named = topics.as_deref().unwrap_or_default();
+        let mut seen = AHashSet::new();
         let mut described = Vec::with_capacity(named.len());
-        for asked in named {
+        for asked in named.iter().filter(|asked| seen.insert(asked.name.as_ref())) {
             // Auto-creation may change the image from one to the next.
-            described.push(one(&call, asked, *allow_auto_topic_creation, topic_operations).await);
+            described.push(by_name(&call, asked, *allow_auto_topic_creation, topic_operations).await);
         }
         described
     };
@@ -64,21 +76,46 @@ pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResp
     }
 }
 
-async fn one(
+/// The answer to a request that names topics in a way its version does not know: Kafka tells nothing else then.
+fn refuse(call: &Call, named: &[MetadataRequestTopic]) -> MetadataResponse {
+    let topics = named.iter().map(|asked| MetadataResponseTopic {
+        error_code: call.code(ErrorCode::InvalidRequest),
+        name: Some(asked.name.clone().unwrap_or_default()),
+        topic_id: asked.topic_id,
+        topic_authorized_operations: NOT_ASKED,
+        ..MetadataResponseTopic::default()
+    });
+    MetadataResponse {
+        controller_id: BrokerId::NONE.0,
+        cluster_id: None,
+        topics: topics.collect(),
+        cluster_authorized_operations: NOT_ASKED,
+        ..MetadataResponse::default()
+    }
+}
+
+fn by_id(call: &Call, id: TopicId, operations: i32) -> MetadataResponseTopic {
+    match call.image().topic_by_id(id) {
+        Some(topic) => describe(topic, operations),
+        None => MetadataResponseTopic {
+            error_code: call.code(ErrorCode::UnknownTopicId),
+            name: None,
+            topic_id: id,
+            topic_authorized_operations: NOT_ASKED,
+            ..MetadataResponseTopic::default()
+        },
+    }
+}
+
+async fn by_name(
     call: &Call,
     asked: &MetadataRequestTopic,
     allow_auto_topic_creation: bool,
     operations: i32,
 ) -> MetadataResponseTopic {
     let Some(name) = &asked.name else {
-        // look-up by id, from v12 on.
-        if call.version < 12 {
-            return failed(call, ErrorCode::InvalidRequest, None, asked.topic_id);
-        }
-        return match call.image().topic_by_id(asked.topic_id) {
-            Some(topic) => describe(topic, operations),
-            None => failed(call, ErrorCode::UnknownTopicId, None, asked.topic_id),
-        };
+        // Neither a name nor an id.
+        return by_id(call, TopicId::ZERO, operations);
     };
     if let Some(topic) = call.image().topic(name) {
         return describe(topic, operations);
@@ -87,18 +124,13 @@ async fn one(
     let allowed = call.version < 4 || allow_auto_topic_creation;
     match topics::auto_create(call, name, allowed).await {
         Ok(topic) => describe(&topic, operations),
-        Err(code) => failed(call, code, Some(name.clone()), TopicId::ZERO),
-    }
-}
-
-fn failed(call: &Call, code: ErrorCode, name: Option<Str>, topic_id: TopicId) -> MetadataResponseTopic {
-    MetadataResponseTopic {
-        error_code: call.code(code),
-        // Versions before 12 have no null name.
-        name: if call.version < 12 { Some(name.unwrap_or_default()) } else { name },
-        topic_id,
-        topic_authorized_operations: NOT_ASKED,
-        ..MetadataResponseTopic::default()
+        Err(code) => MetadataResponseTopic {
+            error_code: call.code(code),
+            name: Some(name.clone()),
+            is_internal: topics::is_internal(name),
+            topic_authorized_operations: operations,
+            ..MetadataResponseTopic::default()
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use crate::call::Call;
 pub(crate) const API: Api = Api::new(ApiKey::ApiVersions, 0, 4);
 
 /// Feature levels of Kafka 4.3 that this broker implements: name, lowest, highest.
-const FEATURES: &[(&str, i16, i16)] = &[("metadata.version", 7, 29)];
+const FEATURES: &[(&str, i16, i16)] = &[("metadata.version", 7, 30)];
 
 pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     if call.version >= 3
@@ -52,11 +52,12 @@ pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersio
     response
 }
 
-/// The answer to a version this broker does not know, to be encoded in version 0.
+/// The answer to a version this broker does not know, to be encoded in version 0: the versions of this API
+/// alone, as Kafka has it.
 pub(crate) fn unsupported(call: &Call) -> ApiVersionsResponse {
     ApiVersionsResponse {
         error_code: call.code(ErrorCode::UnsupportedVersion),
-        api_keys: served(),
+        api_keys: served().into_iter().filter(|api| api.api_key == ApiKey::ApiVersions.code()).collect(),
         ..ApiVersionsResponse::default()
     }
 }

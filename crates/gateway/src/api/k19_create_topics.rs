@@ -1,8 +1,9 @@
 //! CreateTopics, key 19, versions 2–7.
 //!
-//! v4 -1 for default partitions and replicas (KIP-464) · v5 flexible, partitions, replicas and configs in the answer (KIP-525) · v6 quota code
+//! v4 -1 for default partitions and replicas (KIP-464), which Kafka takes from older versions too · v5 flexible, partitions, replicas and configs in the answer (KIP-525) · v6 quota code
 //! (KIP-599) · v7 topic id (KIP-516)
 
+use ahash::AHashSet;
 use eddy_metadata::config::describe_topic;
 use eddy_metadata::controller::{self, CreateTopicError, CreatedTopic, NewTopic};
 use eddy_metadata::{Image, Record};
@@ -14,20 +15,18 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
+use crate::deadline::within;
 use crate::error::change_code;
 use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
-
-/// Values of this version on mean defaults when they are -1.
-const DEFAULTS_FROM: i16 = 4;
 
 type Outcome = Vec<Result<CreatedTopic, CreateTopicError>>;
 
 pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut new = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        match new_topic(topic, call.version) {
+        match new_topic(topic) {
             Ok(topic) => new.push(topic),
             Err(code) => return refuse_all(&call, &request, code, None),
         }
@@ -37,37 +36,35 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
         Ok((if request.validate_only { Vec::new() } else { records }, outcome))
     };
     // One commit for the whole request; it is applied here when this returns, so every topic is usable.
-    let outcome = match call.ctx.engine.quorum().change(decide).await {
+    let change = async {
+        let changed = call.ctx.engine.quorum().change(decide).await;
+        changed.map_err(|error| change_code(error, |never| match never {}))
+    };
+    let outcome = match within(request.timeout_ms, change).await {
         Ok(outcome) => outcome,
-        Err(error) => {
-            let (code, message) = change_code(error, |never| match never {});
-            return refuse_all(&call, &request, code, Some(message));
-        }
+        Err((code, message)) => return refuse_all(&call, &request, code, Some(message)),
     };
     let image = call.image();
+    let mut answered = AHashSet::new();
     let topics = request
         .topics
         .iter()
         .zip(outcome)
+        // A topic named twice has one answer.
+        .filter(|(asked, _)| answered.insert(asked.name.as_str()))
         .map(|(asked, result)| respond(&call, &image, asked, result, request.validate_only));
     CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() }
 }
 
-fn new_topic(topic: &CreatableTopic, version: i16) -> Result<NewTopic, ErrorCode> {
-    let unset = |value: i32| value == -1 && version < DEFAULTS_FROM && topic.assignments.is_empty();
+fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, ErrorCode> {
     let assignments = topic.assignments.iter().map(|assignment| {
         (assignment.partition_index, assignment.broker_ids.iter().map(|&id| BrokerId(id)).collect())
     });
     Ok(NewTopic {
         id: topics::new_topic_id()?,
         name: topic.name.to_string(),
-        // Before v4 there were no defaults: 0 is refused as -1 was.
-        partitions: if unset(topic.num_partitions) { 0 } else { topic.num_partitions },
-        replication_factor: if unset(i32::from(topic.replication_factor)) {
-            0
-        } else {
-            topic.replication_factor
-        },
+        partitions: topic.num_partitions,
+        replication_factor: topic.replication_factor,
         assignments: assignments.collect(),
         configs: topic
             .configs
@@ -124,6 +121,7 @@ fn respond(
     });
     CreatableTopicResult {
         name: asked.name.clone(),
+        error_message: None,
         // A topic that was only checked has no identity.
         topic_id: if validate_only { Default::default() } else { created.topic.id },
         num_partitions: i32::try_from(created.topic.partitions.len()).unwrap_or(i32::MAX),

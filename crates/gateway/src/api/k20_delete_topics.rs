@@ -2,8 +2,11 @@
 //!
 //! v4 flexible · v5 error message, quota code (KIP-599) · v6 by id (KIP-516)
 
-use ahash::AHashMap;
+use std::sync::Arc;
+
+use ahash::{AHashMap, AHashSet};
 use eddy_metadata::controller::{self, TopicRef};
+use eddy_metadata::{Image, Topic};
 use eddy_types::{ErrorCode, TopicId};
 use eddy_wire::messages::delete_topics::{
     DeletableTopicResult, DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse,
@@ -12,57 +15,105 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
+use crate::deadline::within;
 use crate::error::change_code;
-use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::DeleteTopics, 1, 6);
 
+/// The topics of a request, and which of them are meant more than once.
+struct Asked {
+    topics: Vec<DeleteTopicState>,
+    times: AHashMap<(Option<Str>, TopicId), usize>,
+}
+
 pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
-    let asked = if call.version >= 6 {
+    let topics = if call.version >= 6 {
         request.topics
     } else {
-        let named = |name| DeleteTopicState { name: Some(name), ..DeleteTopicState::default() };
+        let named = |name| DeleteTopicState { name: Some(name), topic_id: TopicId::ZERO };
         request.topic_names.into_iter().map(named).collect()
     };
-    let mut times = AHashMap::<(Option<Str>, TopicId), usize>::new();
-    for topic in &asked {
-        *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
-    }
-    let mut responses = Vec::with_capacity(asked.len());
-    for topic in asked {
-        let named_twice = times.get(&(topic.name.clone(), topic.topic_id)).is_some_and(|times| *times > 1);
-        responses.push(one(&call, topic, named_twice).await);
+    let asked = Asked::new(topics);
+    let mut answered = AHashSet::new();
+    let mut responses = Vec::with_capacity(asked.topics.len());
+    for topic in &asked.topics {
+        // A topic meant twice has one answer, whichever way it is named.
+        let image = call.image();
+        let found = find(&image, topic);
+        let identity = found.map_or((topic.name.clone(), topic.topic_id), |found| (None, found.id));
+        if answered.insert(identity) {
+            let found = found.cloned();
+            responses.push(one(&call, &asked, topic, found, request.timeout_ms).await);
+        }
     }
     DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
 }
 
-async fn one(call: &Call, asked: DeleteTopicState, named_twice: bool) -> DeletableTopicResult {
-    let failed = |code: ErrorCode, message: String| DeletableTopicResult {
-        name: asked.name.clone(),
-        topic_id: asked.topic_id,
+impl Asked {
+    fn new(topics: Vec<DeleteTopicState>) -> Asked {
+        let mut times = AHashMap::new();
+        for topic in &topics {
+            *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
+        }
+        Asked { topics, times }
+    }
+
+    fn times(&self, name: Option<&str>, id: TopicId) -> usize {
+        self.times.get(&(name.map(Str::from), id)).copied().unwrap_or(0)
+    }
+}
+
+/// The topic that is meant, when it is named in one way.
+fn find<'a>(image: &'a Image, asked: &DeleteTopicState) -> Option<&'a Arc<Topic>> {
+    match (&asked.name, asked.topic_id.is_zero()) {
+        (Some(name), true) => image.topic(name),
+        (None, false) => image.topic_by_id(asked.topic_id),
+        _ => None,
+    }
+}
+
+async fn one(
+    call: &Call,
+    asked: &Asked,
+    topic: &DeleteTopicState,
+    found: Option<Arc<Topic>>,
+    timeout_ms: i32,
+) -> DeletableTopicResult {
+    let failed = |(code, message): (ErrorCode, String)| DeletableTopicResult {
+        name: topic.name.clone(),
+        topic_id: topic.topic_id,
         error_code: call.code(code),
         error_message: Some(message.into()),
     };
-    let topic = match (&asked.name, asked.topic_id.is_zero()) {
+    let target = match (&topic.name, topic.topic_id.is_zero()) {
         (Some(name), true) => TopicRef::Name(name),
-        (None, false) => TopicRef::Id(asked.topic_id),
-        _ => return failed(ErrorCode::InvalidRequest, "name a topic either by name or by id".to_owned()),
+        (None, false) => TopicRef::Id(topic.topic_id),
+        _ => return failed((ErrorCode::InvalidRequest, "name a topic either by name or by id".to_owned())),
     };
-    if named_twice {
-        return failed(ErrorCode::InvalidRequest, "the topic is named twice in the request".to_owned());
+    if asked.times(topic.name.as_deref(), topic.topic_id) > 1 {
+        return failed((ErrorCode::InvalidRequest, "the topic is named twice in the request".to_owned()));
     }
-    if asked.name.as_deref().is_some_and(topics::is_internal) {
-        return failed(ErrorCode::InvalidRequest, "internal topics cannot be deleted".to_owned());
+    if let Some(found) = found
+        && asked.times(Some(&found.name), TopicId::ZERO) > 0
+        && asked.times(None, found.id) > 0
+    {
+        return DeletableTopicResult {
+            name: Some(Str::from(&*found.name)),
+            topic_id: found.id,
+            ..failed((ErrorCode::InvalidRequest, "the request has the topic's name and its id".to_owned()))
+        };
     }
-    match call.ctx.engine.quorum().change(|image| controller::delete_topic(image, &topic)).await {
+    let delete = async {
+        let changed = call.ctx.engine.quorum().change(|image| controller::delete_topic(image, &target)).await;
+        changed.map_err(|error| change_code(error, |refused| (refused.code(), refused.to_string())))
+    };
+    match within(timeout_ms, delete).await {
         Ok(deleted) => DeletableTopicResult {
             name: Some(Str::from(&*deleted.name)),
             topic_id: deleted.id,
-            ..DeletableTopicResult::default()
+            error_code: ErrorCode::None.code(),
+            error_message: None,
         },
-        Err(error) => {
-            let (code, message) = change_code(error, |refused| (refused.code(), refused.to_string()));
-            failed(code, message)
-        }
+        Err(refused) => failed(refused),
     }
 }

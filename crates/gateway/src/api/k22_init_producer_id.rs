@@ -28,6 +28,10 @@ pub(crate) async fn handle(call: Call, request: InitProducerIdRequest) -> InitPr
 }
 
 async fn producer_id(call: &Call, request: &InitProducerIdRequest) -> Result<i64, ErrorCode> {
+    // An id without an epoch, or the other way round, names nobody.
+    if (request.producer_id == -1) != (request.producer_epoch == -1) {
+        return Err(ErrorCode::InvalidRequest);
+    }
     match request.transactional_id.as_deref() {
         None => {}
         //

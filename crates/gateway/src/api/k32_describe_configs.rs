@@ -12,7 +12,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::config_resource::{BROKER, TOPIC, broker_id};
+use crate::config_resource::{BROKER, TOPIC, broker_id, other_broker, topic_name};
 
 pub(crate) const API: Api = Api::new(ApiKey::DescribeConfigs, 1, 4);
 
@@ -55,7 +55,10 @@ fn describe(call: &Call, resource: &DescribeConfigsResource) -> Result<Vec<Descr
     match resource.resource_type {
         TOPIC => match image.topic(name) {
             Some(topic) => Ok(describe_topic(&image, topic)),
-            None => Err((ErrorCode::UnknownTopicOrPartition, format!("no such topic: {name:?}"))),
+            None => {
+                topic_name(name)?;
+                Err((ErrorCode::UnknownTopicOrPartition, format!("no such topic: {name:?}")))
+            }
         },
         BROKER if name.is_empty() => Ok(describe_broker_default(&image)),
         BROKER => {
@@ -63,10 +66,7 @@ fn describe(call: &Call, resource: &DescribeConfigsResource) -> Result<Vec<Descr
             if broker == call.ctx.engine.me() {
                 Ok(describe_broker(&image))
             } else {
-                Err((
-                    ErrorCode::InvalidRequest,
-                    format!("this is broker {}, ask broker {broker}", call.ctx.engine.me()),
-                ))
+                Err(other_broker(call.ctx.engine.me(), broker))
             }
         }
         other => Err((ErrorCode::InvalidRequest, format!("resource type {other} has no configuration here"))),

@@ -46,7 +46,7 @@ async fn one(
     resource: &AlterConfigsResource,
     validate_only: bool,
 ) -> Result<(), (ErrorCode, String)> {
-    let target = target(resource.resource_type, &resource.resource_name)?;
+    let target = target(call.ctx.engine.me(), resource.resource_type, &resource.resource_name)?;
     let entries: Vec<(String, Option<String>)> = resource
         .configs
         .iter()

@@ -9,8 +9,8 @@ use eddy_metadata::Topic;
 use eddy_wire::ApiKey;
 use eddy_wire::Str;
 use eddy_wire::messages::describe_log_dirs::{
-    DescribableLogDirTopic, DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse,
-    DescribeLogDirsResult, DescribeLogDirsTopic,
+    DescribeLogDirsPartition, DescribeLogDirsRequest, DescribeLogDirsResponse, DescribeLogDirsResult,
+    DescribeLogDirsTopic,
 };
 
 use super::Api;
@@ -22,14 +22,11 @@ pub(crate) async fn handle(call: Call, request: DescribeLogDirsRequest) -> Descr
     let image = call.image();
     let mut topics = Vec::new();
     for topic in image.topics() {
-        let wanted = match &request.topics {
-            None => None,
-            Some(list) => match list.iter().find(|asked| *asked.topic == *topic.name) {
-                Some(asked) => Some(asked),
-                None => continue,
-            },
+        let asked = |index: i32| match &request.topics {
+            None => true,
+            Some(list) => list.iter().any(|one| *one.topic == *topic.name && one.partitions.contains(&index)),
         };
-        let partitions = partitions(&call, topic, wanted).await;
+        let partitions = partitions(&call, topic, asked).await;
         if !partitions.is_empty() {
             topics.push(DescribeLogDirsTopic { name: Str::from(&*topic.name), partitions });
         }
@@ -49,14 +46,11 @@ pub(crate) async fn handle(call: Call, request: DescribeLogDirsRequest) -> Descr
 async fn partitions(
     call: &Call,
     topic: &Topic,
-    wanted: Option<&DescribableLogDirTopic>,
+    asked: impl Fn(i32) -> bool,
 ) -> Vec<DescribeLogDirsPartition> {
     let image = call.image();
     let mut described = Vec::new();
-    for index in (0..).take(topic.partitions.len()) {
-        if wanted.is_some_and(|asked| !asked.partitions.contains(&index)) {
-            continue;
-        }
+    for index in (0..).take(topic.partitions.len()).filter(|&index| asked(index)) {
         let key = PartitionKey { topic: topic.id, index };
         let Ok(partition) = call.ctx.engine.partition(&image, key).await else { continue };
         described.push(DescribeLogDirsPartition {

@@ -12,6 +12,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
+use crate::deadline::within;
 use crate::error::change_code;
 
 pub(crate) const API: Api = Api::new(ApiKey::CreatePartitions, 0, 3);
@@ -21,12 +22,14 @@ pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> Crea
     for topic in &request.topics {
         *times.entry(topic.name.clone()).or_default() += 1;
     }
-    let mut results = Vec::with_capacity(request.topics.len());
+    let mut results = Vec::with_capacity(times.len());
     for topic in &request.topics {
-        let outcome = if times.get(&topic.name).is_some_and(|times| *times > 1) {
+        // A topic named twice has one answer.
+        let Some(times) = times.remove(&topic.name) else { continue };
+        let outcome = if times > 1 {
             Err((ErrorCode::InvalidRequest, "the topic is named twice in the request".to_owned()))
         } else {
-            one(&call, topic, request.validate_only).await
+            within(request.timeout_ms, one(&call, topic, request.validate_only)).await
         };
         let (code, error_message) = match outcome {
             Ok(()) => (ErrorCode::None, None),

@@ -50,7 +50,7 @@ async fn one(
     resource: &AlterConfigsResource,
     validate_only: bool,
 ) -> Result<(), (ErrorCode, String)> {
-    let target = target(resource.resource_type, &resource.resource_name)?;
+    let target = target(call.ctx.engine.me(), resource.resource_type, &resource.resource_name)?;
     let mut changes = Vec::with_capacity(resource.configs.len());
     for config in &resource.configs {
         let operation = AlterOperation::from_code(config.config_operation).ok_or_else(|| {

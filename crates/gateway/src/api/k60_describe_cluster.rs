@@ -19,11 +19,21 @@ const BROKERS: i8 = 1;
 const CONTROLLERS: i8 = 2;
 
 pub(crate) async fn handle(call: Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
-    let mut response = DescribeClusterResponse { endpoint_type: request.endpoint_type, ..Default::default() };
+    let mut response = DescribeClusterResponse {
+        endpoint_type: BROKERS,
+        error_message: None,
+        ..DescribeClusterResponse::default()
+    };
     match request.endpoint_type {
         BROKERS => {}
-        CONTROLLERS => return failed(&call, response, ErrorCode::MismatchedEndpointType),
-        _ => return failed(&call, response, ErrorCode::UnsupportedEndpointType),
+        CONTROLLERS => {
+            let message = "this endpoint is of type broker (1), wanted is controller (2)".to_owned();
+            return failed(&call, response, ErrorCode::MismatchedEndpointType, message);
+        }
+        other => {
+            let message = format!("unsupported endpoint type: {other}");
+            return failed(&call, response, ErrorCode::UnsupportedEndpointType, message);
+        }
     }
     let image = call.image();
     let me = call.ctx.engine.me();
@@ -43,8 +53,13 @@ pub(crate) async fn handle(call: Call, request: DescribeClusterRequest) -> Descr
     response
 }
 
-fn failed(call: &Call, mut response: DescribeClusterResponse, code: ErrorCode) -> DescribeClusterResponse {
+fn failed(
+    call: &Call,
+    mut response: DescribeClusterResponse,
+    code: ErrorCode,
+    message: String,
+) -> DescribeClusterResponse {
     response.error_code = call.code(code);
-    response.error_message = Some(Str::from_static("this endpoint is a broker"));
+    response.error_message = Some(message.into());
     response
 }

@@ -1,6 +1,7 @@
 //! DescribeProducers, key 61, version 0 (KIP-664): the producers that a partition remembers.
 
 use eddy_engine::PartitionKey;
+use eddy_metadata::controller;
 use eddy_types::{ErrorCode, Offset};
 use eddy_wire::ApiKey;
 use eddy_wire::messages::describe_producers::{
@@ -36,7 +37,10 @@ pub(crate) async fn handle(call: Call, request: DescribeProducersRequest) -> Des
 
 async fn one(call: &Call, topic: &str, index: i32) -> Result<Vec<ProducerState>, ErrorCode> {
     let image = call.image();
-    let topic = image.topic(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let Some(topic) = image.topic(topic) else {
+        return Err(controller::check_topic_name(topic)
+            .map_or_else(|error| error.code(), |()| ErrorCode::UnknownTopicOrPartition));
+    };
     let key = PartitionKey { topic: topic.id, index };
     let partition = call.ctx.engine.partition(&image, key).await.map_err(|error| error.kafka_code())?;
     let producers = partition.producers().into_iter().map(|producer| ProducerState {

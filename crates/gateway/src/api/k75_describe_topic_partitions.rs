@@ -11,6 +11,7 @@ use eddy_wire::messages::describe_topic_partitions::{
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
+use super::k03_metadata::TOPIC_OPERATIONS;
 use crate::call::Call;
 use crate::topics;
 
@@ -78,10 +79,13 @@ fn cursor(topic: &Topic, partition: usize) -> ResponseCursor {
 }
 
 fn unknown(call: &Call, name: String) -> DescribeTopicPartitionsResponseTopic {
+    let is_internal = topics::is_internal(&name);
     DescribeTopicPartitionsResponseTopic {
         error_code: call.code(ErrorCode::UnknownTopicOrPartition),
         name: Some(name.into()),
         topic_id: TopicId::ZERO,
+        is_internal,
+        topic_authorized_operations: TOPIC_OPERATIONS,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
@@ -93,6 +97,8 @@ fn describe(topic: &Topic, skip: usize, limit: usize) -> DescribeTopicPartitions
         topic_id: topic.id,
         is_internal: topics::is_internal(&topic.name),
         partitions: partitions.map(|(index, partition)| describe_partition(index, partition)).collect(),
+        // Not asked for, and told all the same, as Kafka does.
+        topic_authorized_operations: TOPIC_OPERATIONS,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

@@ -92,7 +92,11 @@ pub fn alter_configs(
     let mut next = current.clone();
     let mut seen = BTreeSet::new();
     for change in changes {
-        let key = changeable(target, &change.key)?;
+        let key = match changeable(target, &change.key) {
+            // What nobody knows is at its default; Kafka takes it so too, and tools clean up with it.
+            Err(ConfigError::UnknownKey { .. }) if change.operation == AlterOperation::Delete => continue,
+            key => key?,
+        };
         if !seen.insert(key.name) {
             return Err(ConfigError::DuplicateKey { key: change.key.clone() }.into());
         }

@@ -1,0 +1,156 @@
+//! What others may know of a connection, and how they end it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// Whose turn it is on the way in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Between two frames: the client may be silent for long.
+    Idle = 0,
+    /// Within a frame: the client owes the rest of it.
+    Client = 1,
+    /// The broker has a whole frame, or makes room for one: silence is not the client's fault.
+    Broker = 2,
+}
+
+/// Why a connection is ended from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// Nothing was asked, or nothing of the answers was read, for too long.
+    Idle,
+    /// A frame was begun and not finished.
+    Stalled,
+}
+
+/// State of a connection that the sweep over all connections looks at.
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    /// Address of the client.
+    pub(crate) peer: SocketAddr,
+    /// The address it reached us on.
+    pub(crate) local: SocketAddr,
+    opened: Instant,
+    /// Milliseconds from `opened` to the last byte in either direction.
+    last_active: AtomicU64,
+    turn: AtomicU8,
+    /// Requests started whose answer is not sent.
+    unanswered: AtomicUsize,
+    /// Whether the client is to read what we send.
+    sending: AtomicBool,
+    end: Notify,
+    stalled: AtomicBool,
+}
+
+impl ConnectionState {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr) -> ConnectionState {
+        ConnectionState {
+            peer,
+            local,
+            opened: Instant::now(),
+            last_active: AtomicU64::new(0),
+            turn: AtomicU8::new(Turn::Idle as u8),
+            unanswered: AtomicUsize::new(0),
+            sending: AtomicBool::new(false),
+            end: Notify::new(),
+            stalled: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes came or went.
+    pub(crate) fn touch(&self) {
+        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_active.store(millis, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_turn(&self, turn: Turn) {
+        self.touch();
+        self.turn.store(turn as u8, Ordering::Relaxed);
+    }
+
+    /// A request was started.
+    pub(crate) fn started(&self) {
+        self.unanswered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// `count` requests have their answers.
+    pub(crate) fn answered(&self, count: usize) {
+        self.unanswered.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_sending(&self, sending: bool) {
+        self.touch();
+        self.sending.store(sending, Ordering::Relaxed);
+    }
+
+    /// Ends the connection when it has been silent too long: `stall` within a frame, `idle` between frames, and `idle` too
+    /// when the client does not read its answers. A request under way, a parked fetch for example, is activity.
+    pub(crate) fn end_if_silent(&self, idle: Duration, stall: Duration) {
+        let active = Duration::from_millis(self.last_active.load(Ordering::Relaxed));
+        let silent = self.opened.elapsed().saturating_sub(active);
+        if self.sending.load(Ordering::Relaxed) {
+            if silent > idle {
+                self.end.notify_one();
+            }
+            return;
+        }
+        let turn = self.turn.load(Ordering::Relaxed);
+        if turn == Turn::Client as u8 && silent > stall {
+            self.stalled.store(true, Ordering::Relaxed);
+            self.end.notify_one();
+        }
+        let waits_for_us = self.unanswered.load(Ordering::Relaxed) > 0;
+        if turn == Turn::Idle as u8 && !waits_for_us && silent > idle {
+            self.end.notify_one();
+        }
+    }
+
+    /// Waits until the connection is to be ended.
+    pub(crate) async fn ended(&self) -> Silence {
+        self.end.notified().await;
+        if self.stalled.load(Ordering::Relaxed) { Silence::Stalled } else { Silence::Idle }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: Duration = Duration::from_millis(40);
+    const STALL: Duration = Duration::from_millis(10);
+
+    /// Who is ended after 20 ms of silence, and after 60 ms.
+    async fn ends(prepare: impl Fn(&ConnectionState)) -> [Option<Silence>; 2] {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let state = ConnectionState::new(address, address);
+        prepare(&state);
+        let mut ends = [None; 2];
+        for (end, wait) in ends.iter_mut().zip([20, 40]) {
+            std::thread::sleep(Duration::from_millis(wait));
+            state.end_if_silent(IDLE, STALL);
+            *end = futures_util::future::poll_immediate(state.ended()).await;
+        }
+        ends
+    }
+
+    #[tokio::test]
+    async fn silence_ends_a_connection_only_when_it_is_the_clients_fault_r_2_10() {
+        assert_eq!(ends(|_| {}).await, [None, Some(Silence::Idle)]);
+        assert_eq!(ends(|state| state.set_turn(Turn::Broker)).await, [None, None]);
+        assert_eq!(ends(ConnectionState::started).await, [None, None]);
+        let stalled = ends(|state| state.set_turn(Turn::Client)).await;
+        assert_eq!(stalled[0], Some(Silence::Stalled));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_its_answers_is_ended() {
+        let unread = |state: &ConnectionState| {
+            state.started();
+            state.set_sending(true);
+        };
+        assert_eq!(ends(unread).await, [None, Some(Silence::Idle)]);
+    }
+}

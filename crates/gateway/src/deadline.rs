@@ -1,0 +1,40 @@
+//! How long a client lets the controller work on its request.
+
+use std::future::Future;
+use std::time::Duration;
+
+use eddy_types::ErrorCode;
+
+/// Runs a change within the time that the request gives it. A change that takes longer may still be made.
+///
+/// # Errors
+/// What the change answers, or REQUEST_TIMED_OUT: at once, with nothing done, when the request gives no time at all.
+pub(crate) async fn within<T>(
+    timeout_ms: i32,
+    change: impl Future<Output = Result<T, (ErrorCode, String)>>,
+) -> Result<T, (ErrorCode, String)> {
+    let late =
+        || (ErrorCode::RequestTimedOut, format!("not done within the request's timeout of {timeout_ms} ms"));
+    let timeout =
+        u64::try_from(timeout_ms).ok().filter(|&ms| ms > 0).map(Duration::from_millis).ok_or_else(late)?;
+    tokio::time::timeout(timeout, change).await.unwrap_or_else(|_| Err(late()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_time_changes_nothing() {
+        for timeout_ms in [0, -1, i32::MIN] {
+            let refused = within(timeout_ms, async { Ok::<(), _>(unreachable!("the change ran")) }).await;
+            assert_eq!(refused.unwrap_err().0, ErrorCode::RequestTimedOut);
+        }
+        let slow = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        };
+        assert_eq!(within(50, slow).await.unwrap_err().0, ErrorCode::RequestTimedOut);
+        assert_eq!(within(50, async { Ok(7) }).await, Ok(7));
+    }
+}
