@@ -13,6 +13,9 @@ use crate::{Cause, Lsn, Sink, WalError};
 /// From this many bytes on in its active file a log is in use, and is worth a next file.
 const IN_USE_BYTES: u64 = 1 << 20;
 
+/// A list with room for more than this that is not used is given back: a burst must not cost memory for ever.
+const IDLE_ENTRIES: usize = 4096;
+
 /// What the commit thread owns.
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
@@ -61,6 +64,9 @@ impl Committer {
                     End::Failed(error) => self.sink.failed(error),
                 }
                 return;
+            }
+            if entries.capacity() > IDLE_ENTRIES && entries.len() < entries.capacity() / 4 {
+                entries = Vec::new();
             }
             entries.clear();
         }
@@ -173,12 +179,11 @@ impl Committer {
 
     /// The group at `position` is durable: the next one follows it.
     fn advance(&mut self) {
-        let first_in_file = self.position == 0;
         self.position += self.builder.bytes_on_disk();
         self.sequence += 1;
-        if self.position > self.active.bytes || first_in_file {
-            self.active.bytes = self.active.bytes.max(self.position);
-            self.files.active_written(self.active.bytes);
+        if self.position > self.active.bytes {
+            self.active.bytes = self.position;
+            self.files.active_grew(self.active.bytes);
         }
         let in_use = self.position >= IN_USE_BYTES.min(self.file_bytes / 4);
         if !self.next_wanted && in_use && self.active.bytes - self.position <= self.file_bytes / 2 {

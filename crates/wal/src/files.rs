@@ -3,54 +3,23 @@
 //! A file's name is its generation, and each group in it says that generation, so that what a reused file held before is
 //! never taken for the log's. The commit thread writes the active file; the thread here makes the next one.
 
+mod make;
+
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eddy_disk::{Disk, File, Open};
+use eddy_disk::{Disk, File};
 use parking_lot::{Condvar, Mutex};
 
+use crate::generation::Generation;
 use crate::{Cause, Lsn, WalConfig, WalError};
 
-/// Zeros are written in pieces of this size.
-const PIECE_BYTES: u64 = 1 << 20;
 /// Trimmed files kept to be used again; more are removed, so that a burst does not take the space for ever.
 const SPARE_FILES: usize = 4;
 /// A full disk is asked again this often: space may come back without anybody telling.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// Number of a file. The upper half counts files; the lower half is random, so that no client can put bytes into a batch
-/// that look like a group of the file which they will be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Generation(pub(crate) u64);
-
-impl Generation {
-    pub(crate) fn first() -> Generation {
-        Generation(0).next()
-    }
-
-    fn next(self) -> Generation {
-        Generation(((self.0 >> 32) + 1) << 32 | u64::from(random()))
-    }
-
-    pub(crate) fn path(self, dir: &Path) -> PathBuf {
-        dir.join(format!("wal-{:016x}", self.0))
-    }
-
-    pub(crate) fn of(path: &Path) -> Option<Generation> {
-        let digits = path.file_name()?.to_str()?.strip_prefix("wal-")?;
-        let canonical = digits.len() == 16 && !digits.bytes().any(|digit| digit.is_ascii_uppercase());
-        canonical.then(|| u64::from_str_radix(digits, 16).ok().map(Generation))?
-    }
-}
-
-/// A number that cannot be guessed from outside: the standard library seeds its hashers from the system.
-fn random() -> u32 {
-    use std::hash::{BuildHasher, Hasher};
-    std::hash::RandomState::new().build_hasher().finish() as u32
-}
 
 /// A file of the log, open.
 #[derive(Clone)]
@@ -85,8 +54,6 @@ struct State {
     next: Option<WalFile>,
     next_wanted: bool,
     active_bytes: u64,
-    /// Until it has one, the newest retained file is kept: the log's position is read from its last group.
-    active_has_groups: bool,
     trimmed: Lsn,
     newest: Generation,
     /// Why there is no next file though it is wanted.
@@ -102,7 +69,6 @@ pub(crate) struct Found {
     pub(crate) retained: VecDeque<Retained>,
     pub(crate) next: Option<WalFile>,
     pub(crate) active_bytes: u64,
-    pub(crate) active_has_groups: bool,
     pub(crate) trimmed: Lsn,
     pub(crate) newest: Generation,
 }
@@ -126,7 +92,6 @@ impl Files {
             next: found.next,
             next_wanted: false,
             active_bytes: found.active_bytes,
-            active_has_groups: found.active_has_groups,
             trimmed: found.trimmed,
             newest: found.newest,
             lack: None,
@@ -144,7 +109,8 @@ impl Files {
         }
     }
 
-    /// The commit thread will soon need a file.
+    /// The commit thread will soon need a file. It says so only when the active one holds a group: until then the newest
+    /// retained file, from whose last group the log's position is read, must not be used again.
     pub(crate) fn want_next(&self) {
         self.state.lock().next_wanted = true;
         self.changed.notify_all();
@@ -156,7 +122,6 @@ impl Files {
         let Some(next) = state.next.take() else { return false };
         state.next_wanted = false;
         state.active_bytes = next.bytes;
-        state.active_has_groups = false;
         let full = std::mem::replace(active, next);
         state.retained.push_back(Retained { file: full, end });
         drop(state);
@@ -164,11 +129,9 @@ impl Files {
         true
     }
 
-    /// The active file has a durable group and this size.
-    pub(crate) fn active_written(&self, bytes: u64) {
-        let mut state = self.state.lock();
-        state.active_bytes = bytes;
-        state.active_has_groups = true;
+    /// The active file has grown.
+    pub(crate) fn active_grew(&self, bytes: u64) {
+        self.state.lock().active_bytes = bytes;
     }
 
     /// Waits a while for the next file; tells why there is none, and tells a cause other than `known` at once.
@@ -294,82 +257,6 @@ impl Files {
             self.changed.notify_all();
         }
     }
-
-    fn disk_has_room(&self) -> bool {
-        // When the system does not tell, making the file will.
-        self.disk.space(&self.dir).map_or(true, |space| space.free >= self.file_bytes)
-    }
-
-    fn make(&self, plan: Plan) -> Result<WalFile, WalError> {
-        let file = match plan {
-            Plan::Recycle(old, generation) => self.recycle(old, generation)?,
-            Plan::Make(generation) => self.make_new(generation)?,
-        };
-        // Without its name a file is lost with all that is written to it.
-        self.sync_dir()?;
-        Ok(file)
-    }
-
-    fn recycle(&self, old: WalFile, generation: Generation) -> Result<WalFile, WalError> {
-        let path = generation.path(&self.dir);
-        self.disk.rename(&old.path, &path).map_err(WalError::io("rename", &old.path))?;
-        let mut file = WalFile { generation, path, ..old };
-        if file.bytes > self.file_bytes {
-            file.file.set_size(self.file_bytes).map_err(WalError::io("cut", &file.path))?;
-            file.bytes = self.file_bytes;
-        }
-        match self.fill_with_zeros(&mut file) {
-            // It is shorter than the others, and may still carry the log until there is space again.
-            Err(error) if error.is_no_space() => {}
-            other => other?,
-        }
-        Ok(file)
-    }
-
-    fn make_new(&self, generation: Generation) -> Result<WalFile, WalError> {
-        let path = generation.path(&self.dir);
-        let file = self.disk.open(&path, Open::Create).map_err(WalError::io("make", &path))?;
-        let mut file = WalFile { generation, path, file, bytes: 0 };
-        if let Err(error) = self.fill_with_zeros(&mut file) {
-            if error.is_no_space() {
-                // What it took is given back: others need the last bytes more than half a file does.
-                self.remove(&file)?;
-            }
-            return Err(error);
-        }
-        Ok(file)
-    }
-
-    /// Writes zeros up to the full size and syncs, so that writing a group later changes neither size nor allocation.
-    fn fill_with_zeros(&self, file: &mut WalFile) -> Result<(), WalError> {
-        let start = file.bytes;
-        let zeros = vec![0; PIECE_BYTES.min(self.file_bytes) as usize];
-        let mut at = start;
-        let outcome = loop {
-            if at >= self.file_bytes || self.state.lock().stopping {
-                break Ok(());
-            }
-            let piece = &zeros[..(self.file_bytes - at).min(PIECE_BYTES) as usize];
-            match file.file.write_at(&[IoSlice::new(piece)], at) {
-                Ok(()) => at += piece.len() as u64,
-                Err(error) => break Err(WalError::io("fill", &file.path)(error)),
-            }
-        };
-        if at > start {
-            file.file.sync_data().map_err(WalError::io("sync", &file.path))?;
-        }
-        file.bytes = at;
-        outcome
-    }
-
-    fn remove(&self, file: &WalFile) -> Result<(), WalError> {
-        self.disk.remove_file(&file.path).map_err(WalError::io("remove", &file.path))?;
-        self.sync_dir()
-    }
-
-    fn sync_dir(&self) -> Result<(), WalError> {
-        self.disk.sync_dir(&self.dir).map_err(WalError::io("sync directory", &self.dir))
-    }
 }
 
 impl State {
@@ -384,13 +271,12 @@ impl State {
     }
 
     fn oldest_is_trimmed(&self) -> bool {
-        let later_has_groups = self.retained.len() > 1 || self.active_has_groups;
-        later_has_groups && self.retained.front().is_some_and(|oldest| oldest.end <= self.trimmed)
+        self.retained.front().is_some_and(|oldest| oldest.end <= self.trimmed)
     }
 
     fn take_surplus(&mut self) -> Option<WalFile> {
         let spare = self.retained.iter().take_while(|retained| retained.end <= self.trimmed).count();
-        if spare <= SPARE_FILES || !self.oldest_is_trimmed() {
+        if spare <= SPARE_FILES {
             return None;
         }
         self.retained.pop_front().map(|retained| retained.file)

@@ -91,7 +91,8 @@ impl Wal {
         self.inner.shared.wait_durable(lsn)
     }
 
-    /// Waits until the entry at `lsn` is durable. Cancel-safe.
+    /// Waits until the entry at `lsn` is durable. Cancel-safe. Every group wakes all who wait here: what waits in large
+    /// numbers, as produce requests do, is better woken by the [`Sink`](crate::Sink).
     pub async fn until_durable(&self, lsn: Lsn) -> Result<(), Stopped> {
         self.inner.shared.until_durable(lsn).await
     }
