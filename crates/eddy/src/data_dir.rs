@@ -55,6 +55,9 @@ impl DataDir {
     /// Takes the directory, which is made when missing, and checks that it is this node's.
     pub(crate) fn open(disk: &dyn Disk, path: &Path, node_id: BrokerId) -> Result<Self, Problem> {
         disk.create_dir_all(path).map_err(|error| unusable(path, &error))?;
+        // A directory that a power cut takes away takes along what was acknowledged in it.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        disk.sync_dir(parent).map_err(|error| unusable(path, &error))?;
         let lock = DirLock::acquire(path).map_err(|error| match error {
             LockError::Held { pid, .. } => in_use(path, pid),
             LockError::Io { source, .. } => unusable(path, &source),

@@ -14,6 +14,8 @@ use crate::harness::{append, batch, create, partition, read_all, start};
 const PARTITIONS: i32 = 3;
 const PRODUCERS: i64 = 4;
 const POWER_CUTS: u64 = 4;
+/// Batches under way when the power goes.
+const UNANSWERED: u64 = 10;
 
 /// A small generator, so that a seed is all there is to a failing run.
 struct Random(u64);
@@ -51,10 +53,17 @@ async fn what_was_acknowledged_survives_power_cuts_exactly_once() {
 async fn run(seed: u64) {
     let disk = SimDisk::new();
     let mut random = Random(seed);
+    // A WAL that syncs slowly keeps batches between "appended" and "durable", where checkpoints and power cuts meet them.
+    let pause = Duration::from_micros(random.below(3_000));
+    disk.set_sync_hook(Some(Arc::new(move |path| {
+        if path.starts_with("/data/wal") {
+            std::thread::sleep(pause);
+        }
+    })));
     let mut client = Client::default();
     let topic = TopicId([1; 16]);
     for cut in 0..=POWER_CUTS {
-        let interval = Duration::from_millis(5 + random.below(60));
+        let interval = Duration::from_millis(1 + random.below(40));
         let engine = start(disk.process(), interval).await;
         if cut == 0 {
             assert_eq!(create(&engine, "t", 1, PARTITIONS).await, topic);
@@ -88,11 +97,11 @@ async fn work(engine: &Arc<Engine>, topic: TopicId, client: &mut Client, random:
         });
         sent.next_sequence = sent.next_sequence.max(first + values.len() as i32);
         sent.open = Some((first, values.clone()));
-        if step + 5 > steps {
+        if step + UNANSWERED > steps {
             // Nobody waits for this one.
             let (engine, batch) = (Arc::clone(engine), batch(producer, first, &values));
             tokio::spawn(async move { append(&engine, &partition, batch).await });
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_micros(random.below(800))).await;
             continue;
         }
         let range = append(engine, &partition, batch(producer, first, &values)).await.unwrap();
