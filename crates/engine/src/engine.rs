@@ -350,7 +350,8 @@ impl Engine {
     ) -> Result<Offset, eddy_core::DeleteError> {
         let (start, lsn) = partition.delete_records(before)?;
         if self.wal.until_durable(lsn).await.is_err() {
-            tracing::debug!("the write-ahead log stopped before a log start was durable");
+            // The process is about to end: the files stay as they are.
+            return Ok(start);
         }
         let partition = Arc::clone(partition);
         // The answer does not depend on the files below: whether they went shows at the next retention check.
@@ -411,10 +412,11 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     if let Some(error) = failed {
         return Err(error);
     }
-    let outcome = replay.finish();
+    let recovered = recovered?;
+    let outcome = replay.finish()?;
     let on_fatal = storage.on_fatal;
     let durable = Arc::new(DurableFollower { partitions: std::sync::OnceLock::new(), on_fatal });
-    let wal = recovered?.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
+    let wal = recovered.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
     let flush_queue = Arc::new(FlushQueue::default());
     let next_local = outcome.next_local;
     let partitions = Arc::new(Partitions::new(me, clock, storage, wal.clone(), flush_queue, next_local));

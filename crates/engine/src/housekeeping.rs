@@ -100,7 +100,11 @@ fn retain(engine: &Arc<Engine>) {
 fn retain_one(engine: &Arc<Engine>, partition: &Arc<Partition>) {
     let high_watermark = partition.offsets().high_watermark;
     if let Some(retention) = partition.log().retention(engine.now(), high_watermark) {
-        partition.raise_log_start(retention.new_start);
+        let raised = partition.raise_log_start(retention.new_start);
+        // Files may go only once a start would know why they are gone.
+        if raised.is_some_and(|lsn| engine.wal().wait_durable(lsn).is_err()) {
+            return;
+        }
     }
     remove_below_start(partition);
 }

@@ -320,12 +320,14 @@ impl Partition {
         Ok((start, lsn))
     }
 
-    /// Retention has decided that the log starts at `to`; a no-op when it starts there or above already.
-    pub(crate) fn raise_log_start(self: &Arc<Self>, to: Offset) {
-        if to > self.offsets().log_start {
-            // Retention looks only below the high watermark, which never falls: the checks cannot fail.
-            let _ = self.delete_records(to);
+    /// Retention has decided that the log starts at `to`; nothing happens when it starts there or above already. Returns the
+    /// position at which that is on disk.
+    pub(crate) fn raise_log_start(self: &Arc<Self>, to: Offset) -> Option<Lsn> {
+        if to <= self.offsets().log_start {
+            return None;
         }
+        // Retention looks only below the high watermark, which never falls: it cannot be refused.
+        self.delete_records(to).ok().map(|(_, lsn)| lsn)
     }
 
     /// States of the idempotent producers, for DescribeProducers and the checkpoint.

@@ -47,25 +47,30 @@ impl Storage {
         self.data_dir.join("partitions")
     }
 
-    /// Opens a partition's log where the checkpoint says it stood. A partition that the checkpoint does not name began after it:
-    /// the WAL holds all of it.
+    /// Opens a partition's log where the checkpoint says it stood; [`serve_log`] comes before the first read. A partition that
+    /// the checkpoint does not name began after it: the WAL holds all of it.
     pub(crate) fn open_log(
         &self,
         key: PartitionKey,
         topic: &Topic,
         at: Option<&LogCheckpoint>,
-    ) -> Result<Log, OpenError> {
-        let log = Log::open(
+    ) -> Result<Log, LogError> {
+        Log::open(
             Arc::clone(&self.files),
             self.partition_dir(key),
             Arc::new(log_config(&topic.config)),
             Arc::clone(&self.tail),
             Some(at.unwrap_or(&LogCheckpoint::default())),
-        )?;
-        match log.missing() {
-            None => Ok(log),
-            Some(lost) => Err(OpenError::Missing { dir: log.dir().to_owned(), lost }),
-        }
+        )
+    }
+}
+
+/// Ends the replay of a log: from here on it may be read, and what its files lack is known.
+pub(crate) fn serve_log(log: &Log) -> Result<(), OpenError> {
+    log.finish_replay()?;
+    match log.missing() {
+        None => Ok(()),
+        Some(lost) => Err(OpenError::Missing { dir: log.dir().to_owned(), lost }),
     }
 }
 
@@ -311,7 +316,8 @@ impl Partitions {
         let opened = slot.opened.get_or_init(|| {
             let seed = opening.take();
             let at = seed.as_ref().map(|seed| &seed.log);
-            let log = self.storage.open_log(slot.key, topic, at).map_err(|error| {
+            let opened = self.storage.open_log(slot.key, topic, at).map_err(OpenError::from);
+            let log = opened.and_then(|log| serve_log(&log).map(|()| log)).map_err(|error| {
                 tracing::error!(topic = %topic.name, partition = slot.key.index, %error,
                     "ED-1203: partition offline: its log cannot be opened");
                 error.to_string()

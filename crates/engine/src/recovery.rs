@@ -13,7 +13,7 @@ use eddy_wal::Entry;
 use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
 use crate::error::StartError;
 use crate::partition::PartitionKey;
-use crate::partitions::{OpenError, Replayed, Storage};
+use crate::partitions::{OpenError, Replayed, Storage, serve_log};
 
 /// Replays WAL entries into the logs they belong to. Logs without entries stay closed.
 pub(crate) struct Replay<'a> {
@@ -127,7 +127,7 @@ impl<'a> Replay<'a> {
             let log = self
                 .storage
                 .open_log(key, topic, recorded.map(|recorded| &recorded.log))
-                .map_err(|error| log_error(key, error))?;
+                .map_err(|error| log_error(key, error.into()))?;
             let snapshots = recorded.map(|recorded| recorded.producers.clone()).unwrap_or_default();
             let producers = ProducerWindows::restore(self.now, self.storage.producer_limits, snapshots);
             self.open.insert(local, Replayed { key, local, log, producers });
@@ -135,8 +135,13 @@ impl<'a> Replay<'a> {
         Ok(self.open.get_mut(&local))
     }
 
-    pub(crate) fn finish(self) -> Outcome {
-        Outcome { replayed: self.open.into_values().collect(), next_local: self.next_local }
+    /// Ends the replay. A log that lacks what it should hold refuses the start: the WAL's entries for it would be lost with the
+    /// next checkpoint.
+    pub(crate) fn finish(self) -> Result<Outcome, StartError> {
+        for replayed in self.open.values() {
+            serve_log(&replayed.log).map_err(|error| log_error(replayed.key, error))?;
+        }
+        Ok(Outcome { replayed: self.open.into_values().collect(), next_local: self.next_local })
     }
 }
 
