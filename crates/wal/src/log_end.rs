@@ -6,13 +6,14 @@ use crate::files::WalFile;
 use crate::scan::{Reader, Spot};
 use crate::{Lsn, WalError};
 
-/// The newest file that begins at or below `from`.
+/// The newest file that begins at or below `from`. Its first group must be whole: the header of a torn one may outlive
+/// the recovery that found the log's end in the file before and went on there.
 pub(crate) fn find_start(files: &[WalFile], from: Lsn) -> Result<Option<Start>, WalError> {
     for (file, wal_file) in files.iter().enumerate().rev() {
-        if let Some(header) = Reader::new(wal_file).header_at(0)?
-            && header.first_lsn <= from
+        if let Some(spot) = Reader::new(wal_file).group_at(0)?
+            && spot.header.first_lsn <= from
         {
-            return Ok(Some(Start { file, sequence: header.sequence, lsn: header.first_lsn }));
+            return Ok(Some(Start { file, sequence: spot.header.sequence, lsn: spot.header.first_lsn }));
         }
     }
     Ok(None)

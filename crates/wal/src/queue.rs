@@ -37,6 +37,8 @@ pub(crate) struct Queued {
 /// Entries that wait, and the room that they and others take.
 pub(crate) struct Queue {
     entries: Vec<Queued>,
+    /// Position of the first of `entries`, while there is one.
+    first: Lsn,
     next: Lsn,
     /// When the first of `entries` came.
     oldest: Option<Instant>,
@@ -67,6 +69,7 @@ impl Shared {
     pub(crate) fn new(limits: Limits, next: Lsn) -> Self {
         let queue = Queue {
             entries: Vec::new(),
+            first: next,
             next,
             oldest: None,
             in_flight: None,
@@ -99,6 +102,7 @@ impl Shared {
         }
         if queue.entries.is_empty() {
             queue.oldest = Some(Instant::now());
+            queue.first = lsn;
         }
         queue.entries.push(Queued { entry, room });
         let wake = std::mem::take(&mut queue.sleeping);
@@ -124,8 +128,7 @@ impl Shared {
         std::mem::swap(&mut queue.entries, taken);
         queue.in_flight = queue.oldest.take();
         self.update_pressure(&mut queue);
-        let first = Lsn(queue.next.0 - taken.len() as u64);
-        Some(Taken { first, oldest: queue.in_flight })
+        Some(Taken { first: queue.first, oldest: queue.in_flight })
     }
 
     /// Computes the pressure anew and tells it when it changed.

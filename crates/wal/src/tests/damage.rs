@@ -144,6 +144,34 @@ fn the_space_of_a_torn_group_is_written_again() {
     assert_eq!(entries_of(&opened.replayed), [append(1, 7, 10)]);
 }
 
+/// A torn group at the front of a file keeps its header while the log goes on in the file before.
+#[test]
+fn a_torn_group_in_the_next_file_is_not_where_the_log_begins() {
+    let disk = SimDisk::new();
+    let opened = open(disk.process(), 0).unwrap();
+    let mut end = 0;
+    // A file is ready that the log has not gone on to, and the one before has room for small entries only.
+    while opened.wal.stats().file_bytes < 2 * 64 * KIB + 1 {
+        end += 1;
+        opened.append_durably(end, 5000);
+    }
+    opened.append_durably(end + 1, 60_000);
+    opened.wal.close();
+    let begins_with_it =
+        |path: &PathBuf| eddy_disk::read(&disk, path).unwrap()[32..40] == 60_032u64.to_le_bytes();
+    let torn =
+        disk.list(Path::new(DIR)).unwrap().into_iter().map(|entry| entry.path).find(begins_with_it).unwrap();
+    disk.open(&torn, Open::Existing).unwrap().write_at(&[IoSlice::new(&[0; 4096])], 4096).unwrap();
+    for _ in 0..2 {
+        let opened = open(disk.process(), end as u64).unwrap();
+        assert!(opened.replayed.is_empty());
+        end += 1;
+        opened.append_durably(end, 10);
+        opened.wal.close();
+    }
+    assert_eq!(open(disk.process(), end as u64 - 2).unwrap().replayed.len(), 2);
+}
+
 /// Several files, and the first group of one of them damaged.
 #[test]
 fn damage_at_the_front_of_a_file_is_not_the_end_of_the_one_before() {

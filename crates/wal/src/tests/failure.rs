@@ -154,6 +154,27 @@ fn closing_a_log_without_space_does_not_hang() {
 }
 
 #[test]
+fn what_comes_while_the_log_closes_leaves_no_gap() {
+    let disk = SimDisk::new();
+    let opened = open(disk.process(), 0).unwrap();
+    let gate = disk.hold_syncs();
+    opened.append(1, 10);
+    gate.wait_for_sync();
+    opened.append(2, 10);
+    let wal = opened.wal.clone();
+    let closes = std::thread::spawn(move || wal.close());
+    while opened.wal.try_admit(0, 0).is_some() {
+        std::thread::yield_now();
+    }
+    let late = opened.append(3, 10);
+    gate.open();
+    closes.join().unwrap();
+    assert_eq!(opened.wal.wait_durable(late), Err(Stopped));
+    let opened = open(disk.process(), 0).unwrap();
+    assert_eq!(entries_of(&opened.replayed), [append(1, 1, 10), append(1, 2, 10)]);
+}
+
+#[test]
 fn dropping_the_last_handle_writes_what_is_queued() {
     let disk = SimDisk::new();
     let Opened { wal, sink, .. } = open(disk.process(), 0).unwrap();

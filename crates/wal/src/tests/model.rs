@@ -180,7 +180,6 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
     fn what_was_acknowledged_is_replayed_exactly_after_any_crash(lives in prop::collection::vec(any_life(), 1..5)) {
         let disk = SimDisk::new();
