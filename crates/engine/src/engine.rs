@@ -304,10 +304,9 @@ impl Engine {
                 reserve: self.disk_space.reserve.load(Ordering::Relaxed),
             });
         }
-        if self.tail_has_room() {
-            if let Some(room) = self.wal.try_admit(batches, bytes) {
-                return Ok(room);
-            }
+        let at_once = self.tail_has_room().then(|| self.wal.try_admit(batches, bytes)).flatten();
+        if let Some(room) = at_once {
+            return Ok(room);
         }
         let begin = Instant::now();
         let deadline = deadline.min(begin + self.backpressure_max_wait);

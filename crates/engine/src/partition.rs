@@ -169,12 +169,14 @@ impl Partition {
         room: Option<Room>,
         token: Option<AckToken>,
     ) -> Result<(), AppendError> {
-        let mut bytes = match batch.bytes.try_into_mut() {
-            Ok(unique) => unique,
-            Err(shared) => BytesMut::from(shared.as_ref()),
+        let NewBatch { facts, bytes, charge } = batch;
+        // A copy keeps only itself in memory, not the frame it came in.
+        let (mut bytes, charge) = match bytes.try_into_mut() {
+            Ok(unique) => (unique, charge),
+            Err(shared) => (BytesMut::from(shared.as_ref()), shared.len()),
         };
         let mut state = self.state.lock();
-        let admitted = self.admit(&mut state, now, acks, &batch.facts);
+        let admitted = self.admit(&mut state, now, acks, &facts);
         let range = match admitted {
             Err(error) => {
                 // The token completes when it is dropped: not under the lock.
@@ -186,7 +188,15 @@ impl Partition {
                 self.touch(&mut state);
                 let epoch = state.leader.epoch();
                 stamp(&mut bytes, range.start, epoch);
-                self.enqueue(range, epoch, &batch.facts, bytes.freeze(), batch.charge, room);
+                let stamped = TailBatch {
+                    base_offset: range.start,
+                    end_offset: range.end,
+                    leader_epoch: epoch,
+                    max_timestamp: facts.max_timestamp,
+                    bytes: bytes.freeze(),
+                    charge,
+                };
+                self.enqueue(stamped, room);
                 range
             }
         };
@@ -213,30 +223,16 @@ impl Partition {
         Ok(leader.append(now, acks, facts, effects)?)
     }
 
-    fn enqueue(
-        &self,
-        range: OffsetRange,
-        leader_epoch: LeaderEpoch,
-        facts: &BatchFacts,
-        bytes: Bytes,
-        charge: usize,
-        room: Option<Room>,
-    ) {
-        self.log.append(TailBatch {
-            base_offset: range.start,
-            end_offset: range.end,
-            leader_epoch,
-            max_timestamp: facts.max_timestamp,
-            bytes: bytes.clone(),
-            charge,
-        });
+    /// Puts a stamped batch into the tail cache and the WAL's queue.
+    fn enqueue(&self, batch: TailBatch, room: Option<Room>) {
         let entry = Entry::Append {
             partition: self.local,
-            base_offset: range.start,
-            end_offset: range.end,
-            leader_epoch,
-            batch: bytes,
+            base_offset: batch.base_offset,
+            end_offset: batch.end_offset,
+            leader_epoch: batch.leader_epoch,
+            batch: batch.bytes.clone(),
         };
+        self.log.append(batch);
         self.wal.submit(entry, room);
     }
 
