@@ -70,30 +70,39 @@ pub fn walk(
 ) -> Result<Offset, CallError> {
     let failed = |reason: String| CallError::Batch { about: partition.to_string(), reason };
     let mut next = from;
-    while let Some(length) = whole_batch(&bytes) {
-        let mut batch = bytes.split_to(length);
-        let last_delta = batch.get(23..27).and_then(|field| field.try_into().ok()).map(i32::from_be_bytes);
-        let base = batch.first_chunk::<8>().map(|field| i64::from_be_bytes(*field));
-        let (Some(base), Some(last_delta)) = (base, last_delta) else {
-            return Err(failed(format!("shorter than a header: {length}")));
-        };
+    while let Some((mut batch, end)) = split_batch(&mut bytes) {
         let set = RecordBatchDecoder::decode(&mut batch).map_err(|error| failed(format!("{error:#}")))?;
         for record in set.records {
             if record.offset >= from.0 && !record.control {
                 each(Offset(record.offset), record.value.unwrap_or_default());
             }
         }
-        // The last offset of the header, not of the last record: compaction may have removed that one.
-        next = next.max(Offset(base) + i64::from(last_delta) + 1);
+        next = next.max(end);
     }
     Ok(next)
 }
 
-/// Bytes of the first batch, `None` when it is not whole.
-fn whole_batch(bytes: &Bytes) -> Option<usize> {
+/// The offset after the last whole batch of a fetch, or `from` when there is none; looks at headers only.
+#[must_use]
+pub fn batches_end(from: Offset, mut bytes: Bytes) -> Offset {
+    let mut next = from;
+    while let Some((_, end)) = split_batch(&mut bytes) {
+        next = next.max(end);
+    }
+    next
+}
+
+/// Takes off the first batch if it is whole, with the offset after it: that of the header, not after the last record, which compaction
+/// may have removed.
+fn split_batch(bytes: &mut Bytes) -> Option<(Bytes, Offset)> {
     let field: [u8; 4] = bytes.get(8..BATCH_OVERHEAD_BYTES)?.try_into().ok()?;
     let length = usize::try_from(i32::from_be_bytes(field)).ok()? + BATCH_OVERHEAD_BYTES;
-    (length <= bytes.len()).then_some(length)
+    if length > bytes.len() {
+        return None;
+    }
+    let base = i64::from_be_bytes(*bytes.first_chunk()?);
+    let last_delta = i32::from_be_bytes(bytes.get(23..27)?.try_into().ok()?);
+    Some((bytes.split_to(length), Offset(base) + i64::from(last_delta) + 1))
 }
 
 #[cfg(test)]

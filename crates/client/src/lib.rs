@@ -25,7 +25,7 @@ mod topics;
 mod versions;
 mod writer;
 
-pub use batch::{encode_batch, walk};
+pub use batch::{batches_end, encode_batch, walk};
 pub use connection::{Connection, ConnectionOptions};
 pub use error::{CallError, ConnectError, Ended, RequestError};
 pub use fetch::{FetchLimits, Fetched, PartitionReader};

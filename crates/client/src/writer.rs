@@ -101,7 +101,8 @@ impl Connection {
     /// # Errors
     /// Codes of InitProducerId.
     pub async fn producer_identity(&self) -> Result<ProducerIdentity, CallError> {
-        let request = InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
+        let request =
+            InitProducerIdRequest::default().with_transactional_id(None).with_transaction_timeout_ms(60_000);
         let answer = self.send(&request).await?;
         accepted(ApiKey::InitProducerId, answer.error_code, "a new producer", None)?;
         Ok(ProducerIdentity {

@@ -1,0 +1,151 @@
+//! Load for a Kafka broker, whoever made it, and how it fared.
+//!
+//! Each command warms up, measures, and prints a line: a JSON object with `--json`. CPU time of this process and of the broker (`--pid`)
+//! are given apart, in cores. `compare.py` runs the commands against this broker and Apache Kafka in turn.
+
+mod catch_up;
+mod cpu;
+mod produce;
+mod report;
+mod target;
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::Report;
+use crate::target::Target;
+
+#[derive(Debug, Parser)]
+#[command(about = "Load for a Kafka broker")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Address of the broker, as host:port
+    #[arg(long, global = true, default_value = "127.0.0.1:9092")]
+    bootstrap: String,
+    /// Process id of the broker, for its CPU time
+    #[arg(long, global = true)]
+    pid: Option<u32>,
+    /// Topic, created when it is missing
+    #[arg(long, global = true, default_value = "bench")]
+    topic: String,
+    /// Partitions of a topic that is created
+    #[arg(long, global = true, default_value_t = 16)]
+    partitions: i32,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Each client on its own connection sends a record and waits for its acknowledgement
+    ClosedLoop(ClosedLoop),
+    /// Each producer keeps batches in flight
+    Pipelined(Pipelined),
+    /// One consumer reads a topic of one partition from its start, as fast as it can
+    CatchUp(CatchUp),
+    /// Creates the topic and waits for its leaders
+    Create,
+}
+
+/// How long, and for which acknowledgement.
+#[derive(Clone, Copy, Debug, Args)]
+struct Course {
+    /// all or 1
+    #[arg(long, default_value = "all", value_parser = acks)]
+    acks: eddy_client::Acks,
+    /// Seconds that count
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    seconds: Duration,
+    /// Seconds before them that do not
+    #[arg(long, default_value = "3", value_parser = seconds)]
+    warm_up: Duration,
+}
+
+#[derive(Debug, Args)]
+struct ClosedLoop {
+    /// Clients, each with its own connection
+    #[arg(long, default_value_t = 128)]
+    clients: usize,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 256)]
+    bytes: usize,
+    #[command(flatten)]
+    course: Course,
+}
+
+#[derive(Debug, Args)]
+struct Pipelined {
+    /// Producers, each with its own connection
+    #[arg(long, default_value_t = 4)]
+    producers: usize,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 1024)]
+    bytes: usize,
+    /// Bytes of the records of a batch
+    #[arg(long, default_value_t = 16384)]
+    batch: usize,
+    /// Batches of a producer in flight
+    #[arg(long, default_value_t = 5)]
+    in_flight: usize,
+    #[command(flatten)]
+    course: Course,
+}
+
+#[derive(Debug, Args)]
+struct CatchUp {
+    /// MiB that are produced first into a topic that is missing
+    #[arg(long, default_value_t = 1024)]
+    mebibytes: usize,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 1024)]
+    bytes: usize,
+    /// Bytes of a batch
+    #[arg(long, default_value_t = 16384)]
+    batch: usize,
+    /// Bytes of one fetch, at most
+    #[arg(long, default_value_t = 1 << 20)]
+    fetch: i32,
+    /// Times that the topic is read; the first one does not count
+    #[arg(long, default_value_t = 4)]
+    times: usize,
+    /// Decode every record, as an application would
+    #[arg(long)]
+    decode: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let target = Target::resolve(&arguments).await?;
+    let report: Option<Report> = match &arguments.command {
+        Command::ClosedLoop(load) => Some(produce::closed_loop(&target, load).await?),
+        Command::Pipelined(load) => Some(produce::pipelined(&target, load).await?),
+        Command::CatchUp(load) => Some(catch_up::run(&target, load).await?),
+        Command::Create => {
+            target.topic().await?;
+            None
+        }
+    };
+    match report {
+        Some(report) if arguments.json => println!("{}", report.json()),
+        Some(report) => println!("{report}"),
+        None => {}
+    }
+    Ok(())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn acks(text: &str) -> Result<eddy_client::Acks, String> {
+    match text {
+        "all" | "-1" => Ok(eddy_client::Acks::All),
+        "1" => Ok(eddy_client::Acks::Leader),
+        _ => Err("neither all nor 1".to_owned()),
+    }
+}
