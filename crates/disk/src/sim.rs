@@ -101,7 +101,7 @@ impl SimDisk {
     }
 
     fn reboot(&self, lose: impl FnOnce(&mut Tree)) {
-        // The order matters: a write that holds a file's lock now still counts, one that takes it later sees the new boot.
+        // The order matters: who holds a lock now still counts, who takes it later sees the new boot.
         self.machine.boot.fetch_add(1, Ordering::SeqCst);
         lose(&mut self.machine.tree.lock());
         self.machine.faults.lock().restart();
@@ -160,6 +160,14 @@ impl SimDisk {
         }
     }
 
+    /// Changes names, unless the power is off. It is asked under the tree's lock: a call of a dead process must not change
+    /// what the next one finds.
+    fn change_tree(&self, change: impl FnOnce(&mut Tree) -> io::Result<()>) -> io::Result<()> {
+        let mut tree = self.machine.tree.lock();
+        self.changing()?;
+        change(&mut tree)
+    }
+
     fn changing(&self) -> io::Result<()> {
         self.alive()?;
         self.machine.faults.lock().change()
@@ -177,9 +185,9 @@ impl Machine {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path, mode: Open) -> io::Result<Arc<dyn File>> {
+        let mut tree = self.machine.tree.lock();
         self.alive()?;
         let boot = self.boot.unwrap_or_else(|| self.machine.boot.load(Ordering::SeqCst));
-        let mut tree = self.machine.tree.lock();
         let contents = match tree.file(path, false) {
             Ok((contents, _)) => contents,
             Err(error) if error.kind() == io::ErrorKind::NotFound && mode == Open::Create => {
@@ -198,29 +206,24 @@ impl Disk for SimDisk {
     }
 
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.changing()?;
-        self.machine.tree.lock().create_dir_all(dir)
+        self.change_tree(|tree| tree.create_dir_all(dir))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.changing()?;
-        self.machine.tree.lock().rename(from, to)
+        self.change_tree(|tree| tree.rename(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.changing()?;
-        self.machine.tree.lock().remove_file(path)
+        self.change_tree(|tree| tree.remove_file(path))
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.changing()?;
-        self.machine.tree.lock().remove_dir_all(dir)
+        self.change_tree(|tree| tree.remove_dir_all(dir))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.changing()?;
         self.machine.faults.lock().counters.dir_syncs += 1;
-        self.machine.tree.lock().sync_dir(dir)
+        self.change_tree(|tree| tree.sync_dir(dir))
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {

@@ -199,8 +199,8 @@ impl Committer {
             room.add(queued.room);
             self.ends.see(&queued.entry);
         }
-        self.shared.set_durable(upto);
         self.sink.durable(self.ends.as_slice(), upto);
+        self.shared.set_durable(upto);
         self.shared.give_back(room);
     }
 }

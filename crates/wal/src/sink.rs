@@ -12,7 +12,7 @@ pub trait Sink: Send + Sync + 'static {
     /// append, lowered by truncations that follow it in the group. A truncation in a *later* group is not yet seen: a
     /// partition that has submitted one at position `t` must take no end from a call whose `upto` is `t` or lower.
     ///
-    /// Called in order, and must be short: the next group waits.
+    /// Called in order, before those are woken who wait for an entry, and must be short: the next group waits.
     fn durable(&self, ends: &[(LocalPartition, Offset)], upto: Lsn);
 
     /// A write or a sync failed, and nothing more becomes durable. The process must stop: what the cache holds may never
