@@ -24,7 +24,7 @@ impl Foreign {
     pub(crate) fn farewell(self) -> &'static [u8] {
         match self {
             Foreign::Http => {
-                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 99\r\n\r\n\
+                b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 100\r\n\r\n\
                 This is the Kafka port of an eddy broker, not HTTP. Health and metrics are on the admin port (9644)\n"
             }
             Foreign::Tls => &[0x15, 3, 3, 0, 2, 2, 70],

@@ -6,7 +6,8 @@ use eddy_metadata::{Image, Partition, Topic};
 use eddy_types::{BrokerId, ErrorCode, TopicId};
 use eddy_wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
-    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, ResponseCursor,
+    DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, RequestCursor,
+    ResponseCursor,
 };
 use eddy_wire::{ApiKey, Str};
 
@@ -24,6 +25,11 @@ pub(crate) async fn handle(
     call: Call,
     request: DescribeTopicPartitionsRequest,
 ) -> DescribeTopicPartitionsResponse {
+    if let Some(cursor) = &request.cursor
+        && !points_into(&request, cursor)
+    {
+        return refuse(&call, &request);
+    }
     let image = call.image();
     let (from_topic, from_partition) = match &request.cursor {
         Some(cursor) => (cursor.topic_name.as_str(), usize::try_from(cursor.partition_index).unwrap_or(0)),
@@ -52,6 +58,22 @@ pub(crate) async fn handle(
         }
     }
     response
+}
+
+/// Whether a cursor can have come from an answer to this request.
+fn points_into(request: &DescribeTopicPartitionsRequest, cursor: &RequestCursor) -> bool {
+    let named = &request.topics;
+    cursor.partition_index >= 0
+        && (named.is_empty() || named.iter().any(|topic| topic.name == cursor.topic_name))
+}
+
+fn refuse(call: &Call, request: &DescribeTopicPartitionsRequest) -> DescribeTopicPartitionsResponse {
+    let topics = request.topics.iter().map(|topic| DescribeTopicPartitionsResponseTopic {
+        error_code: call.code(ErrorCode::InvalidRequest),
+        name: Some(topic.name.clone()),
+        ..DescribeTopicPartitionsResponseTopic::default()
+    });
+    DescribeTopicPartitionsResponse { topics: topics.collect(), ..DescribeTopicPartitionsResponse::default() }
 }
 
 /// Names in order, with their topics; from the cursor's topic on.

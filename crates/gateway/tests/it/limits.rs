@@ -1,0 +1,74 @@
+//! What one client may take, and how silence ends.
+
+use std::time::Duration;
+
+use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use tokio::io::AsyncWriteExt;
+
+use crate::fetch::{fetch_by_name, wants};
+use crate::harness::{Broker, settings};
+
+fn rejected(broker: &Broker, reason: &str) -> f64 {
+    broker.metric(&format!("eddy_connection_rejected_total{{reason=\"{reason}\"}}"))
+}
+
+#[tokio::test]
+async fn connections_above_the_limit_are_refused_until_others_leave() {
+    let mut few = settings();
+    few.connections_max = 3;
+    let broker = Broker::with(few, &[]).await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = broker.connect().await;
+        client.call(0, &ApiVersionsRequest::default()).await;
+        clients.push(client);
+    }
+    assert!(broker.connect().await.is_closed().await);
+    assert_eq!(rejected(&broker, "limit"), 1.0);
+    clients.pop();
+    broker.until("there is room", |broker| broker.metric("eddy_connections{") == 2.0).await;
+    broker.connect().await.call(0, &ApiVersionsRequest::default()).await;
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_and_a_parked_fetch_is_not_idle_r_2_10() {
+    let mut impatient = settings();
+    impatient.idle_max = Duration::from_millis(200);
+    let broker = Broker::with(impatient, &[]).await;
+    broker.topic("t", 1, &[]).await;
+    let mut idle = broker.connect().await;
+    idle.call(0, &ApiVersionsRequest::default()).await;
+    let mut parked = broker.connect().await;
+    let answer = parked.call(12, &wants(fetch_by_name("t", 0, 0), 700, 1)).await;
+    assert_eq!(answer.responses.len(), 1, "the fetch was answered after its time");
+    assert!(idle.is_closed().await);
+    assert!(rejected(&broker, "idle") >= 1.0);
+}
+
+#[tokio::test]
+async fn a_stalled_frame_is_closed_and_a_slow_one_is_not() {
+    let mut impatient = settings();
+    impatient.stall_max = Duration::from_millis(300);
+    let broker = Broker::with(impatient, &[]).await;
+    let mut stalled = broker.connect().await;
+    stalled.stream.write_all(&[0, 0, 0, 14, 0, 3]).await.unwrap();
+    let mut slow = broker.connect().await;
+    for byte in [0u8, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 9, 255, 255, 0, 0, 0, 0] {
+        slow.stream.write_all(&[byte]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    slow.receive::<MetadataRequest>(1).await;
+    assert!(stalled.is_closed().await);
+    assert_eq!(rejected(&broker, "stalled"), 1.0);
+}
+
+#[tokio::test]
+async fn a_frame_above_the_limit_is_refused() {
+    let mut small = settings();
+    small.frame_bytes_max = 1000;
+    let broker = Broker::with(small, &[]).await;
+    let mut client = broker.connect().await;
+    client.stream.write_all(&1001_i32.to_be_bytes()).await.unwrap();
+    assert!(client.is_closed().await);
+    assert_eq!(rejected(&broker, "frame"), 1.0);
+}

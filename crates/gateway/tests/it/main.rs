@@ -1,0 +1,17 @@
+//! A broker in this process, and clients that speak through another implementation of the protocol. Rules `R-n.m` are Kafka's.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod api_versions;
+mod configs;
+mod connections;
+mod every_version;
+mod fetch;
+mod fetch_sessions;
+mod harness;
+mod limits;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod records;
+mod topics;
