@@ -1,5 +1,6 @@
 """A broker as a process: Eddyline, Apache Kafka to compare with, or one that is already running."""
 
+import ctypes
 import http.client
 import os
 import signal
@@ -24,6 +25,15 @@ def free_port(host="127.0.0.1"):
     with socket.socket(family) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent():
+    """Run in a new process: it is killed when the tests end, even when they end by a signal."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Broker:
@@ -91,7 +101,13 @@ class LocalBroker(Broker):
     def start(self):
         with open(self.directory / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.directory,
+                start_new_session=True,
+                preexec_fn=end_with_parent,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
