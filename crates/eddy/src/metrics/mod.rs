@@ -2,6 +2,7 @@
 
 mod engine;
 mod process;
+mod topics;
 
 use std::sync::Arc;
 
@@ -33,4 +34,5 @@ pub(crate) fn of_engine(
     dir: &std::path::Path,
 ) {
     engine::register(registry, engine, profile, dir);
+    topics::register(registry, engine);
 }

@@ -62,6 +62,12 @@ fn produced_records_are_counted_and_every_metric_says_whose_it_is() {
     assert!(sample("eddy_disk_free_bytes") > 0.0);
     assert_eq!(sample("eddy_backpressure_state"), 0.0);
     assert_eq!(sample("eddy_produced_records_total"), 1.0);
+    for (name, value) in
+        [("eddy_topic_records", 1.0), ("eddy_log_end_offset", 1.0), ("eddy_log_start_offset", 0.0)]
+    {
+        assert_eq!(sample(name), value, "{name}");
+    }
+    assert!(sample("eddy_topic_last_append_timestamp_seconds") > 1.7e9);
     for line in body.lines().filter(|line| line.starts_with("eddy_")) {
         assert!(line.contains("{cluster=\"") && line.contains("\",broker=\"1\""), "{line}");
     }
