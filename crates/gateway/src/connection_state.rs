@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+/// What a client sends of a frame in a second, at least.
+const BODY_BYTES_PER_SECOND: u64 = 1 << 20;
+
 /// Whose turn it is on the way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -37,6 +40,8 @@ pub(crate) struct ConnectionState {
     /// Milliseconds from `opened` to the last byte in either direction.
     last_active: AtomicU64,
     turn: AtomicU8,
+    /// Milliseconds from `opened` to when the body of the frame that is being read should be here.
+    body_due: AtomicU64,
     /// Requests started whose answer is not sent.
     unanswered: AtomicUsize,
     /// Whether the client is to read what we send.
@@ -53,6 +58,7 @@ impl ConnectionState {
             opened: Instant::now(),
             last_active: AtomicU64::new(0),
             turn: AtomicU8::new(Turn::Idle as u8),
+            body_due: AtomicU64::new(u64::MAX),
             unanswered: AtomicUsize::new(0),
             sending: AtomicBool::new(false),
             end: Notify::new(),
@@ -60,15 +66,26 @@ impl ConnectionState {
         }
     }
 
+    fn millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Bytes came or went.
     pub(crate) fn touch(&self) {
-        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_active.store(millis, Ordering::Relaxed);
+        self.last_active.store(self.millis(), Ordering::Relaxed);
     }
 
     pub(crate) fn set_turn(&self, turn: Turn) {
         self.touch();
+        self.body_due.store(u64::MAX, Ordering::Relaxed);
         self.turn.store(turn as u8, Ordering::Relaxed);
+    }
+
+    /// The client owes `length` bytes, for which memory is held: one that sends them drop by drop may not hold it for ever.
+    pub(crate) fn begin_body(&self, length: usize) {
+        self.set_turn(Turn::Client);
+        let allowed = (length as u64 / BODY_BYTES_PER_SECOND + 1) * 1000;
+        self.body_due.store(self.millis().saturating_add(allowed), Ordering::Relaxed);
     }
 
     /// A request was started.
@@ -86,7 +103,7 @@ impl ConnectionState {
         self.sending.store(sending, Ordering::Relaxed);
     }
 
-    /// Ends the connection when it has been silent too long: `stall` within a frame, `idle` between frames, and `idle` too
+    /// Ends the connection when it has been silent too long: `stall` within a frame or after it was due, `idle` between frames, and `idle` too
     /// when the client does not read its answers. A request under way, a parked fetch for example, is activity.
     pub(crate) fn end_if_silent(&self, idle: Duration, stall: Duration) {
         let active = Duration::from_millis(self.last_active.load(Ordering::Relaxed));
@@ -98,7 +115,9 @@ impl ConnectionState {
             return;
         }
         let turn = self.turn.load(Ordering::Relaxed);
-        if turn == Turn::Client as u8 && silent > stall {
+        let overdue =
+            self.millis().checked_sub(self.body_due.load(Ordering::Relaxed)).map(Duration::from_millis);
+        if turn == Turn::Client as u8 && (silent > stall || overdue.is_some_and(|overdue| overdue > stall)) {
             self.stalled.store(true, Ordering::Relaxed);
             self.end.notify_one();
         }

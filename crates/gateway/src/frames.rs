@@ -81,14 +81,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             self.fill(FrameError::Closed).await?;
         }
         self.state.set_turn(Turn::Client);
-        self.buffer_up_to(LENGTH_BYTES).await?;
+        self.buffer_start(LENGTH_BYTES).await?;
         let length = self.take_length()?;
         // The API key is needed to know what the request will cost; a frame too short for one is refused later.
-        self.buffer_up_to(length.min(API_KEY_BYTES)).await?;
+        self.buffer_start(length.min(API_KEY_BYTES)).await?;
         self.state.set_turn(Turn::Broker);
         let permit = self.budget.take(self.cost(length)).await;
-        self.state.set_turn(Turn::Client);
-        self.buffer_up_to(length).await?;
+        self.state.begin_body(length);
+        self.buffer_body(length).await?;
         let bytes = self.buffer.split_to(length).freeze();
         if self.buffer.is_empty() {
             // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
@@ -110,12 +110,21 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Reads until the buffer holds `length` bytes.
-    async fn buffer_up_to(&mut self, length: usize) -> Result<(), FrameError> {
+    /// Reads until the buffer holds the first `length` bytes of a frame; what comes with them is kept.
+    async fn buffer_start(&mut self, length: usize) -> Result<(), FrameError> {
+        while self.buffer.len() < length {
+            self.buffer.reserve(READ_BYTES);
+            self.fill(FrameError::ClosedWithinFrame).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads until the buffer holds a frame's `length` bytes, with room for no more, so that the frame is alone in it.
+    async fn buffer_body(&mut self, length: usize) -> Result<(), FrameError> {
         while self.buffer.len() < length {
             let missing = length - self.buffer.len();
             let reserve = if length <= RESERVE_AT_ONCE_BYTES {
-                missing.max(LENGTH_BYTES)
+                missing
             } else {
                 missing.min(self.buffer.len().max(GROW_BYTES))
             };
@@ -126,10 +135,10 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 
     fn take_length(&mut self) -> Result<usize, FrameError> {
-        if std::mem::take(&mut self.first) {
-            if let Some(foreign) = Foreign::recognise(&self.buffer) {
-                return Err(FrameError::Foreign(foreign));
-            }
+        if std::mem::take(&mut self.first)
+            && let Some(foreign) = Foreign::recognise(&self.buffer)
+        {
+            return Err(FrameError::Foreign(foreign));
         }
         let length = self.buffer.get_i32();
         match usize::try_from(length) {

@@ -100,15 +100,20 @@ fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStre
     tokio::spawn(async move {
         let state = connections.lock().get(&id).cloned();
         if let Some(state) = state {
-            // A broken invariant met by a request ends this connection and no other; the panic hook has reported it.
-            match AssertUnwindSafe(connection::serve(&ctx, stream, &state)).catch_unwind().await {
-                Ok(reason) => report(&ctx, &state, &reason),
-                Err(_) => ctx.metrics.rejected("panic"),
+            match outcome(connection::serve(&ctx, stream, &state)).await {
+                Some(reason) => report(&ctx, &state, &reason),
+                None => ctx.metrics.rejected("panic"),
             }
         }
         connections.lock().remove(&id);
         ctx.metrics.connections.dec();
     });
+}
+
+/// Why a connection ended; `None` after a panic. A broken invariant met by a request ends its connection and no other; the
+/// panic hook has reported it.
+async fn outcome(serving: impl Future<Output = CloseReason>) -> Option<CloseReason> {
+    AssertUnwindSafe(serving).catch_unwind().await.ok()
 }
 
 fn report(ctx: &Context, state: &ConnectionState, reason: &CloseReason) {
@@ -128,4 +133,19 @@ fn report(ctx: &Context, state: &ConnectionState, reason: &CloseReason) {
     };
     ctx.metrics.rejected(label);
     tracing::debug!(peer = %state.peer, %reason, "connection ended by the broker");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_connection_and_goes_no_further() {
+        let panics = async {
+            tokio::task::yield_now().await;
+            panic!("an invariant is broken")
+        };
+        assert!(outcome(panics).await.is_none());
+        assert!(matches!(outcome(async { CloseReason::Idle }).await, Some(CloseReason::Idle)));
+    }
 }

@@ -9,44 +9,38 @@
 //!
 //! Not served: message sets (v0–2), which Kafka 4 does not serve either; transactions.
 
+mod append;
+mod check;
 mod failure;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::{AHashMap, AHashSet};
-use eddy_batch::{Accepted, BatchHeader, Compression, validate};
 use eddy_core::Acks;
-use eddy_engine::{AckGroup, AckResult, NewBatch, Partition, PartitionKey};
-use eddy_metadata::Image;
+use eddy_engine::{AckGroup, AckResult, Partition};
 use eddy_types::{ErrorCode, Millis, TopicId};
 use eddy_wire::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
-    TopicProduceResponse,
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
 };
-use eddy_wire::{ApiKey, Decode, Reader, Records, Str};
+use eddy_wire::{ApiKey, Decode, Reader, Str};
 use tokio::time::Instant;
 
+use self::append::{Appending, Ready};
+use self::check::{Checks, writes_in_transaction};
 use self::failure::Failure;
 use super::Api;
 use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
 use crate::pipeline::Answer;
-use crate::resolve;
-use crate::rules::batch_rules;
-use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::Produce, 3, 13);
 
-/// zstd may be sent from this version on.
-const ZSTD_FROM: i16 = 7;
 /// Topics are named by id from this version on.
 const IDS_FROM: i16 = 13;
 /// Least time an acknowledgement is waited for. In Kafka a write to a lone replica is answered at once, whatever timeout the
 /// client gives, 0 and below included; here it waits for the disk first.
 const ACK_WAIT_MIN: Duration = Duration::from_secs(1);
-/// Batches that are admitted to the write-ahead log at once; a request with more is admitted in parts.
-const ADMIT_AT_ONCE: usize = 256;
 
 /// What became of one partition of the request before anything waits.
 enum Begun {
@@ -54,13 +48,6 @@ enum Begun {
     Appended { partition: Arc<Partition>, log_append_time: Millis, ack: usize },
     /// Refused.
     Failed(Failure),
-}
-
-/// A batch that is valid and has a partition.
-struct Ready {
-    slot: usize,
-    partition: Arc<Partition>,
-    accepted: Accepted,
 }
 
 /// A topic's place in the answer: how it was named, and the indexes of its partitions.
@@ -103,7 +90,9 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         }
     }
     let group = AckGroup::new(ready.len());
-    append_all(&call, acks.unwrap_or(Acks::Leader), now, ready, &group, &mut begun, deadline).await;
+    let appending =
+        Appending { call: &call, acks: acks.unwrap_or(Acks::Leader), now, group: &group, deadline };
+    appending.append_all(ready, &mut begun).await;
     let begun: Vec<Begun> = begun.into_iter().flatten().collect();
     if acks == Some(Acks::None) {
         return match begun.iter().find_map(Begun::failure) {
@@ -117,16 +106,6 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         let response = respond(&call, places, begun, results);
         encode(call.api, call.version, call.correlation_id, &response).ok()
     })))
-}
-
-fn writes_in_transaction(topic: &TopicProduceData) -> bool {
-    topic.partition_data.iter().filter_map(|data| data.records.as_ref()).any(is_transactional)
-}
-
-/// Looks at the header alone: what is no batch is found out later.
-fn is_transactional(records: &Records) -> bool {
-    let header = records.segments().first().and_then(|bytes| BatchHeader::parse(bytes).ok());
-    header.is_some_and(|header| header.attributes.is_transactional())
 }
 
 /// Flattens the request; nothing of it survives but the names and the record bytes, so that a lone batch owns its frame.
@@ -159,119 +138,6 @@ fn repeated_entries(places: &[TopicPlace], entries: &[(usize, PartitionProduceDa
         }
     }
     repeated
-}
-
-/// What every entry of a request is checked against.
-struct Checks<'a> {
-    call: &'a Call,
-    image: &'a Image,
-    places: &'a [TopicPlace],
-    /// `None` when the request has others than Kafka knows.
-    acks: Option<Acks>,
-    now: Millis,
-}
-
-impl Checks<'_> {
-    /// Finds the partition and validates the batch (R-3.1… … ), in Kafka's order.
-    async fn check(
-        &self,
-        topic: usize,
-        data: PartitionProduceData,
-    ) -> Result<(Arc<Partition>, Accepted), Failure> {
-        let place = self.places.get(topic).ok_or_else(|| Failure::of(ErrorCode::UnknownTopicOrPartition))?;
-        let topic = resolve::topic(self.image, self.call.version >= IDS_FROM, place.id, &place.name)
-            .map_err(Failure::of)?;
-        let key = PartitionKey { topic: topic.id, index: data.index };
-        let partition = self.call.ctx.engine.partition(self.image, key).await?;
-        if self.acks.is_none() {
-            return Err(Failure::of(ErrorCode::InvalidRequiredAcks));
-        }
-        if data.records.as_ref().is_some_and(is_transactional) {
-            // What Kafka's coordinator says of an id that it does not know, and there is no coordinator that could know one.
-            return Err(Failure::of(ErrorCode::InvalidProducerIdMapping)
-                .because("no coordinator has given out this transactional id: transactions are not served"));
-        }
-        if topics::is_internal(&topic.name) && !self.call.from_admin_client {
-            return Err(
-                Failure::of(ErrorCode::InvalidTopicException).because("only the broker writes to this topic")
-            );
-        }
-        let records = data.records.map(Records::into_bytes).unwrap_or_default();
-        if records.is_empty() {
-            return Err(Failure::of(ErrorCode::InvalidRecord).because("there is no record batch"));
-        }
-        let accepted = validate(records, &batch_rules(&topic.config, self.now))
-            .map_err(|rejected| Failure::from(rejected).with_log_start(&partition))?;
-        if accepted.codec == Compression::Zstd && self.call.version < ZSTD_FROM {
-            return Err(Failure::of(ErrorCode::UnsupportedCompressionType)
-                .because("zstd needs version 7 of the produce API"));
-        }
-        Ok((partition, accepted))
-    }
-}
-
-/// Appends in request order, waiting for room in the write-ahead log.
-async fn append_all(
-    call: &Call,
-    acks: Acks,
-    now: Millis,
-    ready: Vec<Ready>,
-    group: &Arc<AckGroup>,
-    begun: &mut [Option<Begun>],
-    deadline: Instant,
-) {
-    let frame_bytes = call.frame_bytes;
-    let lone = ready.len() == 1;
-    let mut ready = ready.into_iter().enumerate();
-    loop {
-        let part: Vec<(usize, Ready)> = ready.by_ref().take(ADMIT_AT_ONCE).collect();
-        if part.is_empty() {
-            return;
-        }
-        let bytes = part.iter().map(|(_, one)| one.accepted.bytes.len()).sum();
-        let batches = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        let mut room = match call.ctx.engine.admit(batches, bytes, deadline).await {
-            Ok(room) => room,
-            Err(error) => {
-                for (ack, one) in part {
-                    // Nothing will come for it; a dropped token says so.
-                    drop(group.token(ack));
-                    set(begun, one.slot, Begun::Failed(error.clone().into()));
-                }
-                continue;
-            }
-        };
-        for (ack, Ready { slot, partition, accepted }) in part {
-            let (records, size) = (accepted.facts.records, accepted.bytes.len());
-            let log_append_time = accepted.log_append_time;
-            let batch = NewBatch {
-                facts: accepted.facts,
-                charge: if lone { frame_bytes } else { size },
-                bytes: accepted.bytes,
-            };
-            let token = (acks != Acks::None).then(|| group.token(ack));
-            let share = room.take_one(size);
-            match partition.append(now, acks, batch, Some(share), token) {
-                Ok(()) => {
-                    let metrics = call.ctx.metrics;
-                    metrics.produced_records.inc_by(u64::from(records.unsigned_abs()));
-                    metrics.produced_bytes.inc_by(size as u64);
-                    metrics.batch_records.observe(f64::from(records));
-                    set(begun, slot, Begun::Appended { partition, log_append_time, ack });
-                }
-                Err(error) => {
-                    let failure = Failure::from(error).with_log_start(&partition);
-                    set(begun, slot, Begun::Failed(failure));
-                }
-            }
-        }
-    }
-}
-
-fn set(begun: &mut [Option<Begun>], slot: usize, value: Begun) {
-    if let Some(place) = begun.get_mut(slot) {
-        *place = Some(value);
-    }
 }
 
 fn respond(

@@ -28,6 +28,9 @@ const EARLIEST_LOCAL: i64 = -4;
 const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
+/// Everything, and what is committed.
+const ISOLATION_LEVELS: [i8; 2] = [0, 1];
+
 /// An offset on its way into the answer; all -1 when there is none.
 struct Answered {
     offset: Offset,
@@ -56,7 +59,8 @@ pub(crate) async fn handle(call: Call, request: ListOffsetsRequest) -> ListOffse
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
             //
-            let answer = if named_twice.contains(&(topic.name.as_str(), asked.partition_index)) {
+            let named_twice = named_twice.contains(&(topic.name.as_str(), asked.partition_index));
+            let answer = if named_twice || !ISOLATION_LEVELS.contains(&request.isolation_level) {
                 Err(ErrorCode::InvalidRequest)
             } else {
                 one(&call, &topic.name, asked, committed_only).await

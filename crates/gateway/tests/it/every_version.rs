@@ -211,7 +211,6 @@ fn api_versions(version: i16) -> api_versions::ApiVersionsRequest {
     api_versions::ApiVersionsRequest {
         client_software_name: software("not a name"),
         client_software_version: software("1"),
-        ..Default::default()
     }
 }
 

@@ -6,7 +6,7 @@ use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
 use tokio::io::AsyncWriteExt;
 
 use crate::fetch::{fetch_by_name, wants};
-use crate::harness::{Broker, settings};
+use crate::harness::{Broker, Client, settings};
 
 fn rejected(broker: &Broker, reason: &str) -> f64 {
     broker.metric(&format!("eddy_connection_rejected_total{{reason=\"{reason}\"}}"))
@@ -45,6 +45,15 @@ async fn idle_connections_are_closed_and_a_parked_fetch_is_not_idle_r_2_10() {
     assert!(rejected(&broker, "idle") >= 1.0);
 }
 
+/// Sends one byte every 60 ms.
+async fn trickle(client: &mut Client, bytes: &[u8]) -> std::io::Result<()> {
+    for byte in bytes {
+        client.stream.write_all(&[*byte]).await?;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_stalled_frame_is_closed_and_a_slow_one_is_not() {
     let mut impatient = settings();
@@ -53,13 +62,23 @@ async fn a_stalled_frame_is_closed_and_a_slow_one_is_not() {
     let mut stalled = broker.connect().await;
     stalled.stream.write_all(&[0, 0, 0, 14, 0, 3]).await.unwrap();
     let mut slow = broker.connect().await;
-    for byte in [0u8, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 9, 255, 255, 0, 0, 0, 0] {
-        slow.stream.write_all(&[byte]).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(60)).await;
-    }
+    trickle(&mut slow, &[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 9, 255, 255, 0, 0, 0, 0]).await.unwrap();
     slow.receive::<MetadataRequest>(1).await;
     assert!(stalled.is_closed().await);
     assert_eq!(rejected(&broker, "stalled"), 1.0);
+}
+
+#[tokio::test]
+async fn a_frame_that_comes_drop_by_drop_holds_its_memory_for_a_time_only() {
+    let mut impatient = settings();
+    impatient.stall_max = Duration::from_millis(300);
+    let broker = Broker::with(impatient, &[]).await;
+    let mut dripping = broker.connect().await;
+    dripping.stream.write_all(&200_000_i32.to_be_bytes()).await.unwrap();
+    // It may fail before all is sent: the broker has closed the connection then.
+    let _ = trickle(&mut dripping, &[0; 60]).await;
+    assert_eq!(rejected(&broker, "stalled"), 1.0);
+    assert_eq!(broker.engine.request_budget().used(), 0);
 }
 
 #[tokio::test]
