@@ -97,7 +97,7 @@ async fn good_and_bad_requests_of_every_version_are_answered() {
 fn telling_requests(key: ApiKey, version: i16, id: TopicId) -> Vec<Box<dyn AnyMessage>> {
     match key {
         ApiKey::Produce => vec![Box::new(produce(version, id))],
-        ApiKey::Fetch => vec![Box::new(fetch(version, id, 0)), Box::new(fetch(version, id, 1))],
+        ApiKey::Fetch => vec![Box::new(fetch(version, id, 0, 5)), Box::new(fetch(version, id, 1, -2))],
         ApiKey::ListOffsets => vec![Box::new(list_offsets(version))],
         ApiKey::Metadata => vec![Box::new(metadata(version)), Box::new(metadata_by_id(version, id))],
         ApiKey::ApiVersions => vec![Box::new(api_versions(version))],
@@ -149,7 +149,7 @@ fn produce(version: i16, id: TopicId) -> produce::ProduceRequest {
     ProduceRequest { acks: 1, timeout_ms: 5000, topic_data: topics, ..ProduceRequest::default() }
 }
 
-fn fetch(version: i16, id: TopicId, isolation_level: i8) -> fetch::FetchRequest {
+fn fetch(version: i16, id: TopicId, isolation_level: i8, epoch: i32) -> fetch::FetchRequest {
     use fetch::{FetchPartition, FetchRequest, FetchTopic, ReplicaState};
     let partition = |partition, epoch, fetch_offset| FetchPartition {
         partition,
@@ -161,7 +161,8 @@ fn fetch(version: i16, id: TopicId, isolation_level: i8) -> fetch::FetchRequest 
     };
     let topic = |name, id| {
         let (topic, topic_id) = named(version >= 13, name, id);
-        let partitions = vec![partition(0, -1, 0), partition(1, 5, 0), partition(99, -1, 0)];
+        // An epoch that is none (-2) is an old one: its answer may say who leads.
+        let partitions = vec![partition(0, -1, 0), partition(1, epoch, 0), partition(99, -1, 0)];
         FetchTopic { topic, topic_id, partitions }
     };
     FetchRequest {

@@ -178,3 +178,20 @@ async fn a_topic_made_again_is_another_one_r_2_54_r_3_131() {
     let new = broker.call(13, fetch_by_id(&broker, "t").await).await;
     assert_eq!((first(&new).error_code, first(&new).high_watermark), (0, 0), "new data");
 }
+
+#[tokio::test]
+async fn an_old_leader_epoch_is_told_the_new_leader_from_version_16_on_r_2_49() {
+    let broker = Broker::start().await;
+    broker.topic("t", 1, &[]).await;
+    for version in 13..=18 {
+        for (epoch, code) in [(-2, 74), (9, 75)] {
+            let mut request = fetch_by_id(&broker, "t").await;
+            request.topics[0].partitions[0].current_leader_epoch = epoch;
+            let response = broker.call(version, request).await;
+            let told = if version >= 16 && code == 74 { (1, 0) } else { (-1, -1) };
+            let leader = &first(&response).current_leader;
+            assert_eq!(first(&response).error_code, code);
+            assert_eq!((leader.leader_id.0, leader.leader_epoch), told, "version {version}");
+        }
+    }
+}
