@@ -18,6 +18,8 @@ const READ_BYTES: usize = 16 << 10;
 /// Room asked for while a large frame grows.
 const GROW_BYTES: usize = 1 << 20;
 const LENGTH_BYTES: usize = 4;
+/// Memory that is taken for a frame before its bytes are here.
+const CLAIM_BYTES: usize = 128 << 10;
 const API_KEY_BYTES: usize = 2;
 /// API key of Produce, as a frame begins with it.
 const PRODUCE: [u8; API_KEY_BYTES] = [0, 0];
@@ -86,9 +88,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         // The API key is needed to know what the request will cost; a frame too short for one is refused later.
         self.buffer_start(length.min(API_KEY_BYTES)).await?;
         self.state.set_turn(Turn::Broker);
-        let permit = self.budget.take(self.cost(length)).await;
-        self.state.begin_body(length);
-        self.buffer_body(length).await?;
+        let permit = self.read_body(length).await?;
         let bytes = self.buffer.split_to(length).freeze();
         if self.buffer.is_empty() {
             // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
@@ -119,8 +119,13 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(())
     }
 
-    /// Reads until the buffer holds a frame's `length` bytes, with room for no more, so that the frame is alone in it.
-    async fn buffer_body(&mut self, length: usize) -> Result<(), FrameError> {
+    /// Reads until the buffer holds a frame's `length` bytes, with room for no more, so that the frame is alone in it. Memory is
+    /// taken as the bytes arrive, twice what is there: who claims much and sends little holds little.
+    async fn read_body(&mut self, length: usize) -> Result<BudgetPermit, FrameError> {
+        let cost = self.cost(length);
+        let mut taken = cost.min(CLAIM_BYTES);
+        let mut permit = self.budget.take(taken).await;
+        self.state.begin_body(length);
         while self.buffer.len() < length {
             let missing = length - self.buffer.len();
             let reserve = if length <= RESERVE_AT_ONCE_BYTES {
@@ -130,8 +135,20 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             };
             self.buffer.reserve(reserve);
             self.fill(FrameError::ClosedWithinFrame).await?;
+            let due = (cost / length * self.buffer.len() * 2).min(cost);
+            if due > taken {
+                self.state.set_turn(Turn::Broker);
+                self.budget.grow(&mut permit, due - taken).await;
+                taken = due;
+                self.state.begin_body(length.saturating_sub(self.buffer.len()));
+            }
         }
-        Ok(())
+        // What came in one piece with the length has not been counted yet.
+        if taken < cost {
+            self.state.set_turn(Turn::Broker);
+            self.budget.grow(&mut permit, cost - taken).await;
+        }
+        Ok(permit)
     }
 
     fn take_length(&mut self) -> Result<usize, FrameError> {
@@ -206,7 +223,7 @@ mod tests {
             frame
         };
         for (key, bytes, cost) in
-            [(0, 2 << 20, 2 << 20), (3, 2 << 20, 32 << 20), (3, 1 << 20, 1 << 20), (1, 10, 10)]
+            [(0, 9 << 20, 9 << 20), (3, 3 << 20, 48 << 20), (3, 1 << 20, 1 << 20), (1, 10, 10)]
         {
             let frame = frame(key, bytes);
             let mut frames = limited(&frame, 64 << 20, 64 << 20);
@@ -215,6 +232,22 @@ mod tests {
             drop(request);
             assert_eq!(frames.budget.used(), 0);
         }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_does_not_come_holds_little() {
+        let mut claims = (64_i32 << 20).to_be_bytes().to_vec();
+        claims.extend_from_slice(&[0; 100]);
+        let (mut client, broker) = tokio::io::duplex(1000);
+        tokio::io::AsyncWriteExt::write_all(&mut client, &claims).await.unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let state = Arc::new(ConnectionState::new(address, address));
+        let mut frames = FrameReader::new(broker, MemoryBudget::new(100 << 20), 100 << 20, state);
+        let budget = frames.budget.clone();
+        let next = frames.next();
+        tokio::pin!(next);
+        assert!(futures_util::future::poll_immediate(&mut next).await.is_none());
+        assert_eq!(budget.used(), CLAIM_BYTES);
     }
 
     #[tokio::test]

@@ -134,8 +134,9 @@ fn describe_partition(index: i32, partition: &Partition) -> DescribeTopicPartiti
         leader_epoch: partition.leader_epoch.0,
         replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
         isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
-        eligible_leader_replicas: None,
-        last_known_elr: None,
+        // Empty, not null: the Java client fails on null.
+        eligible_leader_replicas: Some(Vec::new()),
+        last_known_elr: Some(Vec::new()),
         offline_replicas: Vec::new(),
     }
 }
