@@ -13,9 +13,12 @@ use super::producers::{Producer, options};
 use super::server::Server;
 use crate::support::PATIENCE;
 
+/// Name, partitions and configuration.
+type Topic = (&'static str, i32, &'static [(&'static str, &'static str)]);
+
 const PRODUCERS: u32 = 16;
 /// Name, partitions and configuration; the second one rolls its segments all the time.
-const TOPICS: [(&str, i32, &[(&str, &str)]); 3] =
+const TOPICS: [Topic; 3] =
     [("orders", 4, &[]), ("rolling", 2, &[("segment.bytes", "1048576")]), ("single", 1, &[])];
 /// Where the first write after a start goes.
 const PROBE: &str = "probe";
