@@ -172,7 +172,8 @@ class Comparison:
     def load(self, broker, *arguments):
         """Runs a command of eddy-load; gives what it printed."""
         command = [str(self.options.load), *arguments, "--json", "--bootstrap", f"127.0.0.1:{broker.port}"]
-        done = subprocess.run([*command, "--pid", str(broker.process.pid)], capture_output=True, text=True, check=False)
+        environment = {**os.environ, "RUST_BACKTRACE": "0"}
+        done = subprocess.run([*command, "--pid", str(broker.process.pid)], capture_output=True, text=True, env=environment, check=False)
         if done.returncode != 0:
             sys.exit(f"{broker.name}: {' '.join(arguments)}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout else {}

@@ -1,6 +1,7 @@
 //! Topics: look up, create, delete; where a partition begins and ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use eddy_types::{BrokerId, ErrorCode, LeaderEpoch, Offset, TopicId};
 use kafka_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -13,14 +14,17 @@ use kafka_protocol::messages::{
     MetadataRequest, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use crate::connection::Connection;
 use crate::error::{CallError, accepted};
 
 /// How long the broker may take over an administrative request, in milliseconds.
 const ADMIN_TIMEOUT_MS: i32 = 30_000;
-/// Deleting and listing by name end with these versions, later ones go by id.
+/// Up to this version topics to delete are a list of names.
 const DELETE_BY_NAME_MAX: i16 = 5;
+/// Between two look-ups of a topic that is not ready.
+const LOOK_UP_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A topic as the broker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,33 +218,31 @@ impl Connection {
         Ok(ListedOffset { offset: Offset(found.offset), leader_epoch: LeaderEpoch(found.leader_epoch) })
     }
 
-    /// Looks a topic up until each partition has a leader, or until `patience` is over.
+    /// Looks a topic up until the leader of each partition answers for it, or until `patience` is over: the metadata may show leaders
+    /// that do not know of it yet. All leaders must be the broker of this connection.
     ///
     /// # Errors
-    /// What the last look-up said; LEADER_NOT_AVAILABLE when only leaders were missing.
-    pub async fn topic_with_leaders(
-        &self,
-        name: &str,
-        patience: std::time::Duration,
-    ) -> Result<Topic, CallError> {
-        let deadline = tokio::time::Instant::now() + patience;
+    /// What was said last; LEADER_NOT_AVAILABLE when a leader was missing.
+    pub async fn topic_with_leaders(&self, name: &str, patience: Duration) -> Result<Topic, CallError> {
+        let deadline = Instant::now() + patience;
         loop {
-            let found = match self.topic(name).await {
-                Ok(topic) if topic.is_ready() => return Ok(topic),
-                Ok(_) => accepted(
-                    ApiKey::Metadata,
-                    ErrorCode::LeaderNotAvailable as i16,
-                    name,
-                    Some("not every partition has a leader"),
-                ),
-                Err(error) if error.is_retriable() => Err(error),
-                Err(error) => return Err(error),
-            };
-            if tokio::time::Instant::now() >= deadline {
-                found?;
+            match self.topic_if_led(name).await {
+                Err(error) if error.is_retriable() && Instant::now() < deadline => {}
+                found => return found,
             }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(LOOK_UP_INTERVAL).await;
         }
+    }
+
+    async fn topic_if_led(&self, name: &str) -> Result<Topic, CallError> {
+        let topic = self.topic(name).await?;
+        if !topic.is_ready() {
+            accepted(ApiKey::Metadata, ErrorCode::LeaderNotAvailable as i16, name, None)?;
+        }
+        for partition in topic.partitions() {
+            self.earliest_offset(&partition).await?;
+        }
+        Ok(topic)
     }
 }
 
