@@ -1,5 +1,7 @@
 //! The engine on a simulated disk: what was acknowledged survives every power cut.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod crash;
 mod harness;
 mod life;
