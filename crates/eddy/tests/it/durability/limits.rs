@@ -86,6 +86,42 @@ async fn an_overload_is_slowed_down_and_never_refused_for_good() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a small frame keeps its connection's read buffer of 16 KiB in memory, and is counted by its own bytes"]
+async fn small_records_take_the_memory_they_are_counted_with() {
+    const CLIENTS: usize = 64;
+    const BATCHES_A_CLIENT: usize = 300;
+    /// Many times what 19,200 batches of 200 bytes and their bookkeeping take.
+    const GROWTH_MAX: u64 = 100 << 20;
+    let (server, connection) = Server::started(&["wal.profile=high"]).await;
+    connection.create_topic("t", 8, &[]).await.unwrap();
+    let topic = connection.topic_with_leaders("t", PATIENCE).await.unwrap();
+    let before = resident_bytes(server.pid());
+    let mut tasks = Vec::new();
+    for number in 0..CLIENTS {
+        let connection = server.connect_with(ConnectionOptions::default()).await;
+        let partition = topic.partition((number % topic.leaders.len()) as i32);
+        tasks.push(tokio::spawn(async move {
+            let batch = encode_batch(&[Bytes::from_static(&[b'x'; 200])], 1_795_266_000_000, None);
+            for _ in 0..BATCHES_A_CLIENT {
+                let pending = connection.start_produce(&partition, Acks::All, PATIENCE, batch.clone()).await;
+                pending.unwrap().acknowledged().await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let growth = resident_bytes(server.pid()).saturating_sub(before);
+    assert!(growth < GROWTH_MAX, "{growth} bytes more in memory");
+}
+
+fn resident_bytes(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
 /// Keeps `in_flight` small batches under way; counts those acknowledged and those refused with a retriable code.
 async fn overload(
     connection: Connection,
