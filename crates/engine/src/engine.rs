@@ -413,6 +413,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     }
     let recovered = recovered?;
     let outcome = replay.finish()?;
+    let replayed = recovered.replayed() > 0;
     let on_fatal = storage.on_fatal;
     let durable = Arc::new(DurableFollower { partitions: std::sync::OnceLock::new(), on_fatal });
     let wal = recovered.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
@@ -427,6 +428,6 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     }
     partitions.load(&image, &checkpoint.partitions, outcome.replayed);
     let recorded = checkpoint.partitions.into_iter().filter(|p| image.topic_by_id(p.key.topic).is_some());
-    let flusher = Flusher::start(Arc::clone(&partitions), recorded.collect(), flush)?;
+    let flusher = Flusher::start(Arc::clone(&partitions), recorded.collect(), replayed, flush)?;
     Ok(Opened { wal, partitions, flusher })
 }

@@ -26,6 +26,8 @@ pub struct FlushConfig {
     pub age: Duration,
     /// A checkpoint is taken this long after the first append that follows the last one.
     pub checkpoint_interval: Duration,
+    /// A checkpoint is taken when the write-ahead log retains more than this: it bounds what a start replays.
+    pub replay_bytes: u64,
 }
 
 impl Default for FlushConfig {
@@ -34,6 +36,7 @@ impl Default for FlushConfig {
             bytes: 1 << 20,
             age: Duration::from_secs(1),
             checkpoint_interval: Duration::from_secs(10),
+            replay_bytes: 192 << 20,
         }
     }
 }
@@ -51,10 +54,12 @@ pub(crate) struct Flusher {
 }
 
 impl Flusher {
-    /// Starts the thread. `recorded` is what the last checkpoint says of each partition.
+    /// Starts the thread. `recorded` is what the last checkpoint says of each partition. When entries were `replayed`, a
+    /// checkpoint is due at once: a broker that keeps crashing must not replay more each time.
     pub(crate) fn start(
         partitions: Arc<Partitions>,
         recorded: Vec<PartitionCheckpoint>,
+        replayed: bool,
         config: FlushConfig,
     ) -> std::io::Result<Flusher> {
         let queue = Arc::clone(partitions.flush_queue());
@@ -66,7 +71,7 @@ impl Flusher {
             unflushed: BTreeMap::new(),
             touched: BTreeMap::new(),
             cached: BTreeMap::new(),
-            checkpoint_due: None,
+            checkpoint_due: replayed.then(Instant::now),
         };
         let thread =
             std::thread::Builder::new().name("eddy-flusher".to_owned()).spawn(move || worker.run())?;
@@ -233,10 +238,10 @@ impl Worker {
         }
     }
 
-    /// Whether half of the write-ahead log's space waits for a checkpoint.
+    /// Whether a checkpoint is due by size: what a start replays stays small, and the WAL is never short of files.
     fn wal_is_filling(&self) -> bool {
         let stats = self.partitions.wal().stats();
-        stats.retained_bytes > stats.file_bytes_max / 2
+        stats.retained_bytes > self.config.replay_bytes.min(stats.file_bytes_max / 2)
     }
 
     fn checkpoint_one(&self, partition: &Partition, mark: Mark) -> PartitionCheckpoint {

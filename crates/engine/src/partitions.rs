@@ -88,6 +88,14 @@ pub enum OpenError {
         /// What is not there.
         lost: eddy_types::OffsetRange,
     },
+    /// The write-ahead log goes on behind the end of the log.
+    #[error("the log ends at {end}, the write-ahead log goes on at {next}")]
+    Gap {
+        /// End of the log.
+        end: Offset,
+        /// First offset of the entry that comes next.
+        next: Offset,
+    },
 }
 
 impl Storage {

@@ -65,8 +65,13 @@ impl<'a> Replay<'a> {
                 let now = self.now;
                 let Some(replayed) = self.open(partition)? else { return Ok(()) };
                 let log = &replayed.log;
-                if base_offset < log.end_offset() {
+                let end = log.end_offset();
+                if base_offset < end {
                     return Ok(());
+                }
+                if base_offset > end {
+                    let gap = OpenError::Gap { end, next: base_offset };
+                    return Err(log_error(replayed.key, gap));
                 }
                 let header = BatchHeader::parse(&batch).ok();
                 if let Some(header) = &header {

@@ -19,8 +19,8 @@ pub(crate) struct Call {
     pub(crate) correlation_id: i32,
     /// Whether the client calls itself what Kafka's own tools do, which may write to internal topics.
     pub(crate) from_admin_client: bool,
-    /// Bytes of the frame that the request's records keep in memory.
-    pub(crate) frame_bytes: usize,
+    /// Size of the allocation that a slice of the request keeps.
+    pub(crate) frame_memory: usize,
 }
 
 impl Call {

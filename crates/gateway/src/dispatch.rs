@@ -40,7 +40,7 @@ pub(crate) async fn start(
     frame: RequestFrame,
 ) -> Result<Queued, DispatchError> {
     let started = Instant::now();
-    let frame_bytes = frame.bytes.len();
+    let (frame_bytes, frame_memory) = (frame.bytes.len(), frame.memory);
     let mut reader = Reader::new(frame.bytes);
     let header = RequestHeader::decode(&mut reader)?;
     let known = ApiKey::from_i16(header.api_key).and_then(|key| Some((key, ctx.metrics.api(key)?)));
@@ -53,7 +53,7 @@ pub(crate) async fn start(
         version: header.api_version,
         correlation_id: header.correlation_id,
         from_admin_client: header.client_id.as_deref() == Some(ADMIN_CLIENT),
-        frame_bytes,
+        frame_memory,
     };
     // The client id would keep the whole frame in memory.
     drop(header);

@@ -32,6 +32,8 @@ const DECODED_FACTOR: usize = 16;
 #[derive(Debug)]
 pub(crate) struct RequestFrame {
     pub(crate) bytes: Bytes,
+    /// Size of the allocation that `bytes`, or any slice of it, keeps.
+    pub(crate) memory: usize,
     pub(crate) permit: BudgetPermit,
 }
 
@@ -89,13 +91,26 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.buffer_start(length.min(API_KEY_BYTES)).await?;
         self.state.set_turn(Turn::Broker);
         let permit = self.read_body(length).await?;
+        let (bytes, memory) = self.take_frame(length);
+        self.state.set_turn(Turn::Broker);
+        Ok(RequestFrame { bytes, memory, permit })
+    }
+
+    /// The first `length` bytes of the buffer, and the memory they keep. A small frame is copied: a batch of it that stays in the
+    /// tail cache would otherwise keep the whole read buffer there.
+    fn take_frame(&mut self, length: usize) -> (Bytes, usize) {
+        if length < READ_BYTES {
+            let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
+            self.buffer.advance(length);
+            return (bytes, length);
+        }
+        let memory = self.buffer.capacity();
         let bytes = self.buffer.split_to(length).freeze();
         if self.buffer.is_empty() {
             // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
             self.buffer = BytesMut::new();
         }
-        self.state.set_turn(Turn::Broker);
-        Ok(RequestFrame { bytes, permit })
+        (bytes, memory)
     }
 
     /// Memory that a request is counted with. A produce is decoded without copying. Decoding another request may take up to

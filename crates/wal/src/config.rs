@@ -120,8 +120,8 @@ impl WalConfig {
         let (file_mib, files) = match profile {
             Profile::Low => (64, 4),
             Profile::Medium => (64, 8),
-            Profile::High => (128, 16),
-            Profile::Ultra => (256, 16),
+            Profile::High => (64, 32),
+            Profile::Ultra => (128, 32),
         };
         WalConfig {
             profile,

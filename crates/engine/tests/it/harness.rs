@@ -53,7 +53,12 @@ pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) ->
         producer_limits: ProducerLimits::default(),
         open_files: 16,
         backpressure_max_wait: Duration::from_secs(5),
-        flush: FlushConfig { bytes: 2048, age: Duration::from_millis(50), checkpoint_interval },
+        flush: FlushConfig {
+            bytes: 2048,
+            age: Duration::from_millis(50),
+            checkpoint_interval,
+            ..FlushConfig::default()
+        },
         housekeeping: HousekeepingConfig {
             retention_check_interval: Duration::from_secs(3600),
             disk_reserve_bytes: 0,

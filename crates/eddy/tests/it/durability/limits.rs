@@ -87,7 +87,6 @@ async fn an_overload_is_slowed_down_and_never_refused_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a small frame keeps its connection's read buffer of 16 KiB in memory, and is counted by its own bytes"]
 async fn small_records_take_the_memory_they_are_counted_with() {
     const CLIENTS: usize = 64;
     const BATCHES_A_CLIENT: usize = 300;

@@ -34,8 +34,6 @@ pub(super) struct Appending<'a> {
 impl Appending<'_> {
     /// Appends in request order, waiting for room in the write-ahead log; puts what became of each batch into its slot.
     pub(super) async fn append_all(&self, ready: Vec<Ready>, begun: &mut [Option<Begun>]) {
-        let frame_bytes = self.call.frame_bytes;
-        let lone = ready.len() == 1;
         let mut ready = ready.into_iter().enumerate();
         loop {
             let part: Vec<(usize, Ready)> = ready.by_ref().take(ADMIT_AT_ONCE).collect();
@@ -58,11 +56,8 @@ impl Appending<'_> {
             for (ack, Ready { slot, partition, accepted }) in part {
                 let (records, size) = (accepted.facts.records, accepted.bytes.len());
                 let log_append_time = accepted.log_append_time;
-                let batch = NewBatch {
-                    facts: accepted.facts,
-                    charge: if lone { frame_bytes } else { size },
-                    bytes: accepted.bytes,
-                };
+                let batch =
+                    NewBatch { facts: accepted.facts, charge: self.call.frame_memory, bytes: accepted.bytes };
                 let token = (self.acks != Acks::None).then(|| self.group.token(ack));
                 let share = room.take_one(size);
                 match partition.append(self.now, self.acks, batch, Some(share), token) {
