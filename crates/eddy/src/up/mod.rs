@@ -187,7 +187,6 @@ impl Cluster {
         }
         lines.push(format!("  try         echo hello | kcat -b {bootstrap} -P -t hello"));
         lines.push(format!("              kcat -b {bootstrap} -C -t hello -o beginning -e"));
-        lines.push(format!("              kafka-console-consumer.sh --bootstrap-server {bootstrap} --topic hello --from-beginning"));
         lines.push(format!("              eddy down{}", dir_flag(dir)));
         lines.join("\n") + "\n"
     }

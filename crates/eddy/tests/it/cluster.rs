@@ -73,7 +73,6 @@ fn up_detached_returns_when_healthy_and_says_what_to_type() {
           log         ./eddy-data/node-1/eddy.log
           try         echo hello | kcat -b 127.0.0.1:PORT -P -t hello
                       kcat -b 127.0.0.1:PORT -C -t hello -o beginning -e
-                      kafka-console-consumer.sh --bootstrap-server 127.0.0.1:PORT --topic hello --from-beginning
                       eddy down
     "#]].assert_eq(&text);
 }
