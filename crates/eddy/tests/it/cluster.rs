@@ -74,7 +74,8 @@ fn up_detached_returns_when_healthy_and_says_what_to_type() {
           try         echo hello | kcat -b 127.0.0.1:PORT -P -t hello
                       kcat -b 127.0.0.1:PORT -C -t hello -o beginning -e
                       eddy down
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
 }
 
 #[test]
