@@ -269,7 +269,7 @@ impl Partition {
         woken.wake();
     }
 
-    /// The ends of the partition (DESIGN 4.1) and its last stable offset.
+    /// The ends of the partition and its last stable offset.
     pub fn offsets(&self) -> Offsets {
         self.state.lock().leader.offsets()
     }

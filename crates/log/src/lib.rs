@@ -2,11 +2,10 @@
 //!
 //! A [`Log`] takes batches at its end, in memory, and serves reads at once. What the write-ahead log has made safe is later
 //! moved into segments by one flusher thread ([`Log::flush`]), synced ([`Log::sync`]) and recorded in a
-//! [`LogCheckpoint`], with which a log opens again without looking at its batches (DESIGN 4.1).
+//! [`LogCheckpoint`], with which a log opens again without looking at its batches.
 //!
 //! Files, all in Kafka's formats, one directory a partition: `<base offset>.log` with the batches one after the other as
-//! they were appended, nothing between them; `.index` and `.timeindex`; `.snapshot` ([`producer_snapshot`]);
-//! `leader-epoch-checkpoint` ([`epoch_checkpoint`]).
+//! they were appended, nothing between them; `.index` and `.timeindex`; `leader-epoch-checkpoint` ([`epoch_checkpoint`]).
 //!
 //! It never decides what is committed or durable, never decodes a record but to look up a timestamp, and does not know the
 //! write-ahead log.
@@ -23,7 +22,6 @@ mod index;
 mod log;
 mod open;
 mod open_scan;
-pub mod producer_snapshot;
 mod read;
 mod retention;
 mod scan;

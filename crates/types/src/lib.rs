@@ -13,4 +13,4 @@ pub use batch_facts::{BatchFacts, ControlKind, ProducerSequence};
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LocalPartition, ParseIdError, ProducerId, TopicId, TopicPartition};
 pub use offset::{LeaderEpoch, Offset, OffsetRange, PartitionEpoch, ProducerEpoch};
-pub use time::{Clock, ManualClock, Millis, SystemClock};
+pub use time::{Clock, Millis, SystemClock};

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -54,28 +53,5 @@ impl Clock for SystemClock {
     fn now(&self) -> Millis {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
-/// A clock that moves only when it is told to: for tests and simulation.
-#[derive(Debug, Default)]
-pub struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    /// A clock that shows `now`.
-    #[must_use]
-    pub fn new(now: Millis) -> Self {
-        ManualClock(AtomicI64::new(now.0))
-    }
-
-    /// Moves the clock forward by `span`.
-    pub fn advance(&self, span: Millis) {
-        self.0.fetch_add(span.0, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Millis {
-        Millis(self.0.load(Ordering::Relaxed))
     }
 }

@@ -1,7 +1,7 @@
 //! One segment: a run of batches in a file named by its base offset, with its two indexes.
 //!
 //! What is known of it in memory stands in its [`Extent`]; facts that the indexes hold are read when first needed, so that
-//! opening a log costs the same whatever its size (DESIGN 4.1).
+//! opening a log costs the same whatever its size.
 
 mod change;
 mod facts;
