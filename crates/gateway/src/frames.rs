@@ -10,15 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::connection_state::{ConnectionState, Turn};
 use crate::foreign::Foreign;
 
-/// Frames up to this size get their memory in one piece as soon as the budget grants it; larger ones grow with the bytes
-/// that arrive, so that a length alone never makes the broker allocate much.
-const RESERVE_AT_ONCE_BYTES: usize = 2 << 20;
 /// Read buffer of a connection without a large frame.
 const READ_BYTES: usize = 16 << 10;
-/// Room asked for while a large frame grows.
-const GROW_BYTES: usize = 1 << 20;
 const LENGTH_BYTES: usize = 4;
-/// Memory that is taken for a frame before its bytes are here.
+/// Memory that a frame takes before its bytes are here: a length alone never makes the broker hold much.
 const CLAIM_BYTES: usize = 128 << 10;
 const API_KEY_BYTES: usize = 2;
 /// API key of Produce, as a frame begins with it.
@@ -143,12 +138,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         self.state.begin_body(length);
         while self.buffer.len() < length {
             let missing = length - self.buffer.len();
-            let reserve = if length <= RESERVE_AT_ONCE_BYTES {
-                missing
-            } else {
-                missing.min(self.buffer.len().max(GROW_BYTES))
-            };
-            self.buffer.reserve(reserve);
+            self.buffer.reserve(missing.min(self.buffer.len().max(CLAIM_BYTES)));
             self.fill(FrameError::ClosedWithinFrame).await?;
             let due = (cost / length * self.buffer.len() * 2).min(cost);
             if due > taken {
