@@ -102,6 +102,8 @@ class LocalBroker(Broker):
         with open(self.directory / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
+                # The broker takes every EDDY_ variable for a setting of its own.
+                env={name: value for name, value in os.environ.items() if not name.startswith("EDDY_")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
