@@ -278,7 +278,7 @@ def main():
     parser.add_argument("--profile", default=Eddy.profile, help="wal.profile of eddy")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--warm-up", type=float, default=5)
+    parser.add_argument("--warm-up", type=float, default=15, help="seconds before each run; a JVM that is not warm makes any ratio look good")
     parser.add_argument("--only-eddy", action="store_true", help="leave Kafka out")
     parser.add_argument("--directory", type=Path, help="where the data goes; a temporary directory when not given")
     options = parser.parse_args()
