@@ -1,0 +1,1 @@
+//! Runs the group coordinator's machines on the internal topics.
