@@ -40,6 +40,12 @@ impl Context<'_> {
     fn read(&self, field: &Field) -> String {
         let what = self.what(field);
         let plain = self.read_value(&field.ty, false, &what);
+        if let (Type::Struct(name), true, false) = (&field.ty, field.tag.is_some(), field.nullable.is_empty())
+        {
+            return format!(
+                "reader.nullable_tagged_struct({what}, |reader| {name}::decode(reader, version))?"
+            );
+        }
         if field.nullable.is_empty() {
             return if field.ty == Type::Records { format!("Some({plain})") } else { plain };
         }

@@ -1,8 +1,10 @@
-//! Rust for the messages: one module per API, holding its request, its response and their structs.
+//! Rust for the messages: one module per API, holding its request, its response and their structs; and one per type of
+//! stored record, holding its key and its value.
 
 use crate::api::Api;
 use crate::names::{default_value, field_doc, ident, rust_type, snake_case};
-use crate::schema::{Field, Message, Struct, Versions};
+use crate::schema::{Field, Kind, Message, Struct, Versions};
+use crate::stored::Record;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -16,16 +18,40 @@ pub(crate) fn messages(apis: &[Api]) -> Result<String> {
         let Api { name, request, response } = api;
         let (key, valid) = (request.api_key, request.valid);
         out += &format!("/// {name}: API key {key}, versions {valid}.\npub mod {} {{\n", snake_case(name));
-        out += "use super::generated::*;\n";
-        for message in [request, response] {
-            for definition in &message.structs {
-                definition_of(&mut out, message, definition)
-                    .map_err(|error| format!("{}: {error}", message.name))?;
-            }
-        }
-        out += "}\n\n";
+        module_body(&mut out, [request, response])?;
     }
     Ok(out)
+}
+
+/// All records of internal topics with their codecs.
+pub(crate) fn stored(records: &[Record]) -> Result<String> {
+    let mut out = String::new();
+    for Record { name, key, value } in records {
+        let (record_type, valid) = (key.api_key, value.valid);
+        out += &format!(
+            "/// {name}: record type {record_type}, versions {valid} of the value.\npub mod {} {{\n",
+            snake_case(name)
+        );
+        module_body(&mut out, [key, value])?;
+        out += &format!(
+            "impl StoredKey for {module}::{key} {{\n    const RECORD_TYPE: i16 = {record_type};\n}}\n\n",
+            module = snake_case(name),
+            key = key.name,
+        );
+    }
+    Ok(out)
+}
+
+/// What follows the opening brace of a module, up to its closing one.
+fn module_body(out: &mut String, messages: [&Message; 2]) -> Result<()> {
+    *out += "use super::generated::*;\n";
+    for message in messages {
+        for definition in &message.structs {
+            definition_of(out, message, definition).map_err(|error| format!("{}: {error}", message.name))?;
+        }
+    }
+    *out += "}\n\n";
+    Ok(())
 }
 
 fn definition_of(out: &mut String, message: &Message, definition: &Struct) -> Result<()> {
@@ -48,9 +74,10 @@ fn definition_of(out: &mut String, message: &Message, definition: &Struct) -> Re
     *out += "        }\n    }\n}\n";
 
     let context = Context { message, definition };
-    let (decode_cfg, encode_cfg) = match message.is_request() {
-        true => ("", CLIENT_SIDE),
-        false => (CLIENT_SIDE, ""),
+    let (decode_cfg, encode_cfg) = match message.kind {
+        Kind::Request => ("", CLIENT_SIDE),
+        Kind::Response => (CLIENT_SIDE, ""),
+        Kind::StoredKey | Kind::StoredValue => ("", ""),
     };
     *out += &format!(
         "\n{decode_cfg}impl Decode for {name} {{\n    fn decode(reader: &mut Reader, version: i16) -> Result<Self, DecodeError> {{\n"

@@ -54,6 +54,8 @@ impl Context<'_> {
         }
         let some = self.write_value(&field.ty, "value", &what);
         let null = match &field.ty {
+            // In a tag Kafka says "null" with a zero, elsewhere with a negative byte.
+            Type::Struct(_) if field.tag.is_some() => "writer.put_varint(0)",
             Type::Struct(_) => "writer.put_i8(-1)",
             Type::Array(_) => "writer.put_null_array(flexible)",
             Type::String => "writer.put_null_string(flexible)",

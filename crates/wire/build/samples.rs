@@ -4,6 +4,7 @@ use crate::api::Api;
 use crate::emit::{Context, guarded};
 use crate::names::{ident, is_option, snake_case, uuid_type};
 use crate::schema::{Message, Struct, Type};
+use crate::stored::Record;
 
 /// Random messages for tests: one `Sample` per struct and the list of all codecs.
 pub(crate) fn samples(apis: &[Api]) -> String {
@@ -13,7 +14,7 @@ pub(crate) fn samples(apis: &[Api]) -> String {
         let module = snake_case(&api.name);
         for message in [&api.request, &api.response] {
             for definition in &message.structs {
-                sample(&mut out, &module, message, definition);
+                sample(&mut out, &format!("messages::{module}"), message, definition);
             }
             let (name, request) = (&message.name, message.is_request());
             list += &format!(
@@ -25,9 +26,32 @@ pub(crate) fn samples(apis: &[Api]) -> String {
     out + &list + "];\n"
 }
 
+/// The same for the records of internal topics.
+pub(crate) fn stored(records: &[Record]) -> String {
+    let mut out = String::new();
+    let mut list = String::from(
+        "/// Every key and every value of stored records.\npub static STORED: &[StoredCodec] = &[\n",
+    );
+    for record in records {
+        let module = format!("stored::{}", snake_case(record.name));
+        for message in [&record.key, &record.value] {
+            for definition in &message.structs {
+                sample(&mut out, &module, message, definition);
+            }
+            let (name, valid) = (&message.name, message.valid);
+            list += &format!(
+                "    StoredCodec::new::<crate::{module}::{name}>(\"{name}\", {}, {}),\n",
+                valid.min, valid.max
+            );
+        }
+    }
+    out + &list + "];\n"
+}
+
+/// `module` is below the crate's root.
 fn sample(out: &mut String, module: &str, message: &Message, definition: &Struct) {
     let context = Context { message, definition };
-    let path = format!("crate::messages::{module}::");
+    let path = format!("crate::{module}::");
     let name = &definition.name;
     *out += &format!(
         "impl Sample for {path}{name} {{\n    fn sample(sampler: &mut Sampler, version: i16) -> Self {{\n"

@@ -117,10 +117,35 @@ pub(crate) struct Struct {
     pub(crate) fields: Vec<Field>,
 }
 
-/// A request or a response: its own fields are the last of `structs`.
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Request,
+    Response,
+    /// Key of a record in an internal topic, led by the record's type.
+    StoredKey,
+    /// Value of such a record, led by its version.
+    StoredValue,
+}
+
+impl Kind {
+    fn parse(text: &str) -> Option<Kind> {
+        Some(match text {
+            "request" => Kind::Request,
+            "response" => Kind::Response,
+            "coordinator-key" => Kind::StoredKey,
+            "coordinator-value" => Kind::StoredValue,
+            _ => return None,
+        })
+    }
+}
+
+/// One message: its own fields are the last of `structs`.
 #[derive(Debug)]
 pub(crate) struct Message {
+    pub(crate) kind: Kind,
     pub(crate) name: String,
+    /// The API of a request and its response; the record type of a stored key and its value.
     pub(crate) api_key: i16,
     pub(crate) valid: Versions,
     pub(crate) flexible: Versions,
@@ -161,7 +186,8 @@ struct FieldJson {
     name: String,
     #[serde(rename = "type")]
     ty: String,
-    versions: String,
+    /// A field without has the versions in which it is tagged.
+    versions: Option<String>,
     nullable_versions: Option<String>,
     tagged_versions: Option<String>,
     tag: Option<u32>,
@@ -179,20 +205,21 @@ struct FieldJson {
 }
 
 impl Message {
-    /// The message of a schema file; `None` when it is no request or response, or valid in no version.
+    /// The message of a schema file; `None` when it is of no kind that has a codec, or valid in no version.
     pub(crate) fn parse(text: &str) -> Result<Option<Message>, Box<dyn Error>> {
         let json: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        let kind = serde_json::from_str::<Value>(&json)?;
-        if !matches!(kind.get("type").and_then(Value::as_str), Some("request" | "response")) {
+        let json = serde_json::from_str::<Value>(&json)?;
+        let Some(kind) = json.get("type").and_then(Value::as_str).and_then(Kind::parse) else {
             return Ok(None);
-        }
-        let json: MessageJson = serde_json::from_value(kind)?;
+        };
+        let json: MessageJson = serde_json::from_value(json)?;
         let valid = Versions::parse(&json.valid_versions)?;
         if valid.is_empty() {
             return Ok(None);
         }
         let flexible = Versions::parse(json.flexible_versions.as_deref().unwrap_or("none"))?.intersect(valid);
         let mut message = Message {
+            kind,
             api_key: json.api_key.ok_or_else(|| format!("{} {} without apiKey", json.kind, json.name))?,
             name: json.name,
             valid,
@@ -207,7 +234,7 @@ impl Message {
     }
 
     pub(crate) fn is_request(&self) -> bool {
-        self.name.ends_with("Request")
+        self.kind == Kind::Request
     }
 
     fn add_struct(
@@ -236,7 +263,9 @@ impl Message {
 
 impl FieldJson {
     fn field(&self, valid: Versions, flexible: Versions) -> Result<Field, Box<dyn Error>> {
-        let versions = Versions::parse(&self.versions)?.intersect(valid);
+        let versions = self.versions.as_deref().or(self.tagged_versions.as_deref());
+        let versions = versions.ok_or_else(|| format!("field {} has no versions", self.name))?;
+        let versions = Versions::parse(versions)?.intersect(valid);
         let nullable =
             Versions::parse(self.nullable_versions.as_deref().unwrap_or("none"))?.intersect(versions);
         let tagged = Versions::parse(self.tagged_versions.as_deref().unwrap_or("none"))?.intersect(versions);

@@ -38,6 +38,9 @@
 //! - Nullable fields are `Option`s, and records are always.
 //! - Unknown tagged fields are skipped.
 //!
+//! The records that coordinators keep in internal topics come from `schemas/records` in the same way, both directions
+//! always compiled: see [`stored`].
+//!
 //! To add an API or a version, copy the schemas of its request and response into `schemas/message`; the tests under
 //! `tests/it` then name the tables that must learn of it. A schema feature that the generator does not know fails the build.
 //!
@@ -51,6 +54,7 @@ mod frame;
 pub mod messages;
 mod reader;
 mod records;
+pub mod stored;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;

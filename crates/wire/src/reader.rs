@@ -156,6 +156,15 @@ impl Reader {
         if self.i8(field)? < 0 { Ok(None) } else { read(self).map(Some) }
     }
 
+    /// A struct that is a tagged field and can be null: behind a varint that is zero for null.
+    pub fn nullable_tagged_struct<T>(
+        &mut self,
+        field: &'static str,
+        read: impl FnOnce(&mut Reader) -> Result<T>,
+    ) -> Result<Option<T>> {
+        if self.varint(field)? == 0 { Ok(None) } else { read(self).map(Some) }
+    }
+
     /// The tagged fields of a flexible version. `read` gets a reader that ends where the tagged field does and answers whether it
     /// knows the tag; unknown ones are skipped.
     pub fn tagged_fields(

@@ -205,13 +205,42 @@ impl Codec {
     }
 }
 
+/// A key or a value of stored records, without its type.
+#[derive(Debug)]
+pub struct StoredCodec {
+    /// Such as `OffsetCommitValue`.
+    pub name: &'static str,
+    /// Versions it has.
+    pub versions: std::ops::RangeInclusive<i16>,
+    /// See [`Sample::sample`].
+    pub sample: fn(&mut Sampler, i16) -> Box<dyn AnyMessage>,
+    /// See [`Decode::decode`].
+    pub decode: fn(&mut Reader, i16) -> Decoded,
+}
+
+impl StoredCodec {
+    const fn new<M: Sample + Decode + AnyMessage + 'static>(
+        name: &'static str,
+        min: i16,
+        max: i16,
+    ) -> StoredCodec {
+        StoredCodec {
+            name,
+            versions: min..=max,
+            sample: |sampler, version| Box::new(M::sample(sampler, version)),
+            decode: |reader, version| Ok(Box::new(M::decode(reader, version)?)),
+        }
+    }
+}
+
 #[allow(clippy::all, unused_variables, reason = "generated code is judged by its generator")]
 mod samples {
-    use super::{Codec, Sample, Sampler};
+    use super::{Codec, Sample, Sampler, StoredCodec};
     use crate::{ApiKey, Uuid};
     use eddy_types::TopicId;
 
     include!(concat!(env!("OUT_DIR"), "/samples.rs"));
+    include!(concat!(env!("OUT_DIR"), "/stored_samples.rs"));
 }
 
-pub use samples::CODECS;
+pub use samples::{CODECS, STORED};

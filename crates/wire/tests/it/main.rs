@@ -7,6 +7,7 @@ mod golden;
 mod headers;
 mod hostile;
 mod round_trip;
+mod stored;
 
 use bytes::Bytes;
 use eddy_wire::Writer;

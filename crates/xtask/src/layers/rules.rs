@@ -48,8 +48,13 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         words: &["eddy_wire"],
-        to: &["eddy-wire", "eddy-gateway"],
+        to: &["eddy-wire", "eddy-gateway", "eddy-coordinator"],
         why: "wire types stay in the gateway",
+    },
+    Reserved {
+        words: &["eddy_wire::messages"],
+        to: &["eddy-wire", "eddy-gateway"],
+        why: "requests and responses stay in the gateway; a coordinator shares only the codec of what it stores",
     },
 ];
 
@@ -60,7 +65,7 @@ const PURE_UNSAID: &[&str] = &["Instant::now", "SystemTime::now", "SystemClock",
 
 /// Crates that only some may be built from.
 const RESERVED_DEPENDENCIES: &[(&str, &[&str])] =
-    &[("openraft", &["eddy-quorum", "eddy"]), ("eddy-wire", &["eddy-gateway"])];
+    &[("openraft", &["eddy-quorum", "eddy"]), ("eddy-wire", &["eddy-gateway", "eddy-coordinator"])];
 
 /// Every violation, by crate.
 pub(crate) fn check(tree: &Tree) -> Vec<Violation> {

@@ -68,6 +68,7 @@ fn reserved_words_are_found_where_they_stand() {
         ("eddy-engine", "use openraft::Raft;", "consensus library"),
         ("eddy-gateway", "let home = std::env::var(\"HOME\");", "read by the binary"),
         ("eddy-engine", "use eddy_wire::Reader;", "stay in the gateway"),
+        ("eddy-coordinator", "use eddy_wire::messages::heartbeat;", "only the codec of what it stores"),
         ("eddy-core", "let now = Instant::now();", "this crate is pure"),
     ];
     for (name, line, why) in cases {
@@ -87,6 +88,7 @@ fn those_a_word_is_reserved_to_may_use_it() {
         ("eddy-quorum", "use openraft::Raft;"),
         ("eddy", "std::env::var(\"X\")"),
         ("eddy-gateway", "use eddy_wire::Reader;"),
+        ("eddy-coordinator", "use eddy_wire::stored;"),
         ("eddy-engine", "let now = Instant::now();"),
         ("eddy-engine", "use my_openraft_like::x; SegmentFile::open(x); env::variable"),
     ] {
