@@ -19,6 +19,10 @@ pub(crate) struct Call {
     pub(crate) correlation_id: i32,
     /// Whether the client calls itself what Kafka's own tools do, which may write to internal topics.
     pub(crate) from_admin_client: bool,
+    /// Client id of the request, empty when it has none.
+    pub(crate) client_id: Arc<str>,
+    /// Size of the request, header included.
+    pub(crate) frame_bytes: usize,
     /// Size of the allocation that a slice of the request keeps.
     pub(crate) frame_memory: usize,
 }

@@ -1,9 +1,11 @@
 //! What others may know of a connection, and how they end it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// What a client sends of a frame in a second, at least.
@@ -46,6 +48,8 @@ pub(crate) struct ConnectionState {
     unanswered: AtomicUsize,
     /// Whether the client is to read what we send.
     sending: AtomicBool,
+    /// Client id of the last request: clients do not change theirs, so it is copied once.
+    client_id: Mutex<Arc<str>>,
     end: Notify,
     stalled: AtomicBool,
 }
@@ -61,9 +65,19 @@ impl ConnectionState {
             body_due: AtomicU64::new(u64::MAX),
             unanswered: AtomicUsize::new(0),
             sending: AtomicBool::new(false),
+            client_id: Mutex::default(),
             end: Notify::new(),
             stalled: AtomicBool::new(false),
         }
+    }
+
+    /// A client id of a request, as a copy that keeps no frame.
+    pub(crate) fn client_id(&self, id: &str) -> Arc<str> {
+        let mut known = self.client_id.lock();
+        if &**known != id {
+            *known = Arc::from(id);
+        }
+        Arc::clone(&known)
     }
 
     fn millis(&self) -> u64 {

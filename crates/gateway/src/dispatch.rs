@@ -52,6 +52,8 @@ pub(crate) async fn start(
         api: key,
         version: header.api_version,
         correlation_id: header.correlation_id,
+        client_id: connection.client_id(header.client_id.as_deref().unwrap_or_default()),
+        frame_bytes,
         from_admin_client: header.client_id.as_deref() == Some(ADMIN_CLIENT),
         frame_memory,
     };
