@@ -1,4 +1,5 @@
-//! Acknowledgements of one produce request: many partitions finish in any order, one task waits for all of them.
+//! Acknowledgements: of one produce request, where many partitions finish in any order and one task waits for all of them; or
+//! of a batch whose appender is told by a call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +36,7 @@ impl AckGroup {
     /// The right, and the duty, to complete slot `slot`.
     #[must_use]
     pub fn token(self: &Arc<Self>, slot: usize) -> AckToken {
-        AckToken { group: Some(Arc::clone(self)), slot }
+        AckToken { told: Some(Told::Slot(Arc::clone(self), slot)) }
     }
 
     /// Waits until every slot has its result, or until `deadline`; a slot without a result by then is `None`.
@@ -60,26 +61,58 @@ impl AckGroup {
     }
 }
 
-/// Completes one slot of an [`AckGroup`]; dropped unused it reports that the partition went away.
+/// The right, and the duty, to tell what became of a batch; dropped unused it reports that the partition went away.
 #[derive(Debug)]
 pub struct AckToken {
-    group: Option<Arc<AckGroup>>,
-    slot: usize,
+    told: Option<Told>,
+}
+
+/// Who is told.
+enum Told {
+    Slot(Arc<AckGroup>, usize),
+    Call(Box<dyn FnOnce(AckResult) + Send>),
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Told::Slot(_, slot) => f.debug_tuple("Slot").field(slot).finish(),
+            Told::Call(_) => f.write_str("Call"),
+        }
+    }
+}
+
+impl Told {
+    fn tell(self, result: AckResult) {
+        match self {
+            Told::Slot(group, slot) => group.complete(slot, result),
+            Told::Call(call) => call(result),
+        }
+    }
 }
 
 impl AckToken {
+    /// A token that hands the result to `call`, on the write-ahead log's thread or from within [`Partition::append`]: it
+    /// must be short, wait for nothing that the appender holds, and append nothing.
+    ///
+    /// [`Partition::append`]: crate::Partition::append
+    #[must_use]
+    pub fn call(call: impl FnOnce(AckResult) + Send + 'static) -> AckToken {
+        AckToken { told: Some(Told::Call(Box::new(call))) }
+    }
+
     /// Hands in the result.
     pub fn complete(mut self, result: AckResult) {
-        if let Some(group) = self.group.take() {
-            group.complete(self.slot, result);
+        if let Some(told) = self.told.take() {
+            told.tell(result);
         }
     }
 }
 
 impl Drop for AckToken {
     fn drop(&mut self) {
-        if let Some(group) = self.group.take() {
-            group.complete(self.slot, Err(AppendError::PartitionGone));
+        if let Some(told) = self.told.take() {
+            told.tell(Err(AppendError::PartitionGone));
         }
     }
 }
@@ -125,5 +158,16 @@ mod tests {
         drop(group.token(0));
         let results = group.wait(Instant::now() + Duration::from_secs(60)).await;
         assert_eq!(results, vec![Some(Err(AppendError::PartitionGone))]);
+    }
+
+    #[test]
+    fn a_call_gets_the_result_or_hears_that_the_partition_is_gone() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let call = |tell: std::sync::mpsc::Sender<AckResult>| {
+            AckToken::call(move |result| tell.send(result).unwrap())
+        };
+        call(tell.clone()).complete(Ok(range(7)));
+        drop(call(tell));
+        assert_eq!(told.iter().collect::<Vec<_>>(), [Ok(range(7)), Err(AppendError::PartitionGone)]);
     }
 }

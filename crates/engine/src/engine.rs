@@ -62,6 +62,7 @@ pub struct Engine {
     me: BrokerId,
     clock: Arc<dyn Clock>,
     quorum: Quorum,
+    image_version: watch::Receiver<u64>,
     wal: Wal,
     partitions: Arc<Partitions>,
     flusher: Flusher,
@@ -96,15 +97,19 @@ pub struct DiskSpace {
     pub protect: AtomicBool,
 }
 
-/// Metadata reaches the partitions through this; before the registry exists there is nobody to tell.
-#[derive(Default)]
-struct MetadataFollower(std::sync::OnceLock<Arc<Partitions>>);
+/// Metadata reaches the partitions through this, and whoever looks at images; before the registry exists there is nobody
+/// to tell.
+struct MetadataFollower {
+    partitions: std::sync::OnceLock<Arc<Partitions>>,
+    images: watch::Sender<u64>,
+}
 
 impl Applied for MetadataFollower {
     fn applied(&self, records: &[Record], image: &Arc<Image>) {
-        if let Some(partitions) = self.0.get() {
+        if let Some(partitions) = self.partitions.get() {
             partitions.applied(records, image);
         }
+        self.images.send_replace(image.version());
     }
 }
 
@@ -136,7 +141,8 @@ impl Engine {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<Engine>, StartError> {
-        let metadata = Arc::new(MetadataFollower::default());
+        let (images, image_version) = watch::channel(0);
+        let metadata = Arc::new(MetadataFollower { partitions: std::sync::OnceLock::new(), images });
         let quorum = Quorum::start(config.quorum, Arc::clone(&metadata) as Arc<dyn Applied>).await?;
         let storage = Storage {
             files: Arc::new(FileCache::new(Arc::clone(&disk), config.open_files)),
@@ -158,11 +164,12 @@ impl Engine {
         let Opened { wal, partitions, flusher } = tokio::task::spawn_blocking(move || open_storage(opening))
             .await
             .map_err(|panic| StartError::Disk(std::io::Error::other(panic)))??;
-        let _ = metadata.0.set(Arc::clone(&partitions));
+        let _ = metadata.partitions.set(Arc::clone(&partitions));
         let engine = Arc::new(Engine {
             me,
             clock,
             quorum,
+            image_version,
             wal,
             partitions,
             flusher,
@@ -208,6 +215,11 @@ impl Engine {
     /// The cluster's metadata as of now.
     pub fn image(&self) -> Arc<Image> {
         self.quorum.image()
+    }
+
+    /// Version of the newest image whose partitions exist here: changes after each change of the metadata.
+    pub fn image_version(&self) -> watch::Receiver<u64> {
+        self.image_version.clone()
     }
 
     /// The metadata group.
