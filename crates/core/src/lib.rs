@@ -1,10 +1,11 @@
-//! Sans-IO state machines: replica, producer window, fetch sessions.
+//! Sans-IO state machines: replica, producer window, fetch sessions, groups.
 //!
 //! Nothing here waits, reads a clock, draws a random number or sees a byte of a record. Each machine has one method per
 //! event (time first, effects last) and a `check` that asserts its invariants by the ids of `docs/INVARIANTS.md`; the
 //! owner in `engine` or `gateway` calls it after every event in tests and debug builds, and carries the effects out.
 
 mod fetch_session;
+pub mod group;
 mod invariant;
 mod producer;
 mod replica;
