@@ -139,6 +139,12 @@ impl Connection {
         Ok(Pending { link: self.link.clone(), receiver, version, deadline, allowed, request: PhantomData })
     }
 
+    /// Whether the connection is over: no request can be sent any more.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.link.is_ended()
+    }
+
     /// Ends the connection; requests under way fail with [`Ended::Here`].
     pub fn close(&self) {
         self.link.end(Ended::Here);

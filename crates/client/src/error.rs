@@ -171,7 +171,10 @@ impl CallError {
 }
 
 /// `Ok` for code 0, and what was refused otherwise.
-pub(crate) fn accepted(
+///
+/// # Errors
+/// [`CallError::Refused`] for every code but 0.
+pub fn accepted(
     api: ApiKey,
     code: i16,
     about: impl std::fmt::Display,

@@ -27,7 +27,7 @@ mod writer;
 
 pub use batch::{batches_end, encode_batch, walk};
 pub use connection::{Connection, ConnectionOptions};
-pub use error::{CallError, ConnectError, Ended, RequestError};
+pub use error::{CallError, ConnectError, Ended, RequestError, accepted};
 pub use fetch::{FetchLimits, Fetched, PartitionReader};
 pub use kafka_protocol::{messages, protocol};
 pub use pending::Pending;

@@ -88,6 +88,10 @@ impl Link {
         Ok(receiver)
     }
 
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lock().ended.is_some()
+    }
+
     /// Ends the connection; only the first reason counts.
     pub(crate) fn end(&self, reason: Ended) {
         let waiting = {

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Down(DownArgs),
     /// Say what an error code means and what to do
     Explain(ExplainArgs),
+    #[command(flatten)]
+    Client(eddy_cli::Command),
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod data_dir;
 mod derived;
 mod explain;
 mod failure;
+mod host;
 mod limits;
 mod listeners;
 mod logging;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up::up(&args).map(up::Outcome::exit_code),
         Command::Down(args) => up::down(&args).map(|()| ExitCode::SUCCESS),
         Command::Explain(args) => Ok(explain(&args)),
+        Command::Client(command) => Ok(host::run(command)),
     };
     outcome.unwrap_or_else(|failure| report(&failure))
 }

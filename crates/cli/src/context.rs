@@ -1,0 +1,95 @@
+//! What a command works with.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::OnceCell;
+
+use crate::brokers::Brokers;
+use crate::error::CliError;
+use crate::output::Printer;
+use crate::profile::{Profile, Profiles};
+use crate::{Address, Format, Global};
+
+/// What the binary lends the commands: the environment and files are its own.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The user's directory of configuration for this program; need not exist.
+    pub config_dir: Option<PathBuf>,
+    /// Opens a file to read.
+    pub open: fn(&Path) -> io::Result<Box<dyn Read + Send>>,
+    /// Writes a file whole, with its directory; the old one stays until the new one is complete.
+    pub replace: fn(&Path, &[u8]) -> io::Result<()>,
+}
+
+/// What a command works with: its options, its profile, where it prints, and the brokers once it needs them.
+#[derive(Debug)]
+pub struct Context {
+    /// Options that all commands share.
+    pub global: Global,
+    /// What the binary lends.
+    pub host: Host,
+    /// The profile in use.
+    pub profile: Profile,
+    /// Where results go.
+    pub printer: Printer,
+    brokers: OnceCell<Brokers>,
+}
+
+impl Context {
+    pub(crate) fn new(host: Host, global: Global) -> Result<Context, CliError> {
+        let profile = match (&global.profile, global.bootstrap.is_empty()) {
+            // A command that names its brokers works whatever the file says.
+            (None, false) => Profile::default(),
+            (name, _) => Profiles::read(&host)?.choose(name.as_deref())?,
+        };
+        let printer = Printer::stdout(global.output.unwrap_or(Format::Table), global.color);
+        Ok(Context { global, host, profile, printer, brokers: OnceCell::new() })
+    }
+
+    /// Brokers to begin with: the option's, the profile's, or the default.
+    ///
+    /// # Errors
+    /// An address of the profile that is none.
+    pub fn bootstrap(&self) -> Result<Vec<Address>, CliError> {
+        if !self.global.bootstrap.is_empty() {
+            return Ok(self.global.bootstrap.clone());
+        }
+        let addresses = self.profile.addresses()?;
+        Ok(if addresses.is_empty() {
+            vec![Address { host: "localhost".to_owned(), port: 9092 }]
+        } else {
+            addresses
+        })
+    }
+
+    /// The brokers; connects at the first call.
+    ///
+    /// # Errors
+    /// No broker could be reached.
+    pub async fn brokers(&self) -> Result<&Brokers, CliError> {
+        let connect =
+            async || Brokers::connect(self.bootstrap()?, self.global.timeout, self.global.verbose).await;
+        self.brokers.get_or_try_init(connect).await
+    }
+
+    /// Refuses when the profile is for reading only. Every command that changes something calls it first.
+    ///
+    /// # Errors
+    /// The profile says `read_only`.
+    pub fn changes(&self) -> Result<(), CliError> {
+        if !self.profile.read_only {
+            return Ok(());
+        }
+        Err(CliError::usage("the profile is for reading only")
+            .fix("eddy … --profile NAME", "use another profile"))
+    }
+
+    /// Says something on stderr that is no error, unless `--quiet`.
+    pub fn note(&self, text: impl fmt::Display) {
+        if !self.global.quiet {
+            eprintln!("{text}");
+        }
+    }
+}

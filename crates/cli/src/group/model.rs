@@ -1,0 +1,185 @@
+//! What is known of a group, apart from how it was asked for and how it is shown.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// A partition by name and index, in the order in which they are shown.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Place {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+}
+
+/// How the members of a group agree on who reads what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// JoinGroup and SyncGroup; a member computes the assignment.
+    Classic,
+    /// KIP-848; the coordinator computes the assignment.
+    Consumer,
+    /// KIP-932.
+    Share,
+    /// KIP-1071.
+    Streams,
+    /// A type that this version does not know.
+    Other,
+}
+
+impl Kind {
+    /// The kind of the name that ListGroups gives; brokers before KIP-848 give none, and have classic groups only.
+    pub(crate) fn named(name: &str) -> Kind {
+        match name.to_ascii_lowercase().as_str() {
+            "" | "classic" => Kind::Classic,
+            "consumer" => Kind::Consumer,
+            "share" => Kind::Share,
+            "streams" => Kind::Streams,
+            _ => Kind::Other,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Classic => "classic",
+            Kind::Consumer => "consumer",
+            Kind::Share => "share",
+            Kind::Streams => "streams",
+            Kind::Other => "other",
+        }
+    }
+}
+
+/// One group of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Listed {
+    pub(crate) group: String,
+    pub(crate) kind: Kind,
+    pub(crate) state: String,
+    pub(crate) protocol_type: String,
+    /// Node that keeps the group.
+    pub(crate) coordinator: i32,
+}
+
+/// A group with its members and how far they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Group {
+    pub(crate) group: String,
+    pub(crate) kind: Kind,
+    pub(crate) state: String,
+    /// Name of the assignor; empty while there is none.
+    pub(crate) assignor: String,
+    /// Epoch of a KIP-848 group.
+    pub(crate) epoch: Option<i32>,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) members: Vec<Member>,
+    /// By topic and partition.
+    pub(crate) partitions: Vec<Progress>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Coordinator {
+    pub(crate) id: i32,
+    pub(crate) address: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Member {
+    pub(crate) member: String,
+    /// Name of a static member (KIP-345).
+    pub(crate) instance: Option<String>,
+    pub(crate) client: String,
+    pub(crate) host: String,
+    /// Epoch of a member of a KIP-848 group.
+    pub(crate) epoch: Option<i32>,
+    pub(crate) assigned: BTreeMap<String, Vec<i32>>,
+    /// What the coordinator wants it to have, when that differs from what it has.
+    pub(crate) target: Option<BTreeMap<String, Vec<i32>>>,
+}
+
+impl Member {
+    /// How people know the member: its static name, else its client id, else the whole id.
+    pub(crate) fn short_name(&self) -> &str {
+        match &self.instance {
+            Some(instance) => instance,
+            None if self.client.is_empty() => &self.member,
+            None => &self.client,
+        }
+    }
+
+    pub(crate) fn has(&self, place: &Place) -> bool {
+        self.assigned.get(&place.topic).is_some_and(|partitions| partitions.contains(&place.partition))
+    }
+
+    pub(crate) fn partition_count(&self) -> usize {
+        self.assigned.values().map(Vec::len).sum()
+    }
+}
+
+/// How far a group is in one partition. Offsets are those of the moment of the question; start and end were asked for after the commit,
+/// so that a lag is never negative by a race.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Progress {
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    /// `None` when the group never committed there.
+    pub(crate) committed: Option<i64>,
+    /// `None` when the partition is gone or has no leader.
+    pub(crate) start: Option<i64>,
+    /// The high watermark.
+    pub(crate) end: Option<i64>,
+    /// Where a transaction that is still open begins, when that is below the end.
+    pub(crate) last_stable: Option<i64>,
+    /// Timestamp in milliseconds of the first record that was not committed.
+    pub(crate) waiting_since_ms: Option<i64>,
+    /// Age of that record, never negative; 0 when all was read.
+    pub(crate) lag_ms: Option<i64>,
+    /// Records between the commit and the end; counts offsets, as compaction and transactions leave gaps.
+    pub(crate) lag: Option<i64>,
+    /// Member id of who has the partition.
+    pub(crate) member: Option<String>,
+    /// The member's host.
+    pub(crate) host: Option<String>,
+}
+
+impl Progress {
+    /// Records that were deleted before the group read them.
+    pub(crate) fn lost(&self) -> Option<i64> {
+        let behind = self.start? - self.committed?;
+        (behind > 0).then_some(behind)
+    }
+}
+
+/// Records between a commit and the end of the log, from where there still are any.
+pub(crate) fn lag(committed: i64, start: i64, end: i64) -> i64 {
+    (end - committed.max(start)).max(0)
+}
+
+impl Group {
+    pub(crate) fn total_lag(&self) -> i64 {
+        self.partitions.iter().filter_map(|partition| partition.lag).sum()
+    }
+
+    pub(crate) fn worst_lag_ms(&self) -> Option<i64> {
+        self.partitions.iter().filter_map(|partition| partition.lag_ms).max()
+    }
+
+    pub(crate) fn member(&self, id: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.member == id)
+    }
+
+    pub(crate) fn progress(&self, place: &Place) -> Option<&Progress> {
+        self.partitions.iter().find(|partition| partition.place == *place)
+    }
+
+    /// Whether nobody may be disturbed by a change of offsets.
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self.state.as_str(), "Empty" | "Dead")
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
