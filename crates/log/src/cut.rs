@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use eddy_types::Offset;
+use eddy_types::{Offset, OffsetRange};
 
 use crate::error::LogError;
 use crate::flush::Flusher;
-use crate::log::Log;
+use crate::log::{Log, Missing};
+use crate::open::readable_end;
 use crate::segment::Segment;
 
 impl Log {
@@ -40,10 +41,16 @@ impl Log {
         // The last checkpoint may count on what lies above. After a crash it must find that to be missing, and not find other
         // bytes in its place: the cut is made durable, and nothing more is added to this segment.
         flusher.roll = true;
+        // One that ends just here may have been cut before a crash, which its indexes need not have survived.
         if let Some(last) = last
-            && last.extent().end > cut
+            && last.extent().end >= cut
         {
-            last.cut(&self.files, cut)?;
+            match last.cut(&self.files, cut) {
+                Err(LogError::Damaged { .. }) if self.state.lock().replaying => {
+                    return self.note_unreadable(last, cut);
+                }
+                outcome => outcome?,
+            }
             last.sync(&self.files)?;
             if last.extent().bytes == 0 {
                 self.state.lock().segments.retain(|segment| !Arc::ptr_eq(segment, last));
@@ -51,6 +58,16 @@ impl Log {
             }
         }
         self.sync_dirs(flusher)
+    }
+
+    /// A replay cuts a segment that cannot be read up to there. It may have been made after a later cut, one that lies below
+    /// it and which the write-ahead log has yet to repeat: then the segment goes, with whatever a crash has left in it. Without such a
+    /// cut it is damage. Its file is left as it is.
+    fn note_unreadable(&self, segment: &Segment, cut: Offset) -> Result<(), LogError> {
+        let range = OffsetRange { start: readable_end(&self.files, segment)?, end: cut };
+        segment.leave_as_it_is();
+        self.state.lock().missing.push(Missing { range, explained_by_cut_to: range.start });
+        Ok(())
     }
 
     /// Removes a segment that the log no longer has.
@@ -70,6 +87,8 @@ impl Log {
     /// # Errors
     /// When the disk refuses.
     pub fn finish_replay(&self) -> Result<(), LogError> {
-        self.carry_out_cut(&mut self.flusher.lock())
+        let outcome = self.carry_out_cut(&mut self.flusher.lock());
+        self.state.lock().replaying = false;
+        outcome
     }
 }

@@ -24,11 +24,24 @@ pub(crate) struct FileSlot {
     path: PathBuf,
     file: Mutex<Option<Arc<dyn File>>>,
     used: AtomicBool,
+    /// Another file has the name, or will have it: what is not open any more is not opened again.
+    retired: AtomicBool,
 }
 
 impl FileSlot {
     pub(crate) fn new(path: PathBuf) -> Arc<FileSlot> {
-        Arc::new(FileSlot { path, file: Mutex::new(None), used: AtomicBool::new(false) })
+        FileSlot::with(path, None)
+    }
+
+    /// A file that is open already, perhaps under another name. It stays open until the cache is told of it
+    /// ([`FileCache::admit`]).
+    pub(crate) fn opened(path: PathBuf, file: Arc<dyn File>) -> Arc<FileSlot> {
+        FileSlot::with(path, Some(file))
+    }
+
+    fn with(path: PathBuf, file: Option<Arc<dyn File>>) -> Arc<FileSlot> {
+        let (used, retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(FileSlot { path, file: Mutex::new(file), used, retired })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -37,6 +50,13 @@ impl FileSlot {
 
     pub(crate) fn close(&self) {
         *self.file.lock() = None;
+    }
+
+    /// Closes the file for good: the name is another's. Who has it open already goes on reading it.
+    pub(crate) fn retire(&self) {
+        let mut file = self.file.lock();
+        self.retired.store(true, Ordering::Relaxed);
+        *file = None;
     }
 }
 
@@ -67,6 +87,9 @@ impl FileCache {
         if let Some(file) = &*file {
             return Ok(Arc::clone(file));
         }
+        if slot.retired.load(Ordering::Relaxed) {
+            return Err(LogError::io("open", &slot.path, io::ErrorKind::NotFound.into()));
+        }
         let opened =
             self.disk.open(&slot.path, mode).map_err(|error| LogError::io("open", &slot.path, error))?;
         *file = Some(Arc::clone(&opened));
@@ -83,7 +106,7 @@ impl FileCache {
     }
 
     /// Second chance: a slot used since it was last looked at goes to the end of the line once more.
-    fn admit(&self, slot: &Arc<FileSlot>) {
+    pub(crate) fn admit(&self, slot: &Arc<FileSlot>) {
         let mut open = self.open.lock();
         open.push_back(Arc::downgrade(slot));
         let mut chances = open.len();

@@ -60,7 +60,17 @@ pub(crate) struct State {
     /// Segments that the log no longer has and whose files are still there.
     pub(crate) doomed: Vec<Arc<Segment>>,
     /// What the checkpoint promised and the directory lacks.
-    pub(crate) missing: Vec<OffsetRange>,
+    pub(crate) missing: Vec<Missing>,
+    /// The write-ahead log is still to repeat what came after the checkpoint.
+    pub(crate) replaying: bool,
+}
+
+/// Offsets that are in none of the files, unless the replay explains why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) range: OffsetRange,
+    /// A cut at or below this had reached the files before the crash: what they lack is no loss.
+    pub(crate) explained_by_cut_to: Offset,
 }
 
 /// Batches evicted under one hold of the lock, so that appends do not wait for long.
@@ -108,7 +118,7 @@ impl Log {
     /// may be one, which a truncation or a move of the start takes away; one that is left after the replay
     /// ([`Log::finish_replay`]) is damage.
     pub fn missing(&self) -> Option<OffsetRange> {
-        self.state.lock().missing.first().copied()
+        self.state.lock().missing.first().map(|missing| missing.range)
     }
 
     /// Settings in force.
@@ -167,10 +177,10 @@ impl Log {
         } else {
             state.epochs.truncate_from_start(to);
         }
-        for range in &mut state.missing {
-            range.start = range.start.max(to);
+        for missing in &mut state.missing {
+            missing.range.start = missing.range.start.max(to);
         }
-        state.missing.retain(|range| range.start < range.end);
+        state.missing.retain(|missing| missing.range.start < missing.range.end);
     }
 
     /// Cuts the log so that it ends at `to`, in memory: a batch that reaches above `to` goes as a whole, the end is `to` all
@@ -181,9 +191,7 @@ impl Log {
         if to < state.end {
             state.cut_at(to);
         }
-        // A truncation that had reached the files before the crash explains what they lack: they were cut where the batch
-        // before `to` ends, which may be well below `to` in a log with gaps.
-        state.missing.retain(|range| to > range.end);
+        state.missing.retain(|missing| to > missing.explained_by_cut_to);
     }
 
     /// Notes that leader epoch `epoch` began at `start`. Appending a batch notes its epoch too.

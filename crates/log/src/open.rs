@@ -13,7 +13,7 @@ use crate::epochs::Epochs;
 use crate::error::LogError;
 use crate::file_cache::FileCache;
 use crate::flush::{DirState, Flusher};
-use crate::log::{Log, LogCheckpoint, State};
+use crate::log::{Log, LogCheckpoint, Missing, State};
 use crate::open_scan::scan_all;
 use crate::segment::{Extent, INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
 use crate::tail::Tail;
@@ -37,7 +37,7 @@ pub(crate) struct Opened {
     pub(crate) end: Offset,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) epochs: Epochs,
-    pub(crate) missing: Vec<OffsetRange>,
+    pub(crate) missing: Vec<Missing>,
     pub(crate) dirty: Vec<Arc<Segment>>,
 }
 
@@ -86,6 +86,7 @@ impl Log {
                 cut: None,
                 doomed: Vec::new(),
                 missing: opened.missing,
+                replaying: at.is_some(),
             }),
             flusher: Mutex::new(Flusher::new(dir_state, opened.dirty)),
         })
@@ -184,7 +185,7 @@ fn open_at(
         }
         segments.push(segment);
     }
-    let mut missing = Vec::new();
+    let mut missing: Vec<OffsetRange> = Vec::new();
     match active {
         Some(active) if active.extent().bytes < at.active_bytes => {
             missing.push(OffsetRange { start: readable_end(files, &active)?, end: at.flushed_end });
@@ -195,6 +196,8 @@ fn open_at(
         _ => {}
     }
     missing.retain(|range| range.start < range.end);
+    // A cut may have reached the files well below where it was made: it took the whole batch, and gaps before it.
+    let missing = missing.into_iter().map(|range| Missing { range, explained_by_cut_to: range.end }).collect();
     Ok(Opened {
         start: at.start_offset,
         end: at.flushed_end,
@@ -206,7 +209,7 @@ fn open_at(
 }
 
 /// The offset after the last batch that can be read from the start of a segment on.
-fn readable_end(files: &FileCache, segment: &Segment) -> Result<Offset, LogError> {
+pub(crate) fn readable_end(files: &FileCache, segment: &Segment) -> Result<Offset, LogError> {
     let mut scan = segment.scan_from(files, 0)?;
     loop {
         match scan.next() {

@@ -129,8 +129,10 @@ impl DiskRead {
         self.segment.extent().facts?;
         match self.read(&self.segment, Access::Cached) {
             Ok(Some(fetched)) => Some(Ok(fetched)),
-            Err(LogError::Moved { base }) => Some(Err(LogError::Moved { base }.into())),
-            // Damage may be that of an index, which the blocking read repairs.
+            Err(LogError::Moved { base }) if self.segment.successor().is_none() => {
+                Some(Err(LogError::Moved { base }.into()))
+            }
+            // A segment that was replaced has a successor, which the blocking read finds. Damage may be that of an index, which the blocking read repairs.
             Ok(None) | Err(_) => None,
         }
     }
@@ -141,7 +143,7 @@ impl DiskRead {
     /// [`ReadError::Log`] when the disk refuses or the segment is damaged, or was cut meanwhile.
     pub fn run(self) -> Result<FetchedBytes, ReadError> {
         for segment in std::iter::once(&self.segment).chain(&self.next_segment) {
-            if let Some(fetched) = self.read(segment, Access::Blocking)? {
+            if let Some(fetched) = self.read_surely(segment)? {
                 return Ok(fetched);
             }
         }
@@ -149,6 +151,18 @@ impl DiskRead {
             Some((batch, end_offset)) => FetchedBytes { bytes: batch.len(), slices: vec![batch], end_offset },
             None => FetchedBytes { end_offset: self.from, ..FetchedBytes::default() },
         })
+    }
+
+    /// Reads from what has taken the segment's place, should compaction have replaced it.
+    fn read_surely(&self, segment: &Arc<Segment>) -> Result<Option<FetchedBytes>, LogError> {
+        let mut segment = Arc::clone(segment);
+        loop {
+            let outcome = self.read(&segment, Access::Blocking);
+            match segment.successor() {
+                Some(successor) if matches!(outcome, Err(LogError::Moved { .. })) => segment = successor,
+                _ => return outcome,
+            }
+        }
     }
 
     /// `None` when the segment has no batch from the offset asked for on.

@@ -88,6 +88,8 @@ impl Log {
         match segment.facts(&self.files, config.index_interval_bytes) {
             Ok(facts) if facts.newest.timestamp.0 >= 0 => now - facts.newest.timestamp > config.retention_ms,
             Ok(_) => now - segment.quiet_since(now) > config.retention_ms,
+            // Compaction has just put another in its place.
+            Err(LogError::Moved { .. }) => false,
             Err(error) => {
                 tracing::warn!(%error, "a segment is kept because its age cannot be told");
                 false

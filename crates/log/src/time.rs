@@ -51,9 +51,11 @@ impl Log {
                     let range = Range { from, end, limit };
                     let searched = self.search_segment(&segment, range, timestamp);
                     let start = self.start_offset();
-                    // Retention took the segment away under the search.
-                    if matches!(searched, Err(LogError::Moved { .. })) && start > from {
-                        from = start;
+                    // Retention took the segment away under the search, or compaction put another in its place.
+                    if matches!(searched, Err(LogError::Moved { .. }))
+                        && (start > from || segment.successor().is_some())
+                    {
+                        from = from.max(start);
                         continue;
                     }
                     from = end;
@@ -82,7 +84,11 @@ impl Log {
                     from = end;
                 }
                 Some(Place::Segment { segment, end }) => {
-                    newest = newest.max(self.newest_in_segment(&segment, Range { from, end, limit })?);
+                    let found = self.newest_in_segment(&segment, Range { from, end, limit });
+                    if matches!(found, Err(LogError::Moved { .. })) && segment.successor().is_some() {
+                        continue;
+                    }
+                    newest = newest.max(found?);
                     from = end;
                 }
             }

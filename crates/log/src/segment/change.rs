@@ -111,6 +111,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Nothing is added to the segment any more, nor is it looked at.
+    pub(crate) fn leave_as_it_is(&self) {
+        self.extent.lock().sealed = true;
+    }
+
     pub(super) fn write_entries(
         &self,
         files: &FileCache,

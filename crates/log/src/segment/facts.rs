@@ -108,7 +108,7 @@ impl Segment {
         interval: u32,
     ) -> Result<Option<Facts>, LogError> {
         let Some((index, time_index)) = self.index_readers(files)? else { return Ok(None) };
-        let offsets = self.plausible_offsets(&index, extent)?;
+        let mut offsets = self.plausible_offsets(&index, extent)?;
         let times = self.plausible_times(&time_index, extent)?;
         if times.is_empty() && !offsets.is_empty() {
             // Either the records have no timestamps or the time index was lost: only the batches can tell.
@@ -119,6 +119,9 @@ impl Segment {
         if !times.last().map_or(Ok(true), |entry| self.is_true(files, extent, &offsets, entry))? {
             return Ok(None);
         }
+        // The time index may have lost entries that the offset index has: what follows the last time entry is looked at again.
+        let covered = times.last().map_or(Offset::NONE, |entry| entry.last_offset);
+        offsets.truncate(offsets.partition_point(|entry| entry.last_offset <= covered));
         let log = self.log_reader(files, Access::Blocking)?;
         let first = HeaderScan::new(log, 0, extent.bytes, self.base, NARROW).next()?;
         let known = Facts {

@@ -7,9 +7,10 @@ mod change;
 mod facts;
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use eddy_disk::File;
 use eddy_types::{Millis, Offset};
 use parking_lot::Mutex;
 
@@ -21,6 +22,11 @@ use crate::scan::{Access, HeaderScan, NARROW, Reader, WIDE, last_entry};
 pub(crate) const LOG_SUFFIX: &str = "log";
 pub(crate) const INDEX_SUFFIX: &str = "index";
 pub(crate) const TIME_INDEX_SUFFIX: &str = "timeindex";
+
+/// Path of a segment's file.
+pub(crate) fn path(dir: &Path, base: Offset, suffix: &str) -> PathBuf {
+    dir.join(format!("{:020}.{suffix}", base.0))
+}
 
 /// One segment of a log.
 pub(crate) struct Segment {
@@ -34,6 +40,8 @@ pub(crate) struct Segment {
     files_change: Mutex<()>,
     /// Since when retention has seen a segment without timestamps at this size.
     quiet: Mutex<Option<(u64, Millis)>>,
+    /// The segment that compaction has put in the place of this one and perhaps of its neighbours.
+    successor: Mutex<Option<Arc<Segment>>>,
 }
 
 /// What is known of a segment.
@@ -68,16 +76,53 @@ impl Extent {
 impl Segment {
     /// A segment as it is in the files, or will be.
     pub(crate) fn new(dir: &Path, base: Offset, extent: Extent) -> Arc<Segment> {
-        let slot = |suffix| FileSlot::new(dir.join(format!("{:020}.{suffix}", base.0)));
+        let slot = |suffix| FileSlot::new(path(dir, base, suffix));
+        let slots = [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX].map(slot);
+        Segment::of_slots(base, extent, slots)
+    }
+
+    /// A segment whose files are open and will get their names; see [`Segment::named`]. They come in the order log, index, time index.
+    pub(crate) fn unnamed(dir: &Path, base: Offset, extent: Extent, files: [Arc<dyn File>; 3]) -> Arc<Segment> {
+        let [log, index, time_index] = files;
+        let slots = [(LOG_SUFFIX, log), (INDEX_SUFFIX, index), (TIME_INDEX_SUFFIX, time_index)]
+            .map(|(suffix, file)| FileSlot::opened(path(dir, base, suffix), file));
+        Segment::of_slots(base, extent, slots)
+    }
+
+    fn of_slots(base: Offset, extent: Extent, [log, index, time_index]: [Arc<FileSlot>; 3]) -> Arc<Segment> {
         Arc::new(Segment {
             base,
-            log: slot(LOG_SUFFIX),
-            index: slot(INDEX_SUFFIX),
-            time_index: slot(TIME_INDEX_SUFFIX),
+            log,
+            index,
+            time_index,
             extent: Mutex::new(extent),
             files_change: Mutex::new(()),
             quiet: Mutex::new(None),
+            successor: Mutex::new(None),
         })
+    }
+
+    /// The files of an unnamed segment have their names: from now on they may be closed and opened again.
+    pub(crate) fn named(&self, files: &FileCache) {
+        for slot in [&self.log, &self.index, &self.time_index] {
+            files.admit(slot);
+        }
+    }
+
+    /// Compaction has put `successor` in this one's place, and its files are about to lose their names. Reads under way go on
+    /// with the files they have open, or with the successor. Blocks.
+    pub(crate) fn replaced_by(&self, successor: &Arc<Segment>) {
+        let _alone = self.files_change.lock();
+        *self.successor.lock() = Some(Arc::clone(successor));
+        self.extent.lock().removed = true;
+        for slot in [&self.log, &self.index, &self.time_index] {
+            slot.retire();
+        }
+    }
+
+    /// What took this segment's place.
+    pub(crate) fn successor(&self) -> Option<Arc<Segment>> {
+        self.successor.lock().clone()
     }
 
     pub(crate) fn extent(&self) -> Extent {
