@@ -2,6 +2,7 @@
 
 use eddy_types::ErrorCode;
 
+use super::consumer::{ConsumerGroupError, ConsumerHeartbeatAnswer, DescribedConsumerGroup};
 use super::record::{GroupRecord, Str};
 use super::reply::{
     CommitReply, DeleteOffsetsReply, DescribedGroup, FetchReply, JoinReply, LeaveReply, ListedGroup, SyncReply,
@@ -54,6 +55,10 @@ pub enum Reply {
     List(Vec<ListedGroup>),
     /// To [`GroupShard::delete_group`](super::GroupShard::delete_group).
     Delete(Result<(), ErrorCode>),
+    /// To [`GroupShard::consumer_heartbeat`](super::GroupShard::consumer_heartbeat).
+    ConsumerHeartbeat(Result<ConsumerHeartbeatAnswer, ConsumerGroupError>),
+    /// To [`GroupShard::describe_consumer_group`](super::GroupShard::describe_consumer_group).
+    DescribeConsumer(Result<DescribedConsumerGroup, ErrorCode>),
 }
 
 /// Something that happened, for metrics and logs.

@@ -19,6 +19,10 @@ mod timers;
 mod topics;
 
 pub use config::{ConsumerGroupConfig, GroupConfig, GroupOverrides, MigrationPolicy};
+pub use consumer::{
+    ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer, DescribedConsumerGroup,
+    DescribedConsumerMember, InvalidPattern, Partitions,
+};
 pub use effects::{Effects, ExpiryReason, Note, RebalanceReason, Reply, ReplyToken};
 pub use record::{
     Blob, ClassicGroupValue, ClassicMemberValue, CommittedOffset, ConsumerClassicMember, ConsumerCurrentValue,

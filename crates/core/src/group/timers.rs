@@ -19,6 +19,12 @@ pub(super) enum Timer {
     ConsumerSession(Str),
     /// A member of a consumer group has not given its partitions back in time.
     ConsumerRebalance(Str),
+    /// A member of a consumer group that speaks the classic protocol has not joined again in time.
+    ConsumerJoin(Str),
+    /// A member of a consumer group that speaks the classic protocol has not asked for its assignment in time.
+    ConsumerSync(Str),
+    /// A consumer group may make its next target assignment.
+    ConsumerAssignment,
 }
 
 /// Deadlines by group and kind: setting one costs a look-up, for thousands of members too.
