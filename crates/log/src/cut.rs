@@ -45,11 +45,9 @@ impl Log {
         if let Some(last) = last
             && last.extent().end >= cut
         {
-            match last.cut(&self.files, cut) {
-                Err(LogError::Damaged { .. }) if self.state.lock().replaying => {
-                    return self.note_unreadable(last, cut);
-                }
-                outcome => outcome?,
+            let outcome = last.cut(&self.files, cut);
+            if self.unless_unreadable(last, cut, outcome)?.is_none() {
+                return Ok(());
             }
             last.sync(&self.files)?;
             if last.extent().bytes == 0 {
@@ -60,14 +58,24 @@ impl Log {
         self.sync_dirs(flusher)
     }
 
-    /// A replay cuts a segment that cannot be read up to there. It may have been made after a later cut, one that lies below
-    /// it and which the write-ahead log has yet to repeat: then the segment goes, with whatever a crash has left in it. Without such a
-    /// cut it is damage. Its file is left as it is.
-    fn note_unreadable(&self, segment: &Segment, cut: Offset) -> Result<(), LogError> {
-        let range = OffsetRange { start: readable_end(&self.files, segment)?, end: cut };
-        segment.leave_as_it_is();
-        self.state.lock().missing.push(Missing { range, explained_by_cut_to: range.start });
-        Ok(())
+    /// `None` when a replay meets a segment that cannot be read up to `end`. It may have been made after a later cut, one that
+    /// lies below it and which the write-ahead log has yet to repeat: then the segment goes, with whatever a crash has left in
+    /// it. Without such a cut it is damage. Its file is left as it is.
+    pub(crate) fn unless_unreadable<T>(
+        &self,
+        segment: &Segment,
+        end: Offset,
+        outcome: Result<T, LogError>,
+    ) -> Result<Option<T>, LogError> {
+        match outcome {
+            Err(LogError::Damaged { .. }) if self.state.lock().replaying => {
+                let range = OffsetRange { start: readable_end(&self.files, segment)?, end };
+                segment.leave_as_it_is();
+                self.state.lock().missing.push(Missing { range, explained_by_cut_to: range.start });
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
     }
 
     /// Removes a segment that the log no longer has.

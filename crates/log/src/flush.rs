@@ -139,10 +139,12 @@ impl Log {
                 None => self.new_segment(flusher, end, first)?,
             };
             flusher.mark_dirty(&segment);
-            let (count, bytes) =
-                if flusher.roll { (0, 0) } else { segment.append(&self.files, rest, &run.config)? };
+            let appended =
+                if flusher.roll { Ok((0, 0)) } else { segment.append(&self.files, rest, &run.config) };
+            let Some((count, bytes)) = self.unless_unreadable(&segment, end, appended)? else { continue };
             if count == 0 {
-                segment.seal(&self.files, run.config.index_interval_bytes)?;
+                let sealed = segment.seal(&self.files, run.config.index_interval_bytes);
+                self.unless_unreadable(&segment, end, sealed)?;
                 continue;
             }
             let (done, left) = rest.split_at(count);
