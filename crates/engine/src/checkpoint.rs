@@ -51,6 +51,8 @@ struct PartitionShape {
     flushed_end: Offset,
     active_segment: Offset,
     active_bytes: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    cleaned_to: Offset,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     epochs: Vec<(LeaderEpoch, Offset)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,6 +69,10 @@ struct ProducerShape {
     open_transaction: Option<Offset>,
     /// First and last sequence, first and last offset, timestamp.
     batches: Vec<(i32, i32, Offset, Offset, Millis)>,
+}
+
+fn is_zero(offset: &Offset) -> bool {
+    *offset == Offset::ZERO
 }
 
 impl Checkpoint {
@@ -128,6 +134,7 @@ impl From<PartitionShape> for PartitionCheckpoint {
                 active_segment: shape.active_segment,
                 active_bytes: shape.active_bytes,
                 epochs: shape.epochs,
+                cleaned_to: shape.cleaned_to,
             },
             producers: shape.producers.into_iter().map(ProducerSnapshot::from).collect(),
         }
@@ -144,6 +151,7 @@ impl From<&PartitionCheckpoint> for PartitionShape {
             flushed_end: partition.log.flushed_end,
             active_segment: partition.log.active_segment,
             active_bytes: partition.log.active_bytes,
+            cleaned_to: partition.log.cleaned_to,
             epochs: partition.log.epochs.clone(),
             producers: partition.producers.iter().map(ProducerShape::from).collect(),
         }

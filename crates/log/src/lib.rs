@@ -11,6 +11,7 @@
 //! write-ahead log.
 
 mod budget;
+mod clean;
 mod config;
 mod cut;
 pub mod epoch_checkpoint;
@@ -31,7 +32,8 @@ mod tail;
 mod time;
 
 pub use budget::TailBudget;
-pub use config::LogConfig;
+pub use clean::{CleanError, CleanRequest, Cleanable, Cleaned, ProducerEnd};
+pub use config::{Compaction, LogConfig};
 pub use error::{Damage, LogError, ReadError};
 pub use file_cache::FileCache;
 pub use log::{Log, LogCheckpoint};

@@ -25,6 +25,8 @@ pub struct Log {
     pub(crate) files: Arc<FileCache>,
     pub(crate) state: Mutex<State>,
     pub(crate) flusher: Mutex<Flusher>,
+    /// Held by a compaction from its first look at the log to its end. Taken before the flusher's.
+    pub(crate) cleaning: Mutex<()>,
 }
 
 /// Where a log stood when its files were last synced: all that is needed to open it without looking at its batches.
@@ -41,6 +43,8 @@ pub struct LogCheckpoint {
     pub active_bytes: u64,
     /// Leader epochs that began below `flushed_end`, each with its start offset.
     pub epochs: Vec<(LeaderEpoch, Offset)>,
+    /// Everything below has been compacted.
+    pub cleaned_to: Offset,
 }
 
 pub(crate) struct State {
@@ -55,6 +59,14 @@ pub(crate) struct State {
     pub(crate) epochs: Epochs,
     /// End of what the flusher is writing at this moment.
     pub(crate) in_flight: Option<Offset>,
+    /// Everything below has been compacted.
+    pub(crate) cleaned_to: Offset,
+    /// Segments that begin below are sealed for a checkpoint that was stored: a start takes them as they are.
+    pub(crate) recorded_active: Offset,
+    /// The same for the last checkpoint, which may not be stored yet.
+    pub(crate) synced_active: Option<Offset>,
+    /// Truncations so far.
+    pub(crate) cuts: u64,
     /// The segments are still to be cut here; until then they hold more than the log.
     pub(crate) cut: Option<Offset>,
     /// Segments that the log no longer has and whose files are still there.
@@ -194,6 +206,15 @@ impl Log {
         state.missing.retain(|missing| to > missing.explained_by_cut_to);
     }
 
+    /// The checkpoint of the last [`Log::sync`] was stored: the next start counts on it. Only then may the segments below its
+    /// active one be compacted.
+    pub fn checkpoint_stored(&self) {
+        let mut state = self.state.lock();
+        if let Some(active) = state.synced_active.take() {
+            state.recorded_active = active;
+        }
+    }
+
     /// Notes that leader epoch `epoch` began at `start`. Appending a batch notes its epoch too.
     pub fn assign_epoch(&self, epoch: LeaderEpoch, start: Offset) {
         self.state.lock().epochs.assign(epoch, start);
@@ -222,6 +243,10 @@ impl State {
     fn cut_at(&mut self, to: Offset) {
         self.start = self.start.min(to);
         self.end = to;
+        self.cuts += 1;
+        self.cleaned_to = self.cleaned_to.min(to);
+        self.recorded_active = self.recorded_active.min(to);
+        self.synced_active = self.synced_active.map(|active| active.min(to));
         let flushed_end = self.flushed_end;
         self.tail.truncate(to, flushed_end);
         self.epochs.truncate_from_end(to);
@@ -237,6 +262,7 @@ impl State {
         let flushed_end = self.flushed_end;
         self.tail.truncate(Offset(i64::MIN), flushed_end);
         self.epochs.clear();
+        self.cuts += 1;
         if self.in_flight.is_some() || !self.segments.is_empty() {
             self.doom_from(Offset(i64::MIN));
         }
@@ -263,6 +289,12 @@ impl State {
     pub(crate) fn segment_at(&self, offset: Offset) -> Option<(&Arc<Segment>, Option<&Arc<Segment>>)> {
         let index = self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1);
         Some((self.segments.get(index)?, self.segments.get(index + 1)))
+    }
+
+    /// The segments from the one that holds `offset` on.
+    pub(crate) fn segments_from(&self, offset: Offset) -> Vec<Arc<Segment>> {
+        let first = self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1);
+        self.segments.get(first..).unwrap_or_default().to_vec()
     }
 
     /// The offset by which segment `index` ends.

@@ -9,6 +9,7 @@ use eddy_disk::{Disk, File, Open};
 use eddy_types::{Offset, OffsetRange};
 use parking_lot::Mutex;
 
+use crate::clean::swap::finish_swaps;
 use crate::epochs::Epochs;
 use crate::error::LogError;
 use crate::file_cache::FileCache;
@@ -60,6 +61,7 @@ impl Log {
         budget: Arc<TailBudget>,
         at: Option<&LogCheckpoint>,
     ) -> Result<Log, LogError> {
+        finish_swaps(files.disk().as_ref(), &dir)?;
         let mut listing = list(files.disk().as_ref(), &dir)?;
         let opened = match at {
             Some(at) => open_at(&files, &dir, &mut listing, at)?,
@@ -83,12 +85,17 @@ impl Log {
                 tail: Tail::new(budget),
                 epochs: opened.epochs,
                 in_flight: None,
+                cleaned_to: at.map_or(Offset::ZERO, |at| at.cleaned_to),
+                recorded_active: at.map_or(Offset::ZERO, |at| at.active_segment),
+                synced_active: None,
+                cuts: 0,
                 cut: None,
                 doomed: Vec::new(),
                 missing: opened.missing,
                 replaying: at.is_some(),
             }),
             flusher: Mutex::new(Flusher::new(dir_state, opened.dirty)),
+            cleaning: Mutex::new(()),
         })
     }
 }
@@ -116,7 +123,7 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, LogError> {
 }
 
 /// The offset in the name of a segment's file.
-fn base_offset(path: &Path) -> Option<Offset> {
+pub(crate) fn base_offset(path: &Path) -> Option<Offset> {
     let name = path.file_stem()?.to_str()?;
     let is_number = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
     name.parse().ok().filter(|_| is_number).map(Offset)
@@ -197,7 +204,8 @@ fn open_at(
     }
     missing.retain(|range| range.start < range.end);
     // A cut may have reached the files well below where it was made: it took the whole batch, and gaps before it.
-    let missing = missing.into_iter().map(|range| Missing { range, explained_by_cut_to: range.end }).collect();
+    let missing =
+        missing.into_iter().map(|range| Missing { range, explained_by_cut_to: range.end }).collect();
     Ok(Opened {
         start: at.start_offset,
         end: at.flushed_end,

@@ -23,7 +23,9 @@ impl Log {
                 if state.tail.unflushed_bytes() == 0 {
                     state.flushed_end = state.end;
                 }
-                break checkpoint(&state);
+                let checkpoint = checkpoint(&state);
+                state.synced_active = Some(checkpoint.active_segment);
+                break checkpoint;
             }
         };
         for segment in std::mem::take(&mut flusher.dirty) {
@@ -54,11 +56,13 @@ impl Log {
         Ok(())
     }
 
-    /// Removes the log with its directory. It must not be used afterwards but to be dropped. Blocks.
+    /// Removes the log with its directory. It must not be used afterwards but to be dropped. Blocks, and waits for a
+    /// compaction under way, which its caller should end.
     ///
     /// # Errors
     /// When the disk refuses; some files may then be gone.
     pub fn destroy(&self) -> Result<(), LogError> {
+        let _no_compaction = self.cleaning.lock();
         let mut flusher = self.flusher.lock();
         let all = self.state.lock().take_all();
         for segment in all {
@@ -85,5 +89,6 @@ fn checkpoint(state: &State) -> LogCheckpoint {
         active_segment,
         active_bytes,
         epochs: state.epochs.below(state.flushed_end),
+        cleaned_to: state.cleaned_to,
     }
 }

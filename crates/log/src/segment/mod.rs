@@ -82,7 +82,12 @@ impl Segment {
     }
 
     /// A segment whose files are open and will get their names; see [`Segment::named`]. They come in the order log, index, time index.
-    pub(crate) fn unnamed(dir: &Path, base: Offset, extent: Extent, files: [Arc<dyn File>; 3]) -> Arc<Segment> {
+    pub(crate) fn unnamed(
+        dir: &Path,
+        base: Offset,
+        extent: Extent,
+        files: [Arc<dyn File>; 3],
+    ) -> Arc<Segment> {
         let [log, index, time_index] = files;
         let slots = [(LOG_SUFFIX, log), (INDEX_SUFFIX, index), (TIME_INDEX_SUFFIX, time_index)]
             .map(|(suffix, file)| FileSlot::opened(path(dir, base, suffix), file));
