@@ -10,6 +10,8 @@ use eddy_types::{BrokerId, ClusterId, LeaderEpoch, PartitionEpoch, ProducerId, T
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::quota::{QuotaEntity, QuotaKey, QuotaValue};
+
 /// One committed change of the cluster's metadata.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "body", rename_all = "snake_case")]
@@ -82,6 +84,13 @@ pub enum Record {
         /// Canonical key to canonical text.
         changes: BTreeMap<String, Option<String>>,
     },
+    /// Quotas of an entity were set (`Some`) or removed (`None`).
+    ClientQuotasSet {
+        /// Whom they limit.
+        entity: QuotaEntity,
+        /// The limits.
+        changes: BTreeMap<QuotaKey, Option<QuotaValue>>,
+    },
     /// Producer ids below `next` are taken.
     ProducerIdsAllocated {
         /// The broker that got the block.
@@ -130,6 +139,10 @@ pub enum Resource {
     Broker(BrokerId),
     /// Every broker (Kafka's broker resource with an empty name).
     BrokerDefault,
+    /// A group, by id, whether it exists or not.
+    Group(String),
+    /// A subscription to client metrics, by name (KIP-714); it exists while it has a key.
+    ClientMetrics(String),
 }
 
 /// Why a stored record cannot be read.
@@ -187,7 +200,10 @@ impl Record {
     }
 
     fn version(&self) -> u64 {
-        1
+        match self {
+            Record::ConfigsSet { resource: Resource::Group(_) | Resource::ClientMetrics(_), .. } => 2,
+            _ => 1,
+        }
     }
 }
 
@@ -201,9 +217,11 @@ fn supported_version(kind: &str) -> Option<u64> {
         | "partitions_added"
         | "topic_removed"
         | "partition_changed"
-        | "configs_set"
+        | "client_quotas_set"
         | "producer_ids_allocated"
         | "directories_reclaimed" => Some(1),
+        // Version 2 knows groups and client metrics.
+        "configs_set" => Some(2),
         _ => None,
     }
 }
@@ -211,6 +229,7 @@ fn supported_version(kind: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::QuotaName;
     use serde_json::json;
 
     fn every_record() -> Vec<Record> {
@@ -249,7 +268,26 @@ mod tests {
                 resource: Resource::BrokerDefault,
                 changes: BTreeMap::from([("log.retention.ms".into(), None)]),
             },
+            Record::ConfigsSet {
+                resource: Resource::Group("g".into()),
+                changes: BTreeMap::from([("consumer.session.timeout.ms".into(), Some("45000".into()))]),
+            },
+            Record::ConfigsSet {
+                resource: Resource::ClientMetrics("all".into()),
+                changes: BTreeMap::from([("interval.ms".into(), Some("1000".into()))]),
+            },
             Record::ProducerIdsAllocated { broker: BrokerId(1), next: ProducerId(1000) },
+            Record::ClientQuotasSet {
+                entity: QuotaEntity {
+                    user: Some(QuotaName::Exact("alice".into())),
+                    client_id: Some(QuotaName::Default),
+                    ip: None,
+                },
+                changes: BTreeMap::from([
+                    (QuotaKey::ProducerByteRate, QuotaValue::new(QuotaKey::ProducerByteRate, 1e6).ok()),
+                    (QuotaKey::RequestPercentage, None),
+                ]),
+            },
             Record::DirectoriesReclaimed { broker: BrokerId(1), topic_ids: vec![topic_id] },
         ]
     }

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use eddy_metadata::config::{BrokerConfig, Check, ConfigError, Key, StaticConfig, registry};
+use eddy_metadata::config::{BrokerConfig, Check, ConfigError, Foreign, Key, StaticConfig, foreign, registry};
 
 use crate::args::ServeArgs;
 use crate::codes;
@@ -51,7 +51,9 @@ fn resolve(layers: [Vec<Setting>; 3], mut problems: Vec<Problem>) -> Result<Conf
     for layer in layers {
         let mut seen: BTreeMap<&'static str, Setting> = BTreeMap::new();
         for setting in layer {
-            if let Some(why) = registry::harmless(&setting.name) {
+            if let Some(Foreign::Harmless(why)) = foreign(&setting.name, &setting.value)
+                && registry::broker(&setting.name).is_none()
+            {
                 ignored.push((setting.name, why));
                 continue;
             }

@@ -16,7 +16,7 @@ const HEAD: &str = "\
 
 fn reference() -> String {
     let mut out = HEAD.to_owned();
-    for key in broker_keys::KEYS {
+    for key in broker_keys::keys() {
         writeln!(out, "\n# {}\n# {}", key.doc, form(key)).unwrap();
         if !key.aliases.is_empty() {
             writeln!(out, "# Also: {}.", key.aliases.join(", ")).unwrap();
@@ -39,6 +39,7 @@ fn form(key: &Key) -> String {
         (_, Unit::None) => "A whole number",
         (_, Unit::Bytes) => "Bytes",
         (_, Unit::Millis) => "Milliseconds",
+        (_, Unit::Seconds) => "Seconds",
         (_, Unit::Minutes) => "Minutes",
         (_, Unit::Hours) => "Hours",
     };
@@ -61,7 +62,7 @@ fn form(key: &Key) -> String {
 /// In dots; in quotes where another key continues it, as TOML would take that for a table.
 fn toml_key(key: &Key) -> String {
     let table = format!("{}.", key.name);
-    let is_table = broker_keys::KEYS.iter().any(|other| other.name.starts_with(&table));
+    let is_table = broker_keys::keys().any(|other| other.name.starts_with(&table));
     if is_table { format!("{:?}", key.name) } else { key.name.to_owned() }
 }
 
@@ -93,7 +94,7 @@ fn the_reference_file_sets_every_default_to_itself() {
     let mut problems = Vec::new();
     let settings = super::layers::of_file(file.path(), &mut problems);
     let config = super::resolve([settings, Vec::new(), Vec::new()], problems).unwrap();
-    let defaults = broker_keys::KEYS.iter().filter_map(|key| Some((key.name, key.default?)));
+    let defaults = broker_keys::keys().filter_map(|key| Some((key.name, key.default?)));
     for (name, default) in defaults {
         assert_eq!(config.fixed.get(name), Some(default), "{name}");
     }

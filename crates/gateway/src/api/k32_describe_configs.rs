@@ -37,7 +37,7 @@ fn one(
             let wanted = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
             result.configs = described
                 .into_iter()
-                .filter(|one| wanted.is_none_or(|keys| keys.iter().any(|key| *key == *one.key.name)))
+                .filter(|one| wanted.map_or(one.listed, |keys| keys.iter().any(|key| *key == *one.name)))
                 .map(|one| entry(one, request))
                 .collect();
         }
@@ -80,13 +80,13 @@ fn entry(described: Described, request: &DescribeConfigsRequest) -> DescribeConf
         source: synonym.source as i8,
     });
     DescribeConfigsResourceResult {
-        name: Str::from_static(described.key.name),
+        name: Str::from_static(described.name),
         value: described.value.map(Str::from),
         read_only: described.read_only,
         config_source: described.source as i8,
         is_sensitive: described.key.sensitive(),
         synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
         config_type: described.key.kind.code(),
-        documentation: request.include_documentation.then(|| Str::from_static(described.key.doc)),
+        documentation: request.include_documentation.then(|| Str::from(described.key.documentation())),
     }
 }

@@ -1,7 +1,10 @@
 //! The configuration of a broker, as the code reads it, and what of it comes from outside the cluster.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
+use super::check::limits_by_address;
+use super::foreign::{Foreign, foreign};
 use super::key::Scope;
 use super::registry;
 use super::typed::{FromValue, typed_config};
@@ -14,8 +17,8 @@ use crate::Image;
 pub struct StaticConfig(BTreeMap<&'static str, String>);
 
 impl StaticConfig {
-    /// Reads pairs of key (or alias) and value; a later pair replaces an earlier one. Keys of Kafka's that mean nothing here
-    /// ([`registry::harmless`]) are passed over.
+    /// Reads pairs of key (or alias) and value; a later pair replaces an earlier one. Names of Kafka's that mean nothing here
+    /// ([`foreign`]) are passed over.
     pub fn from_pairs<K: AsRef<str>, V: AsRef<str>>(
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Result<StaticConfig, ConfigError> {
@@ -28,8 +31,10 @@ impl StaticConfig {
 
     /// Sets one key (or alias).
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-        if registry::harmless(name).is_some() {
-            return Ok(());
+        match foreign(name, value) {
+            Some(Foreign::Unsupported(why)) => return Err(ConfigError::Unsupported { key: name.to_owned(), why }),
+            Some(Foreign::Harmless(_)) if registry::broker(name).is_none() => return Ok(()),
+            _ => {}
         }
         let key = registry::find(Scope::Broker, name)?;
         self.0.insert(key.name, key.parse(value)?.to_text());
@@ -92,6 +97,64 @@ impl FromValue for Address {
     }
 }
 
+/// `max.connections.per.ip.overrides`: limits of single addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitsByAddress(Vec<(IpAddr, u32)>);
+
+impl LimitsByAddress {
+    /// The limit of an address, when it has one of its own.
+    #[must_use]
+    pub fn of(&self, address: IpAddr) -> Option<u32> {
+        self.0.iter().find(|(listed, _)| *listed == address).map(|(_, limit)| *limit)
+    }
+}
+
+impl FromValue for LimitsByAddress {
+    fn from_value(value: &Value) -> Option<Self> {
+        if let Value::Text(text) = value { limits_by_address(text).ok().map(LimitsByAddress) } else { None }
+    }
+}
+
+/// `group.consumer.migration.policy`: which way a group with members may change its protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// Neither way.
+    Disabled,
+    /// From KIP-848 to classic.
+    Downgrade,
+    /// From classic to KIP-848.
+    Upgrade,
+    /// Both ways.
+    #[default]
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    /// Whether a classic group may become one of KIP-848.
+    #[must_use]
+    pub fn upgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Upgrade | MigrationPolicy::Bidirectional)
+    }
+
+    /// Whether a group of KIP-848 may become a classic one.
+    #[must_use]
+    pub fn downgrades(self) -> bool {
+        matches!(self, MigrationPolicy::Downgrade | MigrationPolicy::Bidirectional)
+    }
+}
+
+impl FromValue for MigrationPolicy {
+    fn from_value(value: &Value) -> Option<Self> {
+        Some(match String::from_value(value)?.as_str() {
+            "disabled" => MigrationPolicy::Disabled,
+            "downgrade" => MigrationPolicy::Downgrade,
+            "upgrade" => MigrationPolicy::Upgrade,
+            "bidirectional" => MigrationPolicy::Bidirectional,
+            _ => return None,
+        })
+    }
+}
+
 typed_config! {
     /// The configuration in force for a broker, without the defaults of topics ([`TopicConfig`](super::TopicConfig)).
     /// Fields are named like their keys, times in milliseconds, sizes in bytes; [`broker_keys`] says what each means.
@@ -116,12 +179,19 @@ typed_config! {
         "log.retention.check.interval.ms" => log_retention_check_interval_ms: u64,
         "log.cleaner.enable" => log_cleaner_enable: bool,
         "log.cleaner.backoff.ms" => log_cleaner_backoff_ms: u64,
+        "log.cleaner.threads" => log_cleaner_threads: u32,
+        "log.cleaner.dedupe.buffer.size" => log_cleaner_dedupe_buffer_size: u64,
+        "log.cleaner.io.buffer.load.factor" => log_cleaner_io_buffer_load_factor: f64,
+        "log.cleaner.io.buffer.size" => log_cleaner_io_buffer_size: u32,
+        "log.cleaner.io.max.bytes.per.second" => log_cleaner_io_max_bytes_per_second: f64,
         "producer.id.expiration.ms" => producer_id_expiration_ms: i64,
         "socket.request.max.bytes" => socket_request_max_bytes: u32,
         "queued.max.request.bytes" => queued_max_request_bytes: i64,
         "connections.max.idle.ms" => connections_max_idle_ms: i64,
         "max.connections" => max_connections: u32,
         "max.connections.per.ip" => max_connections_per_ip: u32,
+        "max.connections.per.ip.overrides" => max_connections_per_ip_overrides: LimitsByAddress,
+        "max.connection.creation.rate" => max_connection_creation_rate: u32,
         "fetch.max.bytes" => fetch_max_bytes: u32,
         "max.incremental.fetch.session.cache.slots" => max_incremental_fetch_session_cache_slots: u32,
         "replica.lag.time.max.ms" => replica_lag_time_max_ms: i64,
@@ -130,6 +200,15 @@ typed_config! {
         "replica.fetch.wait.max.ms" => replica_fetch_wait_max_ms: u32,
         "broker.heartbeat.interval.ms" => broker_heartbeat_interval_ms: u64,
         "broker.session.timeout.ms" => broker_session_timeout_ms: u64,
+        "quota.window.num" => quota_window_num: u32,
+        "quota.window.size.seconds" => quota_window_size_seconds: u32,
+        "controller.quota.window.num" => controller_quota_window_num: u32,
+        "controller.quota.window.size.seconds" => controller_quota_window_size_seconds: u32,
+        "replication.quota.window.num" => replication_quota_window_num: u32,
+        "replication.quota.window.size.seconds" => replication_quota_window_size_seconds: u32,
+        "leader.replication.throttled.rate" => leader_replication_throttled_rate: u64,
+        "follower.replication.throttled.rate" => follower_replication_throttled_rate: u64,
+        "telemetry.max.bytes" => telemetry_max_bytes: u32,
         "group.initial.rebalance.delay.ms" => group_initial_rebalance_delay_ms: i64,
         "group.min.session.timeout.ms" => group_min_session_timeout_ms: i32,
         "group.max.session.timeout.ms" => group_max_session_timeout_ms: i32,
@@ -137,17 +216,33 @@ typed_config! {
         "group.consumer.session.timeout.ms" => group_consumer_session_timeout_ms: i32,
         "group.consumer.heartbeat.interval.ms" => group_consumer_heartbeat_interval_ms: i32,
         "group.consumer.max.size" => group_consumer_max_size: u32,
+        "group.consumer.min.session.timeout.ms" => group_consumer_min_session_timeout_ms: i32,
+        "group.consumer.max.session.timeout.ms" => group_consumer_max_session_timeout_ms: i32,
+        "group.consumer.min.heartbeat.interval.ms" => group_consumer_min_heartbeat_interval_ms: i32,
+        "group.consumer.max.heartbeat.interval.ms" => group_consumer_max_heartbeat_interval_ms: i32,
+        "group.consumer.assignment.interval.ms" => group_consumer_assignment_interval_ms: i32,
+        "group.consumer.min.assignment.interval.ms" => group_consumer_min_assignment_interval_ms: i32,
+        "group.consumer.max.assignment.interval.ms" => group_consumer_max_assignment_interval_ms: i32,
+        "group.consumer.assignors" => group_consumer_assignors: Vec<String>,
+        "group.consumer.migration.policy" => group_consumer_migration_policy: MigrationPolicy,
+        "group.coordinator.rebalance.protocols" => group_coordinator_rebalance_protocols: Vec<String>,
         "offset.metadata.max.bytes" => offset_metadata_max_bytes: u32,
         "offsets.topic.num.partitions" => offsets_topic_num_partitions: i32,
         "offsets.topic.replication.factor" => offsets_topic_replication_factor: i16,
         "offsets.topic.segment.bytes" => offsets_topic_segment_bytes: u32,
         "offsets.retention.minutes" => offsets_retention_minutes: i64,
         "offsets.retention.check.interval.ms" => offsets_retention_check_interval_ms: u64,
+        "offsets.commit.timeout.ms" => offsets_commit_timeout_ms: u64,
         "transaction.state.log.num.partitions" => transaction_state_log_num_partitions: i32,
         "transaction.state.log.replication.factor" => transaction_state_log_replication_factor: i16,
         "transaction.state.log.min.isr" => transaction_state_log_min_isr: u32,
         "transaction.max.timeout.ms" => transaction_max_timeout_ms: i32,
         "transactional.id.expiration.ms" => transactional_id_expiration_ms: i64,
+        "transaction.state.log.segment.bytes" => transaction_state_log_segment_bytes: u32,
+        "transaction.abort.timed.out.transaction.cleanup.interval.ms" => transaction_abort_interval_ms: u64,
+        "transaction.remove.expired.transaction.cleanup.interval.ms" => transaction_remove_expired_interval_ms: u64,
+        "transaction.partition.verification.enable" => transaction_partition_verification_enable: bool,
+        "transaction.two.phase.commit.enable" => transaction_two_phase_commit_enable: bool,
     }
 }
 
@@ -170,7 +265,7 @@ impl BrokerConfig {
 
     fn layered(fixed: &StaticConfig, all_brokers: &Overrides, this_broker: &Overrides) -> BrokerConfig {
         let mut config = BrokerConfig::default();
-        for key in broker_keys::KEYS {
+        for key in broker_keys::keys() {
             let dynamic = || this_broker.get(key.name).or_else(|| all_brokers.get(key.name));
             let text = dynamic().map(String::as_str).or_else(|| fixed.get(key.name));
             if let Some(Ok(value)) = text.map(|text| key.parse(text)) {

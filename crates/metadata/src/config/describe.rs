@@ -3,7 +3,7 @@
 use super::broker_config::StaticConfig;
 use super::key::{Key, Unit};
 use super::value::Value;
-use super::{Overrides, broker_keys, registry, topic_keys};
+use super::{Overrides, broker_keys, client_metrics_keys, group_keys, registry, topic_keys};
 use crate::{Image, Topic};
 
 /// Where a value comes from, with Kafka's numbers.
@@ -20,11 +20,21 @@ pub enum Source {
     StaticBroker = 4,
     /// The key's default.
     Default = 5,
+    /// Level of a logger, set while the broker runs.
+    Logger = 6,
+    /// A subscription to client metrics.
+    ClientMetrics = 7,
+    /// Override of a group.
+    Group = 8,
 }
 
 /// One entry of a DescribeConfigs answer.
 #[derive(Clone, Debug)]
 pub struct Described {
+    /// Name of the entry: the key's, or for a broker key one that Kafka has for it.
+    pub name: &'static str,
+    /// Whether the entry is in the list of all keys; one that is not is answered only when it is asked for by this name.
+    pub listed: bool,
     /// The key.
     pub key: &'static Key,
     /// Value in force; `None` when there is none or when it must not be shown.
@@ -51,21 +61,41 @@ pub struct Synonym {
 /// Every key of a topic.
 #[must_use]
 pub fn describe_topic(image: &Image, topic: &Topic) -> Vec<Described> {
-    topic_keys::KEYS.iter().map(|key| describe_topic_key(image, &topic.overrides, key)).collect()
+    topic_keys::KEYS.iter().map(|key| describe_override(image, &topic.overrides, Source::Topic, key)).collect()
 }
 
-/// Every key of the broker that sees the image. What another broker has in its file only that broker can tell.
+/// Every key of a group, whether there is such a group or not.
+#[must_use]
+pub fn describe_group(image: &Image, group: &str) -> Vec<Described> {
+    let overrides = image.group_overrides(group);
+    let described = |key| describe_override(image, overrides, Source::Group, key);
+    let mut all: Vec<_> = group_keys::KEYS.iter().map(described).collect();
+    for one in all.iter_mut().filter(|one| one.key.synonyms.is_empty()) {
+        // Kafka lists the default of a group key that has no broker key.
+        one.synonyms.extend(one.key.default.map(|default| synonym(one.key, default, Source::Default)));
+    }
+    all
+}
+
+/// Every key of a subscription to client metrics, whether there is such a subscription or not.
+#[must_use]
+pub fn describe_client_metrics(image: &Image, name: &str) -> Vec<Described> {
+    let overrides = image.client_metrics_overrides(name);
+    let described = |key| describe_override(image, overrides, Source::ClientMetrics, key);
+    client_metrics_keys::KEYS.iter().map(described).collect()
+}
+
+/// Every key of the broker that sees the image, by each of its names. What another broker has in its file only that broker
+/// can tell.
 #[must_use]
 pub fn describe_broker(image: &Image) -> Vec<Described> {
-    broker_keys::KEYS
-        .iter()
-        .map(|key| {
-            let synonyms = synonyms(image, key.name, broker_names(key));
-            let value = synonyms.first().map(|first| first.value.clone());
-            let value = value.unwrap_or_else(|| key.default.map(str::to_owned));
-            described(key, value, synonyms)
-        })
-        .collect()
+    let one = |key: &'static Key| {
+        let synonyms = synonyms(image, key.name, broker_names(key));
+        let value = synonyms.first().map(|first| first.value.clone());
+        let value = value.unwrap_or_else(|| key.default.map(str::to_owned));
+        described(key, value, synonyms)
+    };
+    broker_keys::keys().map(one).flat_map(by_each_name).collect()
 }
 
 /// What is set dynamically for every broker (the broker resource without a name).
@@ -73,22 +103,52 @@ pub fn describe_broker(image: &Image) -> Vec<Described> {
 pub fn describe_broker_default(image: &Image) -> Vec<Described> {
     let set = image.broker_default_overrides().iter();
     let known = set.filter_map(|(name, value)| registry::broker(name).map(|key| (key, value)));
-    known
-        .map(|(key, value)| {
-            let synonym = synonym(key, value, Source::DynamicDefaultBroker);
-            described(key, synonym.value.clone(), vec![synonym])
-        })
-        .collect()
+    let one = |(key, value): (&'static Key, &String)| {
+        let synonym = synonym(key, value, Source::DynamicDefaultBroker);
+        described(key, synonym.value.clone(), vec![synonym])
+    };
+    known.map(one).flat_map(by_each_name).collect()
 }
 
-fn describe_topic_key(image: &Image, overrides: &Overrides, key: &'static Key) -> Described {
+/// The entry of a broker key under each of its names: those it is listed by, and the others.
+fn by_each_name(one: Described) -> Vec<Described> {
+    let key = one.key;
+    let listed = key.listed_names();
+    let mut names: Vec<&'static str> = listed.to_vec();
+    names.extend(std::iter::once(&key.name).chain(key.aliases).filter(|name| !listed.contains(name)));
+    let renamed = |name: &'static str| {
+        let mut renamed = Described { name, listed: listed.contains(&name), ..one.clone() };
+        renamed.value = renamed.value.map(|value| as_listed(name, value));
+        for synonym in renamed.synonyms.iter_mut().filter(|synonym| synonym.name == key.name) {
+            synonym.name = name;
+            synonym.value = synonym.value.take().map(|value| as_listed(name, value));
+        }
+        renamed
+    };
+    names.into_iter().map(renamed).collect()
+}
+
+/// A value as tools expect it under a name of Kafka's.
+fn as_listed(name: &str, value: String) -> String {
+    match name {
+        "listeners" | "advertised.listeners" if !value.contains("://") => format!("PLAINTEXT://{value}"),
+        _ => value,
+    }
+}
+
+fn describe_override(
+    image: &Image,
+    overrides: &Overrides,
+    source: Source,
+    key: &'static Key,
+) -> Described {
     let mut synonyms = match key.synonyms.first() {
         Some(primary) => synonyms(image, primary, key.synonyms),
         None => Vec::new(),
     };
     let value = match overrides.get(key.name) {
         Some(text) => {
-            synonyms.insert(0, synonym(key, text, Source::Topic));
+            synonyms.insert(0, synonym(key, text, source));
             Some(text.clone())
         }
         None => broker_level(image, key).map(|v| v.to_text()).or_else(|| key.default.map(str::to_owned)),
@@ -98,6 +158,8 @@ fn describe_topic_key(image: &Image, overrides: &Overrides, key: &'static Key) -
 
 fn described(key: &'static Key, value: Option<String>, synonyms: Vec<Synonym>) -> Described {
     Described {
+        name: key.name,
+        listed: true,
         key,
         value: value.filter(|_| !key.sensitive()),
         source: synonyms.first().map_or(Source::Default, |first| first.source),
@@ -106,7 +168,12 @@ fn described(key: &'static Key, value: Option<String>, synonyms: Vec<Synonym>) -
     }
 }
 
-/// The value that a topic key has from the broker's level, in the topic key's unit; `None` when only defaults speak.
+/// The text that somebody set for a broker key, of those that are set the one in force.
+pub(super) fn explicit_text<'a>(image: &'a Image, key: &'static Key) -> Option<&'a str> {
+    explicit(image, std::slice::from_ref(&key.name)).next().map(|(_, (_, text))| text)
+}
+
+/// The value that a topic or group key has from the broker's level, in its own unit; `None` when only defaults speak.
 pub(crate) fn broker_level(image: &Image, key: &Key) -> Option<Value> {
     let (found, text) = explicit(image, key.synonyms).next()?.1;
     Some(convert(found.parse(text).ok()?, found.unit, key.unit))
@@ -286,7 +353,7 @@ mod tests {
             broker(&image, "default.replication.factor").starts_with("default.replication.factor=1 Default")
         );
         let read_only = |name: &str| {
-            describe_broker(&image).iter().find(|d| d.key.name == name).is_some_and(|d| d.read_only)
+            describe_broker(&image).iter().find(|d| d.name == name).is_some_and(|d| d.read_only)
         };
         assert!(read_only("num.partitions") && !read_only("message.max.bytes"));
     }

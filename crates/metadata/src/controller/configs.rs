@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eddy_types::{BrokerId, ErrorCode};
 
-use crate::config::{ConfigError, Key, Kind, Overrides, Scope, TopicConfig, Value, registry};
+use crate::config::{ConfigError, Key, Kind, Overrides, Scope, TopicConfig, Value, check_group, registry};
 use crate::{Image, Record, Resource};
 
 /// What a request wants to configure.
@@ -16,6 +16,21 @@ pub enum ConfigTarget {
     Broker(BrokerId),
     /// Every broker (Kafka's broker resource with an empty name).
     BrokerDefault,
+    /// A group, by id; it need not exist.
+    Group(String),
+    /// A subscription to client metrics, by name (KIP-714).
+    ClientMetrics(String),
+}
+
+impl ConfigTarget {
+    fn scope(&self) -> Scope {
+        match self {
+            ConfigTarget::Topic(_) => Scope::Topic,
+            ConfigTarget::Broker(_) | ConfigTarget::BrokerDefault => Scope::Broker,
+            ConfigTarget::Group(_) => Scope::Group,
+            ConfigTarget::ClientMetrics(_) => Scope::ClientMetrics,
+        }
+    }
 }
 
 /// One change of an incremental request.
@@ -68,6 +83,9 @@ pub enum AlterConfigsError {
     /// A configuration is not good.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A value of a broker key is not good: Kafka has another code for it than elsewhere.
+    #[error(transparent)]
+    BrokerValue(ConfigError),
 }
 
 impl AlterConfigsError {
@@ -78,6 +96,7 @@ impl AlterConfigsError {
             AlterConfigsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
             AlterConfigsError::UnknownBroker(_) => ErrorCode::BrokerIdNotRegistered,
             AlterConfigsError::Config(error) => error.code(),
+            AlterConfigsError::BrokerValue(_) => ErrorCode::InvalidRequest,
         }
     }
 }
@@ -91,8 +110,9 @@ pub fn alter_configs(
     let (resource, current) = find(image, target)?;
     let mut next = current.clone();
     let mut seen = BTreeSet::new();
+    let mut read_only = Vec::new();
     for change in changes {
-        let key = match changeable(target, &change.key) {
+        let key = match registry::find(target.scope(), &change.key) {
             // What nobody knows is at its default; Kafka takes it so too, and tools clean up with it.
             Err(ConfigError::UnknownKey { .. }) if change.operation == AlterOperation::Delete => continue,
             key => key?,
@@ -100,11 +120,16 @@ pub fn alter_configs(
         if !seen.insert(key.name) {
             return Err(ConfigError::DuplicateKey { key: change.key.clone() }.into());
         }
-        match changed_text(key, change, next.get(key.name))? {
+        if !key.dynamic && change.operation != AlterOperation::Delete {
+            read_only.push(key.name);
+            continue;
+        }
+        match changed_text(key, change, next.get(key.name)).map_err(|error| value_error(target, error))? {
             Some(text) => next.insert(key.name.to_owned(), text),
             None => next.remove(key.name),
         };
     }
+    all_dynamic(read_only)?;
     decide(image, resource, current, &next)
 }
 
@@ -116,14 +141,32 @@ pub fn replace_configs(
 ) -> Result<Vec<Record>, AlterConfigsError> {
     let (resource, current) = find(image, target)?;
     let mut next = Overrides::new();
+    let mut read_only = Vec::new();
     for (name, value) in entries {
-        let key = changeable(target, name)?;
+        let key = registry::find(target.scope(), name)?;
+        if !key.dynamic {
+            read_only.push(key.name);
+            continue;
+        }
         let value = value.as_ref().ok_or_else(|| ConfigError::NullValue { key: name.clone() })?;
-        if next.insert(key.name.to_owned(), key.parse(value)?.to_text()).is_some() {
+        let text = key.parse(value).map_err(|error| value_error(target, error))?.to_text();
+        if next.insert(key.name.to_owned(), text).is_some() {
             return Err(ConfigError::DuplicateKey { key: name.clone() }.into());
         }
     }
+    all_dynamic(read_only)?;
     decide(image, resource, current, &next)
+}
+
+fn all_dynamic(read_only: Vec<&'static str>) -> Result<(), ConfigError> {
+    if read_only.is_empty() { Ok(()) } else { Err(ConfigError::ReadOnly { keys: read_only }) }
+}
+
+fn value_error(target: &ConfigTarget, error: ConfigError) -> AlterConfigsError {
+    match (target.scope(), error) {
+        (Scope::Broker, error @ ConfigError::InvalidValue { .. }) => AlterConfigsError::BrokerValue(error),
+        (_, error) => AlterConfigsError::Config(error),
+    }
 }
 
 fn find<'a>(image: &'a Image, target: &ConfigTarget) -> Result<(Resource, &'a Overrides), AlterConfigsError> {
@@ -137,16 +180,11 @@ fn find<'a>(image: &'a Image, target: &ConfigTarget) -> Result<(Resource, &'a Ov
             Ok((Resource::Broker(*id), image.broker_overrides(*id)))
         }
         ConfigTarget::BrokerDefault => Ok((Resource::BrokerDefault, image.broker_default_overrides())),
+        ConfigTarget::Group(id) => Ok((Resource::Group(id.clone()), image.group_overrides(id))),
+        ConfigTarget::ClientMetrics(name) => {
+            Ok((Resource::ClientMetrics(name.clone()), image.client_metrics_overrides(name)))
+        }
     }
-}
-
-fn changeable(target: &ConfigTarget, name: &str) -> Result<&'static Key, ConfigError> {
-    let scope = match target {
-        ConfigTarget::Topic(_) => Scope::Topic,
-        ConfigTarget::Broker(_) | ConfigTarget::BrokerDefault => Scope::Broker,
-    };
-    let key = registry::find(scope, name)?;
-    if key.dynamic { Ok(key) } else { Err(ConfigError::ReadOnly { key: key.name }) }
 }
 
 /// Text that a change gives its key, `None` for the default.
@@ -162,11 +200,15 @@ fn changed_text(
     if change.operation == AlterOperation::Set {
         return Ok(Some(key.parse(value)?.to_text()));
     }
+    let operation = if change.operation == AlterOperation::Append { "APPEND" } else { "SUBTRACT" };
     if key.kind != Kind::List {
-        return Err(ConfigError::NotAList { key: key.name });
+        return Err(ConfigError::NotAList { operation, key: key.name });
     }
     // Kafka starts from the key's default, not from what the broker's configuration makes of it.
-    let base = items(key, current.map(String::as_str).or(key.default).unwrap_or_default())?;
+    let base = match key.parse(current.map(String::as_str).or(key.default).unwrap_or_default())? {
+        Value::List(items) => items,
+        _ => return Err(ConfigError::NotAList { operation, key: key.name }),
+    };
     let given = crate::config::parse_list(value);
     let next: Vec<String> = match change.operation {
         AlterOperation::Append => base.into_iter().chain(given).collect(),
@@ -175,21 +217,16 @@ fn changed_text(
     Ok(Some(key.parse(&next.join(","))?.to_text()))
 }
 
-fn items(key: &'static Key, text: &str) -> Result<Vec<String>, ConfigError> {
-    match key.parse(text)? {
-        Value::List(items) => Ok(items),
-        _ => Err(ConfigError::NotAList { key: key.name }),
-    }
-}
-
 fn decide(
     image: &Image,
     resource: Resource,
     current: &Overrides,
     next: &Overrides,
 ) -> Result<Vec<Record>, AlterConfigsError> {
-    if matches!(resource, Resource::Topic(_)) {
-        TopicConfig::resolve(next, image).check()?;
+    match &resource {
+        Resource::Topic(_) => TopicConfig::resolve(next, image).check()?,
+        Resource::Group(_) => check_group(next, image)?,
+        Resource::Broker(_) | Resource::BrokerDefault | Resource::ClientMetrics(_) => {}
     }
     let set = next.iter().filter(|(key, value)| current.get(*key) != Some(value));
     let deleted = current.keys().filter(|key| !next.contains_key(*key));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use eddy_types::{BrokerId, LeaderEpoch, PartitionEpoch, TopicId};
 
 use super::{Broker, Image, Partition, RemovedTopic, Topic};
-use crate::config::{BrokerConfig, Overrides, TopicConfig};
+use crate::config::{BrokerConfig, GroupConfig, Overrides, TopicConfig};
 use crate::record::{PartitionAssignment, Record, Resource};
 
 /// Why a record does not fit the image.
@@ -104,6 +104,9 @@ impl Image {
             Record::TopicRemoved { topic_id } => self.remove_topic(*topic_id)?,
             Record::PartitionChanged { .. } => self.change_partition(record)?,
             Record::ConfigsSet { resource, changes } => self.set_configs(resource, changes)?,
+            Record::ClientQuotasSet { entity, changes } => {
+                Arc::make_mut(&mut self.client_quotas).change(entity, changes);
+            }
             Record::ProducerIdsAllocated { next, .. } => {
                 if *next < self.next_producer_id {
                     return Err(ApplyError::ProducerIdsGoBack(*next));
@@ -203,17 +206,16 @@ impl Image {
                 topic.config = config;
             }
             Resource::Broker(broker) => {
-                let configs = Arc::make_mut(&mut self.broker_configs);
-                let overrides = configs.entry(*broker).or_default();
-                merge(overrides, changes);
-                if overrides.is_empty() {
-                    configs.remove(broker);
-                }
+                merge_entry(Arc::make_mut(&mut self.broker_configs), broker, changes);
                 self.resolve_configs();
             }
             Resource::BrokerDefault => {
                 merge(Arc::make_mut(&mut self.broker_default_configs), changes);
                 self.resolve_configs();
+            }
+            Resource::Group(group) => merge_entry(Arc::make_mut(&mut self.group_configs), group, changes),
+            Resource::ClientMetrics(name) => {
+                merge_entry(Arc::make_mut(&mut self.client_metrics), name, changes);
             }
         }
         Ok(())
@@ -236,6 +238,7 @@ impl Image {
     pub(super) fn resolve_configs(&mut self) {
         self.broker_config = Arc::new(BrokerConfig::resolve(self));
         self.topic_defaults = Arc::new(TopicConfig::defaults(self));
+        self.group_defaults = Arc::new(GroupConfig::defaults(self));
         let resolve = |topic: &Topic| TopicConfig::resolve(&topic.overrides, self);
         let resolved = self.topics().map(|topic| (topic, resolve(topic)));
         let changed: Vec<_> = resolved
@@ -284,6 +287,19 @@ impl Partition {
             isr: assignment.isr.as_slice().into(),
             partition_epoch: PartitionEpoch(0),
         }
+    }
+}
+
+/// Merges into the overrides of one resource; a resource without any is not kept.
+fn merge_entry<K: Ord + Clone>(
+    configs: &mut BTreeMap<K, Overrides>,
+    resource: &K,
+    changes: &BTreeMap<String, Option<String>>,
+) {
+    let overrides = configs.entry(resource.clone()).or_default();
+    merge(overrides, changes);
+    if overrides.is_empty() {
+        configs.remove(resource);
     }
 }
 

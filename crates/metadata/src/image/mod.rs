@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 pub use snapshot::SnapshotError;
 
 use self::shared_map::SharedMap;
-use crate::config::{BrokerConfig, Overrides, StaticConfig, TopicConfig};
+use crate::config::{BrokerConfig, ClientMetricsConfig, GroupConfig, Overrides, StaticConfig, TopicConfig};
+use crate::quota::ClientQuotas;
 use crate::record::Endpoint;
 
 /// Everything the metadata group has committed, as of one record.
@@ -33,10 +34,14 @@ pub struct Image {
     removed: Arc<BTreeMap<TopicId, RemovedTopic>>,
     broker_configs: Arc<BTreeMap<BrokerId, Overrides>>,
     broker_default_configs: Arc<Overrides>,
+    group_configs: Arc<BTreeMap<String, Overrides>>,
+    client_metrics: Arc<BTreeMap<String, Overrides>>,
+    client_quotas: Arc<ClientQuotas>,
     next_producer_id: ProducerId,
     local: Arc<Local>,
     broker_config: Arc<BrokerConfig>,
     topic_defaults: Arc<TopicConfig>,
+    group_defaults: Arc<GroupConfig>,
 }
 
 /// What this broker adds to the image to resolve configurations: who it is and what its file, environment and flags say.
@@ -104,6 +109,8 @@ pub struct RemovedTopic {
     pub brokers: BTreeSet<BrokerId>,
 }
 
+static NO_OVERRIDES: Overrides = Overrides::new();
+
 impl Image {
     /// The image before the first record, seen by `local`.
     #[must_use]
@@ -117,10 +124,14 @@ impl Image {
             removed: Arc::default(),
             broker_configs: Arc::default(),
             broker_default_configs: Arc::default(),
+            group_configs: Arc::default(),
+            client_metrics: Arc::default(),
+            client_quotas: Arc::default(),
             next_producer_id: ProducerId(0),
             local,
             broker_config: Arc::default(),
             topic_defaults: Arc::default(),
+            group_defaults: Arc::default(),
         };
         image.resolve_configs();
         image
@@ -136,6 +147,46 @@ impl Image {
     #[must_use]
     pub fn topic_defaults(&self) -> &Arc<TopicConfig> {
         &self.topic_defaults
+    }
+
+    /// The configuration of groups without overrides on the broker that sees the image.
+    #[must_use]
+    pub fn group_defaults(&self) -> &Arc<GroupConfig> {
+        &self.group_defaults
+    }
+
+    /// The configuration in force for a group, whether it exists or not. Cheap for a group without overrides.
+    #[must_use]
+    pub fn group_config(&self, group: &str) -> Arc<GroupConfig> {
+        GroupConfig::resolve(self.group_overrides(group), self)
+    }
+
+    /// Configuration overrides of a group, by key.
+    #[must_use]
+    pub fn group_overrides(&self, group: &str) -> &Overrides {
+        self.group_configs.get(group).unwrap_or(&NO_OVERRIDES)
+    }
+
+    /// Groups with configuration overrides, by id.
+    pub fn configured_groups(&self) -> impl Iterator<Item = &str> {
+        self.group_configs.keys().map(String::as_str)
+    }
+
+    /// The subscriptions to client metrics, by name (KIP-714). They change only with [`Image::version`]: a caller that asks
+    /// often keeps the compiled patterns.
+    pub fn client_metrics_subscriptions(&self) -> impl Iterator<Item = (&str, ClientMetricsConfig)> {
+        self.client_metrics.iter().map(|(name, set)| (name.as_str(), ClientMetricsConfig::resolve(set)))
+    }
+
+    /// What is set of a subscription to client metrics, by key; nothing when there is no such subscription.
+    #[must_use]
+    pub fn client_metrics_overrides(&self, name: &str) -> &Overrides {
+        self.client_metrics.get(name).unwrap_or(&NO_OVERRIDES)
+    }
+
+    /// Names of the subscriptions to client metrics.
+    pub fn client_metrics_names(&self) -> impl Iterator<Item = &str> {
+        self.client_metrics.keys().map(String::as_str)
     }
 
     /// Number of records applied since the cluster came to be.
@@ -210,14 +261,19 @@ impl Image {
     /// Dynamic configuration of one broker.
     #[must_use]
     pub fn broker_overrides(&self, broker: BrokerId) -> &Overrides {
-        static NONE: Overrides = Overrides::new();
-        self.broker_configs.get(&broker).unwrap_or(&NONE)
+        self.broker_configs.get(&broker).unwrap_or(&NO_OVERRIDES)
     }
 
     /// Dynamic configuration of every broker.
     #[must_use]
     pub fn broker_default_overrides(&self) -> &Overrides {
         &self.broker_default_configs
+    }
+
+    /// Quotas of clients.
+    #[must_use]
+    pub fn client_quotas(&self) -> &ClientQuotas {
+        &self.client_quotas
     }
 
     /// First producer id that no block contains.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Broker, Image, Local, Partition, RemovedTopic, Topic};
 use crate::config::{Overrides, TopicConfig};
+use crate::quota::{ClientQuotas, StoredQuotas};
 
 /// Version of the form below; raised when an older broker would misread it.
 const VERSION: u32 = 1;
@@ -44,6 +45,13 @@ struct Stored {
     removed: BTreeMap<TopicId, RemovedTopic>,
     broker_configs: BTreeMap<BrokerId, Overrides>,
     broker_default_configs: Overrides,
+    // Empty in what was written before there were such.
+    #[serde(default)]
+    group_configs: BTreeMap<String, Overrides>,
+    #[serde(default)]
+    client_metrics: BTreeMap<String, Overrides>,
+    #[serde(default)]
+    client_quotas: Vec<StoredQuotas>,
     next_producer_id: ProducerId,
 }
 
@@ -68,6 +76,9 @@ impl Image {
             removed: (*self.removed).clone(),
             broker_configs: (*self.broker_configs).clone(),
             broker_default_configs: (*self.broker_default_configs).clone(),
+            group_configs: (*self.group_configs).clone(),
+            client_metrics: (*self.client_metrics).clone(),
+            client_quotas: self.client_quotas.to_stored(),
             next_producer_id: self.next_producer_id,
         };
         // Serialising can only fail on maps with keys that are not text, and these types have none.
@@ -89,6 +100,9 @@ impl Image {
             removed: Arc::new(stored.removed),
             broker_configs: Arc::new(stored.broker_configs),
             broker_default_configs: Arc::new(stored.broker_default_configs),
+            group_configs: Arc::new(stored.group_configs),
+            client_metrics: Arc::new(stored.client_metrics),
+            client_quotas: Arc::new(ClientQuotas::from_stored(stored.client_quotas)),
             next_producer_id: stored.next_producer_id,
             ..Image::empty(local)
         };

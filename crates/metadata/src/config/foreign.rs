@@ -1,0 +1,128 @@
+//! Names of Kafka's that are no keys here: what a file for Kafka may say all the same, and what must not be passed over.
+
+/// What a name and value from a file for Kafka mean when there is no key of that name, or before the key is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// Leaving it out changes nothing, for this reason.
+    Harmless(&'static str),
+    /// Leaving it out would give another broker than the one described, for this reason.
+    Unsupported(&'static str),
+}
+
+/// One entry: a name, or the beginning of names when it ends with a dot.
+struct Entry {
+    name: &'static str,
+    /// Values that ask for nothing.
+    nothing: &'static [&'static str],
+    why: &'static str,
+}
+
+const TLS: &str = "connections are not encrypted";
+const SASL: &str = "clients do not authenticate";
+const ACL: &str = "there is no authorizer: every client may do everything";
+const PLUGIN: &str = "Java classes are not loaded";
+const PORT: &str = "set listeners and advertised.listeners";
+
+const fn entry(name: &'static str, why: &'static str) -> Entry {
+    Entry { name, nothing: &[], why }
+}
+
+const fn unless(name: &'static str, nothing: &'static [&'static str], why: &'static str) -> Entry {
+    Entry { name, nothing, why }
+}
+
+/// Who sets one of these counts on what it does: the broker does not start without it.
+static UNSUPPORTED: &[Entry] = &[
+    entry("ssl.", TLS),
+    unless("security.inter.broker.protocol", &["PLAINTEXT"], TLS),
+    entry("security.providers", TLS),
+    entry("listener.name.", "there is one listener, without settings of its own"),
+    entry("sasl.", SASL),
+    unless("connections.max.reauth.ms", &["0"], SASL),
+    entry("delegation.token.", SASL),
+    unless("authorizer.class.name", &[""], ACL),
+    entry("authorizer.", ACL),
+    entry("super.users", ACL),
+    entry("allow.everyone.if.no.acl.found", ACL),
+    entry("principal.builder.class", PLUGIN),
+    entry("client.quota.callback.class", PLUGIN),
+    entry("create.topic.policy.class.name", PLUGIN),
+    entry("alter.config.policy.class.name", PLUGIN),
+    unless("config.providers", &[""], "values are taken as they stand, not looked up elsewhere"),
+    entry("config.providers.", "values are taken as they stand, not looked up elsewhere"),
+    unless("remote.log.storage.system.enable", &["false"], "there is no tiered storage"),
+    entry("host.name", PORT),
+    entry("port", PORT),
+    entry("advertised.host.name", PORT),
+    entry("advertised.port", PORT),
+];
+
+/// What Kafka 4 itself no longer reads, and what belongs to others.
+static HARMLESS: &[Entry] = &[
+    entry("zookeeper.", "Kafka 4.0 removed it"),
+    entry("inter.broker.protocol.version", "Kafka 4.0 removed it"),
+    entry("log.message.format.version", "Kafka 4.0 removed it"),
+    entry("log.message.downconversion.enable", "Kafka 4.0 removed it"),
+    entry("log.message.timestamp.difference.max.ms", "Kafka 4.0 removed it"),
+    entry("broker.id.generation.enable", "Kafka 4.0 removed it"),
+    entry("reserved.broker.max.id", "Kafka 4.0 removed it"),
+    entry("control.plane.listener.name", "Kafka 4.0 removed it"),
+    entry("offsets.commit.required.acks", "Kafka 4.0 removed it"),
+    entry("connection.failed.authentication.delay.ms", SASL),
+    entry("unstable.", "it is for Kafka's own tests"),
+    entry("rlmm.config.", "there is no tiered storage"),
+    entry("rsm.config.", "there is no tiered storage"),
+    entry("confluent.", "it belongs to another distribution of Kafka"),
+    entry("auto.include.jmx.reporter", "metrics are served over HTTP in the Prometheus format"),
+];
+
+/// What a name of Kafka's means with this value; `None` when a key or nobody has the name.
+#[must_use]
+pub fn foreign(name: &str, value: &str) -> Option<Foreign> {
+    let is = |entry: &&Entry| {
+        name == entry.name || (entry.name.ends_with('.') && name.starts_with(entry.name))
+    };
+    let value = value.trim();
+    if let Some(entry) = UNSUPPORTED.iter().find(is) {
+        let nothing = entry.nothing.iter().any(|nothing| nothing.eq_ignore_ascii_case(value));
+        return Some(if nothing { Foreign::Harmless(entry.why) } else { Foreign::Unsupported(entry.why) });
+    }
+    HARMLESS.iter().find(is).map(|entry| Foreign::Harmless(entry.why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_leave_a_broker_open_is_never_harmless() {
+        for (name, value) in [
+            ("ssl.keystore.location", "/k.jks"),
+            ("sasl.enabled.mechanisms", "PLAIN"),
+            ("listener.name.external.ssl.keystore.location", "/k.jks"),
+            ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer"),
+            ("super.users", "User:admin"),
+            ("security.inter.broker.protocol", "SASL_SSL"),
+            ("allow.everyone.if.no.acl.found", "false"),
+            ("client.quota.callback.class", "x"),
+            ("delegation.token.secret.key", "x"),
+        ] {
+            assert!(matches!(foreign(name, value), Some(Foreign::Unsupported(_))), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_that_ask_for_nothing_are_harmless() {
+        for (name, value) in [
+            ("security.inter.broker.protocol", " plaintext"),
+            ("authorizer.class.name", ""),
+            ("connections.max.reauth.ms", "0"),
+            ("remote.log.storage.system.enable", "false"),
+            ("zookeeper.connect", "z:2181"),
+        ] {
+            assert!(matches!(foreign(name, value), Some(Foreign::Harmless(_))), "{name}");
+        }
+        assert_eq!(foreign("num.partitions", "1"), None);
+        assert_eq!(foreign("sslx", "1"), None);
+    }
+}
