@@ -37,6 +37,11 @@ invariants! {
     PID_2 "PID-2" "a window holds at most five batches, all of the current producer epoch"
     TXN_1 "TXN-1" "the last stable offset is at most the high watermark and at most the first offset of every open transaction above the log start"
     ACK_1 "ACK-1" "waiting acknowledgements are ordered by the offset that they wait for"
+    GRP_1 "GRP-1" "a classic group has a leader exactly when it has members, and the leader is one of them"
+    GRP_2 "GRP-2" "every member of a classic generation supports its protocol"
+    GRP_3 "GRP-3" "a member of a classic group, or an id given out, has a session deadline unless its request waits"
+    GRP_4 "GRP-4" "a classic group parks JoinGroup only while it prepares and SyncGroup only while it completes, and has no members when empty"
+    GRP_5 "GRP-5" "what a classic group counts is what its members say, and a static name has one member"
     FS_1 "FS-1" "a fetch session orders each of its partitions exactly once"
     FS_2 "FS-2" "the session cache stays within its slots and its partitions"
 }

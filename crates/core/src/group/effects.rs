@@ -127,6 +127,8 @@ pub enum RebalanceReason {
     RebalanceTimeout,
     /// Subscribed topics changed (consumer groups).
     MetadataChange,
+    /// The group was loaded, and is larger than groups may be now.
+    OverCapacity,
 }
 
 /// Why a member was removed.

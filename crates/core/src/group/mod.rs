@@ -5,10 +5,14 @@
 //! requests once those records are durable. Replaying the records rebuilds the shard, which is how another broker takes
 //! over.
 
+mod admin;
 mod classic;
+mod commit;
 mod config;
 mod consumer;
 mod effects;
+mod expiry;
+mod membership;
 mod offsets;
 mod record;
 mod reply;
@@ -17,6 +21,7 @@ mod shard;
 mod state;
 mod timers;
 mod topics;
+mod unbound;
 
 pub use config::{ConsumerGroupConfig, GroupConfig, GroupOverrides, MigrationPolicy};
 pub use consumer::{

@@ -106,6 +106,22 @@ impl GroupRecord {
             | GroupRecord::ConsumerRegex { group, .. } => group,
         }
     }
+
+    /// Whether it says that what its key names is gone.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        match self {
+            GroupRecord::Offset { value, .. } => value.is_none(),
+            GroupRecord::ClassicGroup { value, .. } => value.is_none(),
+            GroupRecord::ConsumerGroup { value, .. } => value.is_none(),
+            GroupRecord::ConsumerGroupPartitions { .. } => true,
+            GroupRecord::ConsumerMember { value, .. } => value.is_none(),
+            GroupRecord::ConsumerTarget { value, .. } => value.is_none(),
+            GroupRecord::ConsumerTargetMember { value, .. } => value.is_none(),
+            GroupRecord::ConsumerCurrentMember { value, .. } => value.is_none(),
+            GroupRecord::ConsumerRegex { value, .. } => value.is_none(),
+        }
+    }
 }
 
 /// An offset that a group committed for a partition (`OffsetCommitValue`).

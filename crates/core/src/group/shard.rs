@@ -3,19 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use eddy_types::{ErrorCode, Millis, TopicId};
+use eddy_types::Millis;
 
 use super::classic::ClassicGroup;
 use super::config::{GroupConfig, GroupOverrides};
 use super::consumer::ConsumerGroup;
-use super::effects::{Effects, Reply, ReplyToken};
+use super::effects::Effects;
 use super::offsets::OffsetStore;
 use super::record::{GroupRecord, Str};
-use super::reply::{CommitReply, DeleteOffsetsReply, FetchReply, JoinReply, LeaveReply, SyncReply};
-use super::request::{
-    CommitOffsets, DeleteOffsets, FetchOffsets, Heartbeat, JoinGroup, LeaveGroup, ListGroups, SyncGroup,
-};
-use super::timers::Timers;
+use super::state::{GroupState, GroupType};
+use super::timers::{Timer, Timers};
 use super::topics::ClusterTopics;
 
 /// The groups and committed offsets of one partition of `__consumer_offsets`.
@@ -42,6 +39,43 @@ pub(super) enum Group {
     Classic(Box<ClassicGroup>),
     /// Members speak ConsumerGroupHeartbeat; some may speak the classic protocol.
     Consumer(Box<ConsumerGroup>),
+}
+
+impl Group {
+    /// A classic group without members.
+    pub(super) fn classic(id: Str) -> Group {
+        Group::Classic(Box::new(ClassicGroup::new(id)))
+    }
+
+    /// A consumer group without members.
+    pub(super) fn consumer(id: Str) -> Group {
+        Group::Consumer(Box::new(ConsumerGroup::new(id)))
+    }
+
+    pub(super) fn group_type(&self) -> GroupType {
+        match self {
+            Group::Classic(_) => GroupType::Classic,
+            Group::Consumer(_) => GroupType::Consumer,
+        }
+    }
+
+    pub(super) fn state(&self) -> GroupState {
+        match self {
+            Group::Classic(group) => group.state(),
+            Group::Consumer(group) => group.state(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.state() == GroupState::Empty
+    }
+
+    pub(super) fn is_subscribed(&self, topic: &str) -> bool {
+        match self {
+            Group::Classic(group) => group.is_subscribed(topic),
+            Group::Consumer(group) => group.is_subscribed(topic),
+        }
+    }
 }
 
 /// What an event of one group may use besides the group.
@@ -71,12 +105,58 @@ impl GroupShard {
 
     /// Applies a record of the partition, in log order, before [`GroupShard::loaded`].
     pub fn replay(&mut self, record: GroupRecord) {
-        let _ = record;
+        match record {
+            GroupRecord::Offset { group, topic, partition, value } => {
+                if value.is_some() {
+                    self.groups.entry(group.clone()).or_insert_with(|| Group::classic(group.clone()));
+                }
+                self.offsets.apply(group, topic, partition, value);
+            }
+            GroupRecord::ClassicGroup { group, value: Some(value) } => {
+                let classic = ClassicGroup::from_value(group.clone(), value);
+                self.groups.insert(group, Group::Classic(Box::new(classic)));
+            }
+            GroupRecord::ClassicGroup { group, value: None } => {
+                self.forget(&group, GroupType::Classic);
+            }
+            GroupRecord::ConsumerGroup { group, value: None } => {
+                self.forget(&group, GroupType::Consumer);
+            }
+            record => self.replay_consumer(record),
+        }
+    }
+
+    /// A group that a tombstone ends; one of the other type has taken its name before.
+    fn forget(&mut self, group: &Str, group_type: GroupType) {
+        if self.groups.get(group).is_some_and(|known| known.group_type() == group_type) {
+            self.groups.remove(group);
+        }
+    }
+
+    fn replay_consumer(&mut self, record: GroupRecord) {
+        let id = record.group().clone();
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(&id) {
+            return group.replay(&record);
+        }
+        if record.is_tombstone() {
+            return;
+        }
+        // A simple group, made by offsets that were committed before, becomes what the record says.
+        let mut group = ConsumerGroup::new(id.clone());
+        group.replay(&record);
+        self.groups.insert(id, Group::Consumer(Box::new(group)));
     }
 
     /// Every record up to the end of the log is replayed: members have a whole session from now on.
     pub fn loaded(&mut self, now: Millis, out: &mut Effects) {
-        let _ = (now, out);
+        let (groups, mut cx) = self.split(now, out);
+        for group in groups.values_mut() {
+            match group {
+                Group::Classic(group) => group.loaded(&mut cx),
+                Group::Consumer(group) => group.loaded(&mut cx),
+            }
+        }
+        self.next_expiry = Some(now + self.config.offsets_retention_check_interval);
     }
 
     /// Takes another configuration; what is under way keeps its deadlines.
@@ -96,17 +176,27 @@ impl GroupShard {
     /// The cluster's topics are others now.
     pub fn metadata_changed(&mut self, now: Millis, topics: Arc<ClusterTopics>, out: &mut Effects) {
         self.topics = topics;
-        let _ = (now, out);
-    }
-
-    /// A topic is gone: what groups committed for it goes too.
-    pub fn topic_deleted(&mut self, now: Millis, topic: &Str, id: TopicId, out: &mut Effects) {
-        let _ = (now, topic, id, out);
+        self.consumer_topics_changed(now, out);
     }
 
     /// Ends what is due: sessions, join phases, retentions.
     pub fn tick(&mut self, now: Millis, out: &mut Effects) {
-        let _ = (now, out);
+        while let Some((group, timer)) = self.timers.pop_due(now) {
+            self.timeout(now, &group, &timer, out);
+        }
+        if self.next_expiry.is_some_and(|at| at <= now) {
+            self.expire_offsets(now, out);
+            self.next_expiry = Some(now + self.config.offsets_retention_check_interval);
+        }
+    }
+
+    fn timeout(&mut self, now: Millis, group: &Str, timer: &Timer, out: &mut Effects) {
+        let (groups, mut cx) = self.split(now, out);
+        match groups.get_mut(group) {
+            Some(Group::Classic(group)) => group.timeout(&mut cx, timer),
+            Some(Group::Consumer(_)) => self.consumer_timeout(now, group, timer, out),
+            None => {}
+        }
     }
 
     /// When [`GroupShard::tick`] is to be called; a tick before its time does no harm.
@@ -115,70 +205,32 @@ impl GroupShard {
         [self.timers.next(), self.next_expiry].into_iter().flatten().min()
     }
 
-    /// A member joins a group. The answer, [`Reply::Join`], comes when the join phase ends.
-    pub fn join_group(&mut self, now: Millis, token: ReplyToken, request: JoinGroup, out: &mut Effects) {
-        let _ = now;
-        let failed = JoinReply::Failed { error: ErrorCode::CoordinatorNotAvailable, member: request.member };
-        out.reply(token, Reply::Join(failed));
-    }
-
-    /// A member asks for its assignment, and the leader brings all. The answer is [`Reply::Sync`].
-    pub fn sync_group(&mut self, now: Millis, token: ReplyToken, request: SyncGroup, out: &mut Effects) {
-        let _ = (now, request);
-        out.reply(token, Reply::Sync(SyncReply::failed(ErrorCode::CoordinatorNotAvailable)));
-    }
-
-    /// A member is alive. The answer is [`Reply::Heartbeat`].
-    pub fn heartbeat(&mut self, now: Millis, token: ReplyToken, request: Heartbeat, out: &mut Effects) {
-        let _ = (now, request);
-        out.reply(token, Reply::Heartbeat(Err(ErrorCode::CoordinatorNotAvailable)));
-    }
-
-    /// Members leave. The answer is [`Reply::Leave`].
-    pub fn leave_group(&mut self, now: Millis, token: ReplyToken, request: LeaveGroup, out: &mut Effects) {
-        let _ = (now, request);
-        let reply = LeaveReply { error: ErrorCode::CoordinatorNotAvailable, members: Vec::new() };
-        out.reply(token, Reply::Leave(reply));
-    }
-
-    /// Commits offsets. The answer is [`Reply::Commit`].
-    pub fn commit_offsets(&mut self, now: Millis, token: ReplyToken, request: CommitOffsets, out: &mut Effects) {
-        let _ = (now, request);
-        out.reply(token, Reply::Commit(CommitReply::Failed(ErrorCode::CoordinatorNotAvailable)));
-    }
-
-    /// Tells committed offsets. The answer is [`Reply::Fetch`].
-    pub fn fetch_offsets(&mut self, token: ReplyToken, request: FetchOffsets, out: &mut Effects) {
-        let _ = request;
-        out.reply(token, Reply::Fetch(FetchReply::Failed(ErrorCode::CoordinatorNotAvailable)));
-    }
-
-    /// Deletes committed offsets. The answer is [`Reply::DeleteOffsets`].
-    pub fn delete_offsets(&mut self, token: ReplyToken, request: DeleteOffsets, out: &mut Effects) {
-        let _ = request;
-        let failed = DeleteOffsetsReply::Failed(ErrorCode::CoordinatorNotAvailable);
-        out.reply(token, Reply::DeleteOffsets(failed));
-    }
-
-    /// Shows a classic group. The answer is [`Reply::Describe`]: GROUP_ID_NOT_FOUND for a group that does not exist or
-    /// is of the other type, which is a group in state Dead and no error below v6.
-    pub fn describe_group(&mut self, token: ReplyToken, group: &str, out: &mut Effects) {
-        let _ = group;
-        out.reply(token, Reply::Describe(Err(ErrorCode::GroupIdNotFound)));
-    }
-
-    /// Lists groups. The answer is [`Reply::List`].
-    pub fn list_groups(&mut self, token: ReplyToken, request: &ListGroups, out: &mut Effects) {
-        let _ = request;
-        out.reply(token, Reply::List(Vec::new()));
-    }
-
-    /// Deletes a group without members and its offsets. The answer is [`Reply::Delete`].
-    pub fn delete_group(&mut self, token: ReplyToken, group: &str, out: &mut Effects) {
-        let _ = group;
-        out.reply(token, Reply::Delete(Err(ErrorCode::GroupIdNotFound)));
+    /// The groups, and what their events may use.
+    pub(super) fn split<'a>(
+        &'a mut self,
+        now: Millis,
+        out: &'a mut Effects,
+    ) -> (&'a mut BTreeMap<Str, Group>, Context<'a>) {
+        let cx = Context {
+            now,
+            config: &self.config,
+            overrides: &self.overrides,
+            topics: &self.topics,
+            timers: &mut self.timers,
+            out,
+        };
+        (&mut self.groups, cx)
     }
 
     /// Asserts the invariants of the groups; see `docs/INVARIANTS.md`.
-    pub fn check(&self) {}
+    pub fn check(&self) {
+        for group in self.groups.values() {
+            match group {
+                Group::Classic(group) => group.check(|member| {
+                    self.timers.deadline(&group.id, Timer::Session(member.clone())).is_some()
+                }),
+                Group::Consumer(group) => group.check(),
+            }
+        }
+    }
 }
