@@ -163,6 +163,18 @@ impl Brokers {
         Ok(self.learn(answer.map_err(|error| Trouble::Call(error.into()))?).await)
     }
 
+    /// Who keeps a group.
+    ///
+    /// # Errors
+    /// Nobody says.
+    pub async fn group_coordinator(&self, group: &str) -> Result<(BrokerId, Address), CliError> {
+        self.retry(To::Group(group), async |_| Ok(())).await?;
+        let state = self.state.lock().await;
+        let id = state.coordinators.get(&(0, group.to_owned())).copied();
+        let known = id.and_then(|id| Some((id, state.addresses.get(&id)?.clone())));
+        known.ok_or_else(|| CliError::not_found(format!("no coordinator of group {group}")))
+    }
+
     /// Says on stderr what happens, when the user wants to know.
     pub(crate) fn say(&self, text: impl FnOnce() -> String) {
         if self.verbose {

@@ -17,10 +17,29 @@ use crate::{Address, Format, Global};
 pub struct Host {
     /// The user's directory of configuration for this program; need not exist.
     pub config_dir: Option<PathBuf>,
+    /// The user's directory of what this program remembers; need not exist.
+    pub state_dir: Option<PathBuf>,
     /// Opens a file to read.
     pub open: fn(&Path) -> io::Result<Box<dyn Read + Send>>,
     /// Writes a file whole, with its directory; the old one stays until the new one is complete.
     pub replace: fn(&Path, &[u8]) -> io::Result<()>,
+}
+
+impl Host {
+    /// A small file whole; `None` when it does not exist.
+    pub(crate) fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Option<String>> {
+        let file = match (self.open)(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text = String::new();
+        let read = file.take(bytes_max.saturating_add(1)).read_to_string(&mut text)?;
+        if read as u64 > bytes_max {
+            return Err(io::Error::other(format!("it is longer than {bytes_max} bytes")));
+        }
+        Ok(Some(text))
+    }
 }
 
 /// What a command works with: its options, its profile, where it prints, and the brokers once it needs them.

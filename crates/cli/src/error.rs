@@ -52,6 +52,11 @@ impl CliError {
         }))
     }
 
+    /// An end of which all is said on stdout already.
+    pub(crate) fn shown(exit: Exit) -> CliError {
+        CliError::new(exit, "")
+    }
+
     /// The command line does not make sense.
     pub fn usage(message: impl Into<String>) -> CliError {
         CliError::new(Exit::Usage, message)
@@ -118,7 +123,7 @@ impl CliError {
     /// Says it on stderr, last.
     #[must_use]
     pub fn report(&self) -> ExitCode {
-        if self.0.exit != Exit::Done {
+        if self.0.exit != Exit::Done && !self.0.message.is_empty() {
             eprint!("{self}");
         }
         ExitCode::from(self.0.exit as u8)

@@ -10,12 +10,17 @@
 
 mod address;
 mod brokers;
+mod cluster;
 mod confirm;
 mod context;
 mod error;
 mod global;
+mod group;
+mod moment;
 mod output;
+mod positions;
 mod profile;
+mod select;
 mod topic;
 
 use std::process::ExitCode;
@@ -34,6 +39,10 @@ pub use output::{Cell, Column, Printer};
 pub enum Command {
     /// List, create, describe, alter and delete topics
     Topic(Invocation<topic::Arguments>),
+    /// List, describe, explain, move and delete groups of consumers
+    Group(Invocation<group::Arguments>),
+    /// Show health, brokers and quorum of the cluster
+    Cluster(Invocation<cluster::Arguments>),
 }
 
 /// A command's own arguments, and those that all commands share.
@@ -49,6 +58,8 @@ pub struct Invocation<T: Args> {
 pub async fn run(host: Host, command: Command) -> ExitCode {
     let outcome = match command {
         Command::Topic(call) => start(host, call, topic::run).await,
+        Command::Group(call) => start(host, call, group::run).await,
+        Command::Cluster(call) => start(host, call, cluster::run).await,
     };
     outcome.err().map_or(ExitCode::SUCCESS, |error| error.report())
 }

@@ -275,7 +275,7 @@ fn aligned(titles: Vec<String>, rows: &[Vec<Cell>]) -> String {
 }
 
 /// `1,234,567`.
-fn thousands(number: i64) -> String {
+pub(crate) fn thousands(number: i64) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut out = String::new();
     if number < 0 {

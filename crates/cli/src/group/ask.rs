@@ -56,8 +56,8 @@ pub(super) async fn describe(brokers: &Brokers, name: &str, now_ms: i64) -> Resu
 /// A group with its members, without partitions. Consumer groups (KIP-848) and classic ones are asked for in different ways, and
 /// nothing but the answer tells which one it is.
 pub(super) async fn members(brokers: &Brokers, name: &str) -> Result<Group, CliError> {
-    let coordinator = brokers.group_coordinator(name).await?;
-    let coordinator = Coordinator { id: coordinator.id.0, address: coordinator.address.to_string() };
+    let (id, address) = brokers.group_coordinator(name).await?;
+    let coordinator = Coordinator { id: id.0, address: address.to_string() };
     let modern = brokers.retry(To::Group(name), async |connection| {
         if connection.versions().served(ApiKey::ConsumerGroupDescribe as i16).is_none() {
             return Ok(None);

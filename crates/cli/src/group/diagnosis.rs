@@ -32,6 +32,7 @@ pub(crate) struct Attempt {
 pub(crate) struct Finding {
     #[serde(flatten)]
     pub(crate) place: Place,
+    pub(crate) verdict: Verdict,
     pub(crate) text: String,
 }
 
@@ -195,7 +196,7 @@ impl Looks<'_> {
             None if !self.after.is_empty() => text += "; no member has it",
             None => {}
         }
-        Finding { place: now.place.clone(), text }
+        Finding { place: now.place.clone(), verdict, text }
     }
 
     fn cause(&self, verdict: Verdict, worst: &[&Movement<'_>]) -> String {

@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// A partition by name and index, in the order in which they are shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Place {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-}
+pub(crate) use crate::positions::Place;
 
 /// How the members of a group agree on who reads what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -156,6 +151,20 @@ pub(crate) fn lag(committed: i64, start: i64, end: i64) -> i64 {
 }
 
 impl Group {
+    /// A group that does not exist yet.
+    pub(crate) fn missing(name: &str) -> Group {
+        Group {
+            group: name.to_owned(),
+            kind: Kind::Classic,
+            state: "Dead".to_owned(),
+            assignor: String::new(),
+            epoch: None,
+            coordinator: Coordinator { id: -1, address: String::new() },
+            members: Vec::new(),
+            partitions: Vec::new(),
+        }
+    }
+
     pub(crate) fn total_lag(&self) -> i64 {
         self.partitions.iter().filter_map(|partition| partition.lag).sum()
     }
@@ -178,8 +187,70 @@ impl Group {
     }
 }
 
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.topic, self.partition)
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+
+    /// 2026-11-21T06:47:02Z.
+    pub(crate) const NOW_MS: i64 = 1_795_243_622_000;
+
+    pub(crate) fn partition(topic: &str, index: i32, committed: Option<i64>, end: i64) -> Progress {
+        let behind = lag(committed.unwrap_or(0), 0, end);
+        let lag_ms = if behind == 0 { 0 } else { 372_000 };
+        Progress {
+            place: Place { topic: topic.to_owned(), partition: index },
+            committed,
+            start: Some(0),
+            end: Some(end),
+            last_stable: None,
+            waiting_since_ms: (behind > 0).then_some(NOW_MS - lag_ms),
+            lag_ms: Some(lag_ms),
+            lag: Some(behind),
+            member: None,
+            host: None,
+        }
+    }
+
+    pub(crate) fn member(name: &str, host: &str, assigned: &[i32]) -> Member {
+        Member {
+            member: format!("{name}-5f9c"),
+            instance: None,
+            client: name.to_owned(),
+            host: host.to_owned(),
+            epoch: None,
+            assigned: BTreeMap::from([("orders".to_owned(), assigned.to_vec())]),
+            target: None,
+        }
+    }
+
+    /// Three members, one partition far behind, and one that nobody reads any more.
+    pub(crate) fn billing() -> Group {
+        let members = vec![
+            member("billing-1", "10.0.4.6", &[0]),
+            member("billing-2", "10.0.4.7", &[1]),
+            member("billing-3", "10.0.4.8", &[2, 3]),
+        ];
+        let mut partitions = vec![
+            partition("orders", 0, Some(306_112), 306_112),
+            partition("orders", 1, Some(264_650), 305_870),
+            partition("orders", 2, Some(301_000), 301_000),
+            partition("orders", 3, None, 0),
+            partition("returns", 0, Some(7), 19),
+        ];
+        for partition in &mut partitions {
+            let member = members.iter().find(|member| member.has(&partition.place));
+            partition.member = member.map(|member| member.member.clone());
+            partition.host = member.map(|member| member.host.clone());
+        }
+        Group {
+            group: "billing".to_owned(),
+            kind: Kind::Classic,
+            state: "Stable".to_owned(),
+            assignor: "range".to_owned(),
+            epoch: None,
+            coordinator: Coordinator { id: 2, address: "10.0.4.2:9092".to_owned() },
+            members,
+            partitions,
+        }
     }
 }

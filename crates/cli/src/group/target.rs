@@ -1,9 +1,10 @@
 //! Where a group is moved to, as a user writes it, and which partitions that is about.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::model::Place;
-use crate::moment::Moment;
+use crate::moment::{Moment, now_ms, rfc3339};
 
 /// Where to move to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,18 @@ impl FromStr for Target {
             return digits(records).map(|records| Target::Shift(-records)).ok_or_else(wanted);
         }
         digits(text).map(Target::Offset).ok_or_else(wanted)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Earliest => f.write_str("earliest"),
+            Target::Latest => f.write_str("latest"),
+            Target::Offset(offset) => write!(f, "{offset}"),
+            Target::Time(moment) => write!(f, "@{}", rfc3339(moment.millis(now_ms()))),
+            Target::Shift(records) => write!(f, "{records:+}"),
+        }
     }
 }
 

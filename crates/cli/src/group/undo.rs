@@ -3,18 +3,46 @@
 //! A file per cluster and group in the user's directory of state. It is a convenience of this user on this machine; the cluster knows
 //! nothing of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Kept;
+use super::plan::{self, Kept};
+use super::carry_out::{Ask, Then, carry_out};
+use super::seek::find;
+use super::offsets;
+use crate::brokers::Brokers;
 use crate::error::{CliError, Exit};
-use crate::Host;
+use crate::moment::rfc3339;
+use crate::{Cell, Column, Context, Host};
 
 /// Changes kept for a group.
 const DEPTH: usize = 10;
 /// A longer file was not written by us.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Group to move back
+    #[arg(value_name = "GROUP")]
+    group: String,
+    /// List the changes that are kept, newest first
+    #[arg(long, conflicts_with = "execute")]
+    list: bool,
+    /// Do it; without this, only show what would change
+    #[arg(short = 'x', long)]
+    execute: bool,
+    /// Do not ask, where the profile says to
+    #[arg(short, long)]
+    yes: bool,
+}
+
+const COLUMNS: &[Column<Change>] = &[
+    Column::new("WHEN", |row| Cell::text(rfc3339(row.at_ms))),
+    Column::new("WHAT", |row| Cell::text(row.what.clone())),
+    Column::new("PARTITIONS", |row| Cell::Count(row.offsets.len() as i64)),
+];
 
 /// One change of offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +115,42 @@ impl<'a> File<'a> {
         let text = serde_json::to_vec(stack).map_err(|error| failed(error.to_string()))?;
         (self.host.replace)(&self.path, &text).map_err(|error| failed(error.to_string()))
     }
+}
+
+/// The file of a group of the cluster that is connected.
+pub(super) async fn file<'a>(
+    context: &'a Context,
+    brokers: &Brokers,
+    group: &str,
+) -> Result<File<'a>, CliError> {
+    let cluster = brokers.cluster(Some(&[])).await?.id.unwrap_or_default();
+    File::of(&context.host, &cluster, group).ok_or_else(|| {
+        CliError::new(Exit::Failed, "there is no directory to keep an undo in: neither XDG_STATE_HOME nor HOME is set")
+    })
+}
+
+pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
+    if arguments.execute {
+        context.changes()?;
+    }
+    let brokers = context.brokers().await?;
+    let file = file(context, brokers, &arguments.group).await?;
+    let mut stack = file.read()?;
+    if arguments.list {
+        let changes: Vec<Change> = stack.newest_first().cloned().collect();
+        return context.printer.rows(COLUMNS, &changes);
+    }
+    let Some(last) = stack.last() else {
+        return Err(CliError::not_found(format!("no change of group {} to undo", arguments.group))
+            .fact("only changes that were made from this account are known here"));
+    };
+    let group = find(brokers, &arguments.group).await?;
+    let now = offsets::committed(brokers, &arguments.group).await?;
+    let now: BTreeMap<_, _> = now.into_iter().map(|(place, offset)| (place, Some(offset))).collect();
+    let steps = plan::back(&last.offsets, &now);
+    context.note(format!("undo of {} at {}", last.what, rfc3339(last.at_ms)));
+    let asked = Ask { execute: arguments.execute, yes: arguments.yes };
+    carry_out(context, &group, steps, asked, Then::Forget).await
 }
 
 /// A name that any file system takes: group ids may hold any character. Never empty, never hidden, and different for different ids that

@@ -1,0 +1,123 @@
+//! Showing a change of offsets, and doing it.
+
+use serde::Serialize;
+
+use super::model::Group;
+use super::plan::{self, Step};
+use super::undo::{self, Change};
+use super::offsets;
+use crate::error::{CliError, Exit};
+use crate::moment::{now_ms, rfc3339};
+use crate::{Cell, Column, Context};
+
+/// How far the user wants to go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    pub(super) execute: bool,
+    pub(super) yes: bool,
+}
+
+/// What becomes of the user's stack of changes once it is done.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    /// The change goes on it, under the words it was asked for with.
+    Remember(String),
+    /// Its last change was taken back.
+    Forget,
+}
+
+/// What was planned or done.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    group: String,
+    state: String,
+    executed: bool,
+    partitions: Vec<Shown>,
+}
+
+/// A step with what follows from it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    step: Step,
+    delta: Option<i64>,
+}
+
+const COLUMNS: &[Column<Shown>] = &[
+    Column::new("TOPIC", |row| Cell::text(row.step.place.topic.clone())),
+    Column::new("P", |row| Cell::count(row.step.place.partition)),
+    Column::new("NOW", |row| row.step.now.map_or(Cell::None, Cell::Count)),
+    Column::new("NEW", |row| row.step.new.map_or(Cell::None, Cell::Count)),
+    Column::new("DELTA", |row| row.delta.map_or(Cell::None, Cell::Count)),
+    Column::new("RECORD TIME", |row| row.step.record_ms.map_or(Cell::None, |ms| Cell::text(rfc3339(ms)))),
+    Column::new("NOTE", |row| Cell::text(row.step.note.clone())),
+];
+
+/// Shows the steps, and does them when that is wanted: only in a group without members, and only after what is needed to undo them is
+/// on disk.
+pub(super) async fn carry_out(
+    context: &Context,
+    group: &Group,
+    steps: Vec<Step>,
+    ask: Ask,
+    then: Then,
+) -> Result<(), CliError> {
+    let brokers = context.brokers().await?;
+    let kept = plan::kept(&steps);
+    let show = |executed| {
+        let partitions =
+            steps.iter().map(|step| Shown { delta: step.delta(), step: step.clone() }).collect();
+        let outcome = Outcome { group: group.group.clone(), state: group.state.clone(), executed, partitions };
+        context.printer.thing(&outcome, |printer| printer.table(COLUMNS, &outcome.partitions))
+    };
+    if !ask.execute {
+        let mut text = "dry run, nothing changed (add --execute)".to_owned();
+        if !group.is_empty() {
+            text += &format!(". group must be empty: {}", has_members(group));
+        }
+        context.note(text);
+        return show(false);
+    }
+    if !group.is_empty() {
+        return Err(not_empty(group));
+    }
+    if kept.is_empty() {
+        context.note("nothing to change");
+        return show(false);
+    }
+    let change = format!("move group {} in {} partitions", group.group, kept.len());
+    context.confirm(&change, &group.group, ask.yes || !context.profile.confirm)?;
+    let file = undo::file(context, brokers, &group.group).await?;
+    let mut stack = file.read()?;
+    if let Then::Remember(what) = &then {
+        // Kept before it is done: an undo of what was not done after all changes nothing.
+        stack.push(Change { at_ms: now_ms(), what: what.clone(), offsets: kept });
+        file.write(&stack)?;
+    }
+    let applied = offsets::apply(brokers, &group.group, &steps).await;
+    applied.map_err(|error| error.during(format!("cannot move group {}", group.group)))?;
+    show(true)?;
+    match then {
+        Then::Remember(_) => context.note(format!("undo: eddy group undo {} --execute", group.group)),
+        Then::Forget => {
+            stack.pop();
+            file.write(&stack)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_members(group: &Group) -> String {
+    match group.members.len() {
+        1 => "it has 1 member".to_owned(),
+        members => format!("it has {members} members"),
+    }
+}
+
+pub(super) fn not_empty(group: &Group) -> CliError {
+    let mut error = CliError::new(Exit::Failed, format!("group {} is not empty: {}", group.group, has_members(group)));
+    for member in group.members.iter().take(5) {
+        error = error.fact(format!("{} @{}", member.short_name(), member.host));
+    }
+    error.fix(format!("eddy group describe {}", group.group), "see all; stop them, and wait for their session timeout")
+}
