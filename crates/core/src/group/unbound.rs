@@ -8,9 +8,28 @@ use super::record::{GroupRecord, Str};
 use super::reply::{JoinReply, LeaveReply, SyncReply};
 use super::request::{Heartbeat, JoinGroup, LeaveGroup, SyncGroup};
 use super::shard::{Context, GroupShard};
+use super::state::GroupState;
 use super::timers::Timer;
 
 impl ConsumerGroup {
+    /// A group without members.
+    pub(super) fn new(_id: Str) -> ConsumerGroup {
+        ConsumerGroup {}
+    }
+
+    /// Whether it has no members.
+    pub(super) fn is_empty(&self) -> bool {
+        true
+    }
+
+    /// Its state.
+    pub(super) fn state(&self) -> GroupState {
+        GroupState::Empty
+    }
+
+    /// Applies a record.
+    pub(super) fn replay(&mut self, _record: &GroupRecord) {}
+
     /// Whether a member subscribes to the topic, by name or by expression.
     pub(super) fn is_subscribed(&self, _topic: &str) -> bool {
         true
