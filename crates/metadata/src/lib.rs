@@ -9,6 +9,7 @@
 pub mod config;
 pub mod controller;
 mod image;
+pub mod quota;
 mod record;
 
 pub use image::{ApplyError, Broker, Image, Local, Partition, RemovedTopic, SnapshotError, Topic};

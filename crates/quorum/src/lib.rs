@@ -29,7 +29,7 @@ use eddy_metadata::{Image, Record};
 use eddy_types::{BrokerId, ClusterId};
 
 pub use error::{ChangeError, ProposeError, QuorumError};
-pub use node::Quorum;
+pub use node::{Quorum, QuorumStatus};
 
 /// Log entries after which a snapshot is written and the log before it is trimmed.
 pub const SNAPSHOT_AFTER: u64 = 5000;

@@ -29,6 +29,21 @@ const SNAPSHOT_FILE: &str = "snapshot";
 /// Entries kept behind a snapshot, so that a member that was away for a moment needs no snapshot.
 const ENTRIES_KEPT: u64 = 1000;
 
+/// The metadata group as one of its members sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuorumStatus {
+    /// The broker that leads, as far as the member knows.
+    pub leader: Option<BrokerId>,
+    /// Raft term: rises with every election.
+    pub term: u64,
+    /// End of the log that is committed and applied here.
+    pub committed_end: u64,
+    /// End of the member's log.
+    pub log_end: u64,
+    /// Brokers that vote.
+    pub voters: Vec<BrokerId>,
+}
+
 /// This broker's part in the metadata group.
 pub struct Quorum {
     raft: Raft,
@@ -108,6 +123,22 @@ impl Quorum {
         let metrics = metrics.borrow();
         let leader = metrics.current_leader?;
         metrics.membership_config.membership().get_node(&leader).map(Voter::broker)
+    }
+
+    /// What this member knows of the group at the moment.
+    #[must_use]
+    pub fn status(&self) -> QuorumStatus {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let broker = |member: &MemberId| membership.get_node(member).map(Voter::broker);
+        QuorumStatus {
+            leader: metrics.current_leader.as_ref().and_then(broker),
+            term: metrics.current_term,
+            committed_end: metrics.last_applied.map_or(0, |applied| applied.index + 1),
+            log_end: metrics.last_log_index.map_or(0, |last| last + 1),
+            voters: membership.voter_ids().filter_map(|voter| broker(&voter)).collect(),
+        }
     }
 
     /// Returns, with the reason, when the group has stopped on this broker, by a failure or by [`Quorum::shutdown`]. After a

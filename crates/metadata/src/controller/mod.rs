@@ -9,6 +9,8 @@ mod configs;
 mod partitions;
 mod placement;
 mod producer_ids;
+mod quotas;
+mod reassignments;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -20,6 +22,10 @@ pub use configs::{
 pub use partitions::{CreatePartitionsError, NewPartitions, create_partitions};
 pub use placement::PlacementError;
 pub use producer_ids::{PRODUCER_ID_BLOCK, ProducerIdBlock, ProducerIdsExhausted, allocate_producer_ids};
+pub use quotas::{
+    NamedPart, QuotaChange, QuotaError, QuotaFilter, alter_client_quotas, describe_client_quotas, quota_entity,
+};
+pub use reassignments::{ReassignmentError, check_reassignment};
 pub use topics::{
     CreateTopicError, CreatedTopic, DeleteTopicError, NewTopic, TopicRef, check_topic_name, create_topic,
     create_topics, delete_topic,

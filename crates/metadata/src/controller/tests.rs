@@ -8,7 +8,7 @@ use super::*;
 use crate::config::StaticConfig;
 use crate::{Image, Local, Record, Resource};
 
-fn image_with(brokers: &[(i32, Option<&str>)], pairs: &[(&str, &str)]) -> Image {
+pub(super) fn image_with(brokers: &[(i32, Option<&str>)], pairs: &[(&str, &str)]) -> Image {
     let config = StaticConfig::from_pairs(pairs.iter().copied()).unwrap();
     let mut image = Image::empty(Arc::new(Local { broker: BrokerId(1), config }));
     for (id, rack) in brokers {
@@ -21,11 +21,11 @@ fn image_with(brokers: &[(i32, Option<&str>)], pairs: &[(&str, &str)]) -> Image 
     image
 }
 
-fn image() -> Image {
+pub(super) fn image() -> Image {
     image_with(&[(1, None)], &[])
 }
 
-fn commit(image: &mut Image, records: &[Record]) {
+pub(super) fn commit(image: &mut Image, records: &[Record]) {
     for record in records {
         image.apply(record).unwrap();
     }

@@ -7,6 +7,7 @@ use eddy_types::{BrokerId, ClusterId, LeaderEpoch, PartitionEpoch, ProducerId, T
 use proptest::prelude::*;
 
 use crate::config::StaticConfig;
+use crate::quota::{QuotaEntity, QuotaKey, QuotaName, QuotaValue};
 use crate::{ApplyError, Image, Local, PartitionAssignment, Record, Resource, SnapshotError};
 
 const ME: BrokerId = BrokerId(1);
@@ -180,6 +181,13 @@ fn a_snapshot_of_a_newer_version_or_of_nothing_is_refused() {
     assert!(matches!(empty, SnapshotError::Malformed { .. }));
 }
 
+fn quota(user: &str, limit: Option<u32>) -> Record {
+    let key = QuotaKey::ProducerByteRate;
+    let value = limit.map(|limit| QuotaValue::new(key, limit.into()).unwrap());
+    let entity = QuotaEntity { user: Some(QuotaName::Exact(user.to_owned())), ..QuotaEntity::default() };
+    Record::ClientQuotasSet { entity, changes: [(key, value)].into() }
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let id = || (0u8..4).prop_map(|n| TopicId([n; 16]));
     let value = || prop::option::of((1i64..5).prop_map(|n| n.to_string()));
@@ -200,6 +208,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         (id(), value()).prop_map(move |(id, value)| set(Resource::Topic(id), "retention.ms", value)),
         value().prop_map(move |value| set(Resource::BrokerDefault, "log.retention.ms", value)),
         value().prop_map(move |value| set(Resource::Broker(ME), "log.retention.ms", value)),
+        ("[ab]", prop::option::of(1u32..5)).prop_map(|(user, limit)| quota(&user, limit)),
         (0i64..9).prop_map(|next| Record::ProducerIdsAllocated { broker: ME, next: ProducerId(next) }),
     ]
 }
@@ -222,5 +231,6 @@ proptest! {
             prop_assert_eq!(straight.topic_by_id(one.id), Some(one));
         }
         prop_assert_eq!(straight.broker_config(), restarted.broker_config());
+        prop_assert_eq!(straight.client_quotas(), restarted.client_quotas());
     }
 }
