@@ -10,7 +10,7 @@ use eddy_cli::Host;
 
 /// Runs a command of a client on a runtime of its own, which nothing needs before the command line is understood.
 pub(crate) fn run(command: eddy_cli::Command) -> ExitCode {
-    let host = Host { config_dir: config_dir(), open, replace };
+    let host = Host { config_dir: config_dir(), state_dir: state_dir(), open, replace };
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(eddy_cli::run(host, command));
@@ -27,8 +27,17 @@ pub(crate) fn run(command: eddy_cli::Command) -> ExitCode {
 
 /// `$XDG_CONFIG_HOME/eddy`, else `$HOME/.config/eddy`.
 fn config_dir() -> Option<PathBuf> {
+    user_dir("XDG_CONFIG_HOME", ".config")
+}
+
+/// `$XDG_STATE_HOME/eddy`, else `$HOME/.local/state/eddy`.
+fn state_dir() -> Option<PathBuf> {
+    user_dir("XDG_STATE_HOME", ".local/state")
+}
+
+fn user_dir(name: &str, in_home: &str) -> Option<PathBuf> {
     let dir = |name| env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    dir("XDG_CONFIG_HOME").or_else(|| Some(dir("HOME")?.join(".config"))).map(|dir| dir.join("eddy"))
+    dir(name).or_else(|| Some(dir("HOME")?.join(in_home))).map(|dir| dir.join("eddy"))
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read + Send>> {

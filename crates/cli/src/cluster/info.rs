@@ -8,7 +8,7 @@ use eddy_client::protocol::StrBytes;
 use serde::Serialize;
 
 use super::ask;
-use super::facts::{Broker, Quorum};
+use super::facts::{Broker, Quorum, Replica};
 use crate::brokers::To;
 use crate::error::CliError;
 use crate::moment::span;
@@ -34,12 +34,12 @@ struct Feature {
 }
 
 /// A controller or a broker that follows the metadata log.
-struct Follower<'a> {
+struct Follower {
     role: &'static str,
-    replica: &'a super::facts::Replica,
+    replica: Replica,
 }
 
-const FOLLOWERS: &[Column<Follower<'_>>] = &[
+const FOLLOWERS: &[Column<Follower>] = &[
     Column::new("METADATA", |row| Cell::text(row.role)),
     Column::new("ID", |row| Cell::count(row.replica.id)),
     Column::new("BEHIND", |row| row.replica.behind.map_or(Cell::None, Cell::Count)),
@@ -100,9 +100,9 @@ fn render(printer: &Printer, info: &Info) -> String {
         line("features", features.join(" · "));
     }
     if let Some(quorum) = &info.quorum {
-        let role = |role| move |replica| Follower { role, replica };
-        let followers: Vec<Follower<'_>> =
-            quorum.voters.iter().map(role("voter")).chain(quorum.observers.iter().map(role("observer"))).collect();
+        let voters = quorum.voters.iter().map(|&replica| Follower { role: "voter", replica });
+        let observers = quorum.observers.iter().map(|&replica| Follower { role: "observer", replica });
+        let followers: Vec<Follower> = voters.chain(observers).collect();
         out.push('\n');
         out += &printer.table(FOLLOWERS, &followers);
     }

@@ -135,7 +135,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     }
     let brokers = context.brokers().await?;
     let file = file(context, brokers, &arguments.group).await?;
-    let mut stack = file.read()?;
+    let stack = file.read()?;
     if arguments.list {
         let changes: Vec<Change> = stack.newest_first().cloned().collect();
         return context.printer.rows(COLUMNS, &changes);
