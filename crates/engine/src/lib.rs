@@ -25,6 +25,7 @@ pub use engine::{Backpressure, DiskSpace, Engine, EngineConfig};
 pub use error::{AppendError, PartitionError, ReadError, StartError};
 pub use fatal::{OnFatal, abort};
 pub use flusher::FlushConfig;
+pub use eddy_wal::Room;
 pub use housekeeping::HousekeepingConfig;
 pub use partition::{NewBatch, Partition, PartitionKey};
 pub use partitions::Partitions;

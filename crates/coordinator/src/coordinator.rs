@@ -1,0 +1,226 @@
+//! The coordinator as the gateway sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use eddy_core::group::{Effects, GroupShard, ListGroups, ListedGroup, Reply, ReplyToken};
+use eddy_engine::{Engine, PartitionKey};
+use eddy_types::{BrokerId, Millis};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::asked::Asked;
+use crate::config::CoordinatorConfig;
+use crate::error::Unavailable;
+use crate::metadata::Topics;
+use crate::notes::{Counts, Notes};
+use crate::offsets_topic::{self, OFFSETS_TOPIC};
+use crate::route::partition_of;
+use crate::shard::{Room, Shard, Surroundings};
+use crate::shards::Shards;
+use crate::timer::{Alarm, NEVER, SteadyClock};
+
+/// How long a request waits for its shard to be loaded before it is told that it is loading.
+const LOAD_WAIT: Duration = Duration::from_secs(1);
+/// The same for a client that looks for its coordinator, and then has nothing to ask it twice.
+const FIND_WAIT: Duration = Duration::from_secs(10);
+/// How long a request waits for room in the write-ahead log.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// The same for the timer, which has other shards to look after.
+const TIMER_ROOM_WAIT: Duration = Duration::from_millis(100);
+/// Room for a tick, which may end a few groups' generations.
+const TICK_BYTES: usize = 16 << 10;
+/// Room for a batch besides what its request said.
+const BATCH_BYTES: usize = 128;
+
+/// The coordinator of the groups whose partitions this broker leads.
+pub struct GroupCoordinator {
+    engine: Arc<Engine>,
+    config: CoordinatorConfig,
+    shards: Arc<Shards>,
+    topics: Arc<Topics>,
+    around: Arc<Surroundings>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    stopping: watch::Sender<bool>,
+}
+
+impl GroupCoordinator {
+    /// Starts: the shards of an existing `__consumer_offsets` begin to load in the background.
+    #[must_use]
+    pub fn start(engine: Arc<Engine>, config: CoordinatorConfig) -> Arc<GroupCoordinator> {
+        let around = Arc::new(Surroundings {
+            clock: SteadyClock::new(engine.now()),
+            alarm: Alarm::default(),
+            notes: Notes::default(),
+        });
+        // The version first: what changes after it is looked at again.
+        let versions = engine.image_version();
+        let image = engine.image();
+        let topics = Arc::new(Topics::new(Arc::clone(&image)));
+        let shards =
+            Shards::new(Arc::clone(&engine), config.clone(), Arc::clone(&topics), Arc::clone(&around));
+        if let Some(topic) = image.topic(OFFSETS_TOPIC) {
+            shards.load_all(&image, topic);
+        }
+        let coordinator = Arc::new(GroupCoordinator {
+            engine,
+            config,
+            shards,
+            topics,
+            around,
+            tasks: Mutex::default(),
+            stopping: watch::Sender::new(false),
+        });
+        coordinator.spawn(Arc::clone(&coordinator).keep_time());
+        coordinator.spawn(Arc::clone(&coordinator).follow_metadata(versions));
+        coordinator
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let task = until_stopped(self.stopping.subscribe(), self.engine.stopping(), task);
+        self.tasks.lock().push(tokio::spawn(task));
+    }
+
+    /// Stops: nobody is answered any more. What was answered is on disk.
+    pub async fn stop(&self) {
+        self.stopping.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock());
+        for task in tasks {
+            // A panic there was reported by its hook.
+            let _ = task.await;
+        }
+        self.shards.keep_only(None);
+    }
+
+    /// The broker that coordinates a group. It answers every later request when this returns: the topic of committed offsets is
+    /// there, and the group's shard is loaded.
+    ///
+    /// # Errors
+    /// The topic cannot be made, or the shard is not loaded in time.
+    pub async fn find(&self, group: &str) -> Result<BrokerId, Unavailable> {
+        match self.shard(group, FIND_WAIT).await {
+            Ok(_) => Ok(self.engine.me()),
+            Err(Unavailable::NotCoordinator) => self.leader_of(group).ok_or(Unavailable::NoTopic),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The broker that leads a group's partition.
+    fn leader_of(&self, group: &str) -> Option<BrokerId> {
+        let image = self.engine.image();
+        let topic = image.topic(OFFSETS_TOPIC)?;
+        let index = partition_of(group, topic.partitions.len());
+        topic.partitions.get(usize::try_from(index).ok()?)?.leader
+    }
+
+    /// The offsets topic's shard of a group, which is made and loaded if need be.
+    async fn shard(&self, group: &str, wait: Duration) -> Result<Arc<Shard>, Unavailable> {
+        if *self.stopping.borrow() {
+            return Err(Unavailable::NotCoordinator);
+        }
+        let topic = offsets_topic::ensure(&self.engine, &self.config).await?;
+        let key = PartitionKey { topic: topic.id, index: partition_of(group, topic.partitions.len()) };
+        self.shards.get(key, Instant::now() + wait).await
+    }
+
+    /// Puts a request before its group's machine. What must happen in the order of requests has happened when this returns.
+    pub(crate) async fn ask<R>(
+        &self,
+        group: &str,
+        bytes: Option<usize>,
+        event: impl FnOnce(&mut GroupShard, Millis, ReplyToken, &mut Effects),
+        read: fn(Reply) -> Option<R>,
+    ) -> Result<Asked<R>, Unavailable> {
+        let shard = self.shard(group, LOAD_WAIT).await?;
+        let room = match bytes {
+            Some(bytes) => self.room(bytes, ROOM_WAIT).await?,
+            None => None,
+        };
+        Ok(Asked::new(shard.ask(room, event)?, read))
+    }
+
+    /// Room for a batch of about `bytes`.
+    async fn room(&self, bytes: usize, wait: Duration) -> Result<Room, Unavailable> {
+        let room = self.engine.admit(1, bytes + BATCH_BYTES, Instant::now() + wait).await;
+        room.map(Some).map_err(|_| Unavailable::Full)
+    }
+
+    /// Every group of this broker that `request` asks for.
+    ///
+    /// # Errors
+    /// A shard is not loaded yet: the list would lack its groups.
+    pub async fn list_groups(&self, request: ListGroups) -> Result<Vec<ListedGroup>, Unavailable> {
+        let image = self.engine.image();
+        let Some(topic) = image.topic(OFFSETS_TOPIC) else { return Ok(Vec::new()) };
+        let deadline = Instant::now() + LOAD_WAIT;
+        let mut asked = Vec::new();
+        for (index, partition) in (0..).zip(&topic.partitions) {
+            if partition.leader == Some(self.engine.me()) {
+                let shard = self.shards.get(PartitionKey { topic: topic.id, index }, deadline).await?;
+                asked
+                    .push(shard.ask(None, |groups, _, token, out| groups.list_groups(token, &request, out))?);
+            }
+        }
+        let mut listed = Vec::new();
+        for answer in asked {
+            match answer.await {
+                Ok(Reply::List(groups)) => listed.extend(groups),
+                _ => return Err(Unavailable::Lost),
+            }
+        }
+        Ok(listed)
+    }
+
+    /// What happened since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.around.notes.counts()
+    }
+
+    /// Tells the shards the time when they want to know it.
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            self.around.alarm.look();
+            let mut next = NEVER;
+            for shard in self.shards.ready() {
+                if shard.deadline() <= self.around.clock.now() {
+                    // Without room nothing may be written; the next round tries again.
+                    if let Ok(room) = self.room(TICK_BYTES, TIMER_ROOM_WAIT).await {
+                        shard.tell(room, |groups, now, out| groups.tick(now, out));
+                    }
+                }
+                next = next.min(shard.deadline());
+            }
+            self.around.alarm.sleep(self.around.clock.now(), next).await;
+        }
+    }
+
+    /// Tells the shards of topics that come, grow and go.
+    async fn follow_metadata(self: Arc<Self>, mut versions: watch::Receiver<u64>) {
+        while versions.changed().await.is_ok() {
+            let image = self.engine.image();
+            let offsets_topic = image.topic(OFFSETS_TOPIC).map(|topic| topic.id);
+            let Some(change) = self.topics.update(image) else { continue };
+            self.shards.keep_only(offsets_topic);
+            for shard in self.shards.ready() {
+                change.tell(&shard);
+            }
+            tokio::time::sleep(change.pause).await;
+        }
+    }
+}
+
+/// Runs a task of the coordinator until it stops, or the engine does.
+async fn until_stopped(
+    mut stopping: watch::Receiver<bool>,
+    mut engine_stopping: watch::Receiver<bool>,
+    task: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        _ = stopping.wait_for(|stopping| *stopping) => {}
+        _ = engine_stopping.wait_for(|stopping| *stopping) => {}
+        () = task => {}
+    }
+}
