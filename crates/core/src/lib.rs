@@ -8,6 +8,7 @@ mod fetch_session;
 pub mod group;
 mod invariant;
 mod producer;
+mod quota;
 mod replica;
 
 pub use fetch_session::{
@@ -19,6 +20,7 @@ pub use producer::{
     Admission, EndedTransaction, NO_COORDINATOR_EPOCH, ProducerLimits, ProducerSnapshot, ProducerWindows,
     SequenceError, WINDOW_BATCHES, WindowBatch,
 };
+pub use quota::{BucketQuotas, QuotaWindows, RateQuotas, SampledRate, TokenBucket, Tracked};
 pub use replica::{
     Acks, AppendError, Appended, DeleteError, Diverging, Effect, Effects, EpochError, EpochMatch, FetchError,
     FetchGrant, Follower, FollowerError, FollowerFetch, FollowerStart, InvalidAcks, IsrDecision, IsrMember,

@@ -1,0 +1,185 @@
+//! Use in, pauses out.
+
+use eddy_types::Millis;
+use proptest::prelude::*;
+
+use super::*;
+
+const WINDOWS: QuotaWindows = QuotaWindows { count: 11, millis: 1000 };
+
+fn quotas() -> RateQuotas<&'static str> {
+    RateQuotas::new(1000)
+}
+
+fn record(quotas: &mut RateQuotas<&'static str>, now: i64, amount: f64, limit: f64) -> i64 {
+    quotas.record(Millis(now), WINDOWS, &"a", amount, limit).0
+}
+
+/// with Kafka's own figures: the rate is over ten seconds at least, and the delay is its excess in those.
+#[test]
+fn delay_is_the_excess_over_the_time_measured() {
+    let mut quotas = quotas();
+    assert_eq!(record(&mut quotas, 0, 10_000.0, 1000.0), 0, "ten seconds' worth is a burst");
+    assert_eq!(record(&mut quotas, 0, 1.0, 1000.0), 1);
+    // 12,000 in 10.5 s is 1142.857 a second; 14.2857 % too much of 10.5 s.
+    assert_eq!(record(&mut quotas, 500, 1999.0, 1000.0), 1500);
+    // The pause brings it to the limit exactly.
+    assert_eq!(record(&mut quotas, 2000, 0.0, 1000.0), 0);
+}
+
+#[test]
+fn what_is_older_than_all_windows_is_forgotten() {
+    let mut quotas = quotas();
+    assert_eq!(record(&mut quotas, 0, 30_000.0, 1000.0), 20_000);
+    assert_eq!(record(&mut quotas, 10_999, 0.0, 1000.0), 19_001);
+    assert_eq!(record(&mut quotas, 11_000, 0.0, 1000.0), 0);
+}
+
+#[test]
+fn what_did_not_happen_is_taken_back() {
+    let mut quotas = quotas();
+    assert_eq!(record(&mut quotas, 0, 10_000.0, 1000.0), 0);
+    assert!(record(&mut quotas, 1500, 5000.0, 1000.0) > 0);
+    quotas.unrecord(Millis(1500), WINDOWS, &"a", 5000.0);
+    assert_eq!(record(&mut quotas, 1500, 0.0, 1000.0), 0);
+    quotas.unrecord(Millis(1500), WINDOWS, &"nobody", 5000.0);
+}
+
+#[test]
+fn each_entity_has_its_own_limit() {
+    let mut quotas = quotas();
+    assert!(quotas.record(Millis(0), WINDOWS, &"a", 1e6, 10.0).0 > 0);
+    assert_eq!(quotas.record(Millis(0), WINDOWS, &"b", 100.0, 10.0).0, 0);
+}
+
+#[test]
+fn a_single_window_measures_itself() {
+    let windows = QuotaWindows::new(1, 2);
+    let mut rate = SampledRate::default();
+    rate.record(Millis(0), windows, 100.0);
+    assert_eq!(rate.rate(Millis(0), windows), 50.0);
+    assert_eq!(rate.rate(Millis(2000), windows), 0.0);
+}
+
+/// KIP-599.
+#[test]
+fn a_bucket_lends_once_and_then_wants_it_back() {
+    let mut quotas = BucketQuotas::new(10);
+    let take = |quotas: &mut BucketQuotas<&str>, now, amount| {
+        quotas.take_strictly(Millis(now), WINDOWS, &"a", amount, 2.0).map_err(|delay| delay.0)
+    };
+    // Full at first: 11 s of 2 a second.
+    assert_eq!(take(&mut quotas, 0, 22.0), Ok(()));
+    assert_eq!(take(&mut quotas, 0, 10.0), Ok(()), "an empty bucket owes nothing yet");
+    assert_eq!(take(&mut quotas, 0, 1.0), Err(5000));
+    assert_eq!(take(&mut quotas, 4999, 1.0), Err(1));
+    assert_eq!(take(&mut quotas, 5000, 1.0), Ok(()));
+}
+
+#[test]
+fn a_lenient_bucket_takes_all_and_tells_the_pause() {
+    let mut quotas = BucketQuotas::new(10);
+    let mut take = |now, amount| quotas.take(Millis(now), WINDOWS, &"a", amount, 2.0).0;
+    assert_eq!(take(0, 22.0), 0);
+    assert_eq!(take(0, 10.0), 5000);
+    assert_eq!(take(1000, 2.0), 5000);
+}
+
+#[test]
+fn a_changed_limit_holds_at_once() {
+    let mut bucket = TokenBucket::default();
+    bucket.take(Millis(0), 2.0, 22.0);
+    assert_eq!(bucket.tokens(Millis(0), WINDOWS, 2.0), 0.0);
+    assert_eq!(bucket.tokens(Millis(0), WINDOWS, 4.0), 22.0);
+    assert_eq!(bucket.delay(Millis(0), WINDOWS, 1.0), Millis(11_000));
+}
+
+#[test]
+fn a_clock_that_steps_back_gives_and_takes_nothing() {
+    let mut bucket = TokenBucket::default();
+    bucket.take(Millis(10_000), 1.0, 11.0);
+    assert_eq!(bucket.tokens(Millis(5000), WINDOWS, 1.0), 0.0);
+    assert_eq!(bucket.tokens(Millis(10_000), WINDOWS, 1.0), 0.0);
+    let mut rate = SampledRate::default();
+    rate.record(Millis(10_000), WINDOWS, 1.0);
+    rate.record(Millis(5000), WINDOWS, 1.0);
+    assert_eq!(rate.rate(Millis(5000), WINDOWS), 0.2);
+}
+
+#[test]
+fn the_idle_are_forgotten_first_and_the_map_stays_small() {
+    let mut tracked = Tracked::<u32, u32>::new(10);
+    for key in 0..1000 {
+        *tracked.entry(&key) += 1;
+        *tracked.entry(&7777) += 1;
+        assert!(tracked.len() <= 10, "{}", tracked.len());
+    }
+    assert_eq!(*tracked.entry(&7777), 1000, "used all the time, kept all the time");
+    assert!(tracked.get_mut(&0).is_none());
+    assert_eq!(tracked.get_mut(&999), Some(&mut 1));
+}
+
+proptest! {
+    /// Who pauses as told never uses more than the limit over any time, beyond the burst and the one request under way.
+    #[test]
+    fn an_obedient_client_stays_within_its_quota(
+        requests in prop::collection::vec((0i64..3000, 1.0f64..5000.0), 1..200),
+        limit in 1.0f64..2000.0,
+        count in 2u32..12,
+    ) {
+        let windows = QuotaWindows::new(count, 1);
+        let mut quotas = RateQuotas::new(10);
+        let mut now = 0;
+        let mut history: Vec<(i64, f64)> = Vec::new();
+        for (idle, amount) in requests {
+            now += idle;
+            history.push((now, amount));
+            now += quotas.record(Millis(now), windows, &"a", amount, limit).0;
+        }
+        let largest = history.iter().map(|(_, amount)| *amount).fold(0.0, f64::max);
+        for (index, (from, _)) in history.iter().enumerate() {
+            let mut used = 0.0;
+            for (at, amount) in history.iter().skip(index) {
+                used += amount;
+                let seconds = (at - from) as f64 / 1000.0;
+                // The samples of a window start with a request, so one window may be counted for its neighbour.
+                let allowed = limit * (seconds + f64::from(count) + 1.0) + largest;
+                prop_assert!(used <= allowed, "{used} in {seconds} s, limit {limit}");
+            }
+        }
+    }
+
+    /// Who takes only what it may never takes more than the limit and the full bucket, and one request beyond.
+    #[test]
+    fn strict_buckets_hold_over_any_time(
+        requests in prop::collection::vec((0i64..3000, 1.0f64..50.0), 1..200),
+        limit in 0.5f64..20.0,
+    ) {
+        let mut quotas = BucketQuotas::new(10);
+        let mut history: Vec<(i64, f64)> = Vec::new();
+        let mut now = 0;
+        for (idle, amount) in requests {
+            now += idle;
+            if quotas.take_strictly(Millis(now), WINDOWS, &"a", amount, limit).is_ok() {
+                history.push((now, amount));
+            }
+        }
+        for (index, (from, _)) in history.iter().enumerate() {
+            let mut used = 0.0;
+            for (at, amount) in history.iter().skip(index) {
+                used += amount;
+                let seconds = (at - from) as f64 / 1000.0;
+                prop_assert!(used - amount <= limit * (seconds + 11.0) + 50.0);
+            }
+        }
+    }
+
+    /// The delay of a first burst follows from its size alone.
+    #[test]
+    fn delay_formula(amount in 0.0f64..1e9, limit in 1.0f64..1e6) {
+        let mut quotas = quotas();
+        let delay = record(&mut quotas, 0, amount, limit);
+        let expected = ((amount / 10.0 - limit) / limit * 10_000.0).round().max(0.0);
+        prop_assert!((delay as f64 - expected).abs() <= 1.0, "{delay} {expected}");
+    }
+}
