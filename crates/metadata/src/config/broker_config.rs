@@ -295,6 +295,32 @@ mod tests {
         assert_eq!(BrokerConfig::default().listeners_admin.port, 9644);
     }
 
+    /// A key is honoured through a field or through the topic or group key that it is the default of, or says why it is not.
+    #[test]
+    fn every_broker_key_is_honoured_or_says_why_not() {
+        let defaults_of = |name: &str| {
+            let mut others = crate::config::topic_keys::KEYS.iter().chain(crate::config::group_keys::KEYS);
+            others.any(|key| key.synonyms.contains(&name))
+        };
+        for key in broker_keys::keys() {
+            let honoured = BrokerConfig::FIELDS.contains(&key.name) || defaults_of(key.name);
+            assert!(honoured || key.inert.is_some(), "{}", key.name);
+            assert!(!(BrokerConfig::FIELDS.contains(&key.name) && key.inert.is_some()), "{}", key.name);
+            assert!(!(key.inert.is_some() && key.dynamic), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_cannot_be_set_and_what_asks_for_nothing_can() {
+        let set = |name, value| StaticConfig::from_pairs([(name, value)]);
+        assert!(matches!(set("ssl.protocol", "TLSv1.3"), Err(ConfigError::Unsupported { .. })));
+        assert!(matches!(set("authorizer.class.name", "x"), Err(ConfigError::Unsupported { .. })));
+        assert_eq!(set("authorizer.class.name", "").unwrap().get("authorizer.class.name"), Some(""));
+        assert_eq!(set("zookeeper.connect", "z:1").unwrap().iter().count(), 0);
+        assert_eq!(set("num.io.threads", "9").unwrap().get("num.io.threads"), Some("9"));
+        assert!(matches!(set("num.io.threads", "many"), Err(ConfigError::InvalidValue { .. })));
+    }
+
     #[test]
     fn kafka_names_set_our_keys() {
         let pairs = [

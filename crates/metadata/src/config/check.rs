@@ -29,7 +29,6 @@ impl Check {
             {
                 Err(format!("must be a list of {}", good.join(", ")))
             }
-            (Check::Address, Value::Text(text)) => super::Address::parse(text).map(drop),
             (Check::NotEmpty, Value::Text(text)) if text.is_empty() => Err("must not be empty".to_owned()),
             (Check::Directory, Value::Text(text)) => test_directory(text),
             (Check::ThrottledReplicas, Value::List(items)) => test_throttled_replicas(items),

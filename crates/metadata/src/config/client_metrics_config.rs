@@ -92,3 +92,24 @@ impl FromValue for Vec<ClientMatch> {
         Vec::<String>::from_value(value)?.iter().map(|item| ClientMatch::parse(item).ok()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_subscription_has_a_field() {
+        let keys: Vec<_> = super::super::client_metrics_keys::KEYS.iter().map(|key| key.name).collect();
+        assert_eq!(keys, ClientMetricsConfig::FIELDS);
+    }
+
+    /// Seen on Kafka 4.3.1.
+    #[test]
+    fn a_pattern_names_a_selector_and_is_a_regular_expression() {
+        for bad in ["nope=1", "client_id", "client_id=[a", "client_id=a{1000}{1000}{1000}"] {
+            let error = ClientMatch::parse(bad).map(drop).unwrap_err();
+            assert_eq!(error, format!("illegal client matching pattern: {bad}"));
+        }
+        assert_eq!(ClientMatch::parse("client_id=").unwrap().selector, ClientSelector::ClientId);
+    }
+}

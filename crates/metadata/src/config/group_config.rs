@@ -90,3 +90,25 @@ fn number(image: &Image, name: &str) -> Option<i64> {
     let text = describe::explicit_text(image, key).or(key.default)?;
     text.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_group_key_has_a_field_or_says_why_not() {
+        for key in group_keys::KEYS {
+            assert_ne!(GroupConfig::FIELDS.contains(&key.name), key.inert.is_some(), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn bounds_are_keys_that_there_are() {
+        for bounds in group_keys::BOUNDS {
+            assert!(registry::group(bounds.key).is_some(), "{}", bounds.key);
+            for limit in bounds.least.iter().chain([&bounds.greatest]) {
+                assert!(registry::broker(limit).is_some(), "{limit}");
+            }
+        }
+    }
+}

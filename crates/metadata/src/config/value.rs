@@ -157,6 +157,9 @@ impl Key {
             Kind::Text if matches!(self.check, Check::OneOfIgnoringCase(_)) => {
                 Ok(Value::Text(text.to_ascii_lowercase()))
             }
+            Kind::Text if self.check == Check::Address => {
+                super::Address::parse(text).map(|address| Value::Text(address.to_string()))
+            }
             Kind::Text | Kind::Password => Ok(Value::Text(text.to_owned())),
             Kind::List => Ok(Value::List(parse_list(text))),
         }

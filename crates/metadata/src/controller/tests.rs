@@ -411,6 +411,78 @@ fn broker_keys_change_dynamically_or_not_at_all() {
     assert_eq!(image.broker_config().backpressure_max_wait_ms, 3000);
 }
 
+/// The sentences and codes of Kafka 4.3.1.
+#[test]
+fn groups_and_client_metrics_are_configured_within_bounds() {
+    let mut image = image();
+    let group = ConfigTarget::Group("g".into());
+    let metrics = ConfigTarget::ClientMetrics("m".into());
+    let cases = [
+        (
+            &group,
+            set("consumer.session.timeout.ms", "100"),
+            "consumer.session.timeout.ms must be greater than or equal to group.consumer.min.session.timeout.ms",
+        ),
+        (
+            &group,
+            set("consumer.session.timeout.ms", "100000"),
+            "consumer.session.timeout.ms must be less than or equal to group.consumer.max.session.timeout.ms",
+        ),
+        (
+            &group,
+            set("streams.num.standby.replicas", "3"),
+            "streams.num.standby.replicas must be less than or equal to group.streams.max.standby.replicas",
+        ),
+        (&group, set("nonsense", "1"), "unknown group config name: nonsense"),
+        (
+            &group,
+            change("consumer.session.timeout.ms", AlterOperation::Append, Some("1")),
+            "can't APPEND to key consumer.session.timeout.ms because its type is not LIST",
+        ),
+        (
+            &group,
+            set("share.auto.offset.reset", "by_duration:1h"),
+            "must be earliest, latest or by_duration:PnDTnHnMn.nS",
+        ),
+        (&metrics, set("match", "nope=1"), "illegal client matching pattern: nope=1"),
+        (&metrics, set("interval.ms", "99"), "must be between 100 and 3600000"),
+    ];
+    for (target, bad, sentence) in cases {
+        let error = alter_configs(&image, target, &[bad]).unwrap_err();
+        assert!(error.to_string().ends_with(sentence), "{error}");
+        assert_eq!(error.code(), ErrorCode::InvalidConfig, "{error}");
+    }
+    let unknown = alter_configs(&image, &metrics, &[set("nonsense", "1")]).unwrap_err();
+    assert_eq!(unknown.code(), ErrorCode::InvalidRequest);
+    let good = [set("share.auto.offset.reset", "by_duration:PT1H"), set("consumer.session.timeout.ms", "50s")];
+    let records = alter_configs(&image, &group, &good).unwrap();
+    commit(&mut image, &records);
+    let records = alter_configs(&image, &metrics, &[set("metrics", "*")]).unwrap();
+    commit(&mut image, &records);
+    assert_eq!(image.group_config("g").consumer_session_timeout_ms, 50_000);
+    assert_eq!(image.client_metrics_names().collect::<Vec<_>>(), ["m"]);
+    let gone = change("metrics", AlterOperation::Delete, None);
+    let records = alter_configs(&image, &metrics, &[gone]).unwrap();
+    commit(&mut image, &records);
+    assert_eq!(image.client_metrics_names().count(), 0);
+    let records = replace_configs(&image, &group, &[]).unwrap();
+    commit(&mut image, &records);
+    assert_eq!(image.configured_groups().count(), 0);
+}
+
+#[test]
+fn all_keys_that_only_a_restart_changes_are_named_and_deleting_them_is_nothing() {
+    let image = image();
+    let both = [set("broker.id", "9"), set("num.partitions", "3"), set("message.max.bytes", "1")];
+    let error = alter_configs(&image, &ConfigTarget::BrokerDefault, &both).unwrap_err();
+    assert_eq!(error.to_string(), "cannot update these configs dynamically: [node.id, num.partitions]");
+    let delete = [change("num.partitions", AlterOperation::Delete, None)];
+    assert_eq!(alter_configs(&image, &ConfigTarget::BrokerDefault, &delete), Ok(Vec::new()));
+    let bad = [set("message.max.bytes", "x")];
+    let error = alter_configs(&image, &ConfigTarget::BrokerDefault, &bad).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidRequest);
+}
+
 #[test]
 fn a_restart_replaces_the_registration_and_a_repetition_does_nothing() {
     let mut image = image();
