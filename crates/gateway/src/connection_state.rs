@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 /// What a client sends of a frame in a second, at least.
 const BODY_BYTES_PER_SECOND: u64 = 1 << 20;
 
+/// User of a connection without authentication.
+const ANONYMOUS: &str = "ANONYMOUS";
+
 /// Whose turn it is on the way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
@@ -69,6 +72,11 @@ impl ConnectionState {
             end: Notify::new(),
             stalled: AtomicBool::new(false),
         }
+    }
+
+    /// Name of the authenticated user; without authentication everybody is nobody in particular.
+    pub(crate) fn user(&self) -> &'static str {
+        ANONYMOUS
     }
 
     /// A client id of a request, as a copy that keeps no frame.

@@ -8,6 +8,7 @@ use eddy_engine::Engine;
 use parking_lot::Mutex;
 
 use crate::advertised::Advertised;
+use crate::loggers::Loggers;
 use crate::metrics::Metrics;
 
 /// How the gateway behaves. Every field has one source: the broker's configuration.
@@ -17,8 +18,6 @@ pub struct Settings {
     pub advertised: Option<(String, u16)>,
     /// Largest request (`socket.request.max.bytes`).
     pub frame_bytes_max: usize,
-    /// Connections at the same time (`max.connections`).
-    pub connections_max: usize,
     /// Silence after which a connection is closed (`connections.max.idle.ms`).
     pub idle_max: Duration,
     /// Silence within a frame after which a connection is closed.
@@ -27,6 +26,8 @@ pub struct Settings {
     pub fetch_bytes_max: usize,
     /// Fetch sessions kept (`max.incremental.fetch.session.cache.slots`).
     pub fetch_sessions_max: usize,
+    /// What the process logs.
+    pub loggers: Arc<dyn Loggers>,
 }
 
 /// Shared by all connections.

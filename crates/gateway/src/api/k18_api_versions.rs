@@ -12,11 +12,12 @@ use eddy_wire::messages::api_versions::{
 
 use super::{Api, SERVED};
 use crate::call::Call;
+use crate::features;
 
 pub(crate) const API: Api = Api::new(ApiKey::ApiVersions, 0, 4);
 
-/// Feature levels of Kafka 4.3 that this broker implements: name, lowest, highest.
-const FEATURES: &[(&str, i16, i16)] = &[("metadata.version", 7, 30)];
+/// The client's parser of version 3 rejects a feature whose lowest level is 0 (KIP-1022, R-1.5).
+const MIN_ZERO_FROM: i16 = 4;
 
 pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     if call.version >= 3
@@ -31,20 +32,19 @@ pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersio
     }
     let mut response = ApiVersionsResponse { api_keys: served(), ..ApiVersionsResponse::default() };
     if call.version >= 3 {
-        response.supported_features = FEATURES
-            .iter()
-            .map(|&(name, min_version, max_version)| SupportedFeatureKey {
-                name: name.into(),
-                min_version,
-                max_version,
+        response.supported_features = features::all()
+            .filter(|feature| feature.min > 0 || call.version >= MIN_ZERO_FROM)
+            .map(|feature| SupportedFeatureKey {
+                name: feature.name.into(),
+                min_version: feature.min,
+                max_version: feature.max,
             })
             .collect();
-        response.finalized_features = FEATURES
-            .iter()
-            .map(|&(name, _, level)| FinalizedFeatureKey {
-                name: name.into(),
-                max_version_level: level,
-                min_version_level: level,
+        response.finalized_features = features::all()
+            .map(|feature| FinalizedFeatureKey {
+                name: feature.name.into(),
+                max_version_level: feature.max,
+                min_version_level: feature.max,
             })
             .collect();
         response.finalized_features_epoch = i64::try_from(call.image().version()).unwrap_or(i64::MAX);

@@ -2,18 +2,17 @@
 //!
 //! v1 flexible. Sets, deletes, appends and subtracts single keys (KIP-339, R-3.143), each resource whole or not at all.
 
-use eddy_metadata::controller::{self, AlterConfigsError, AlterOperation, ConfigChange};
+use eddy_metadata::controller::{AlterOperation, ConfigChange};
 use eddy_types::ErrorCode;
 use eddy_wire::messages::incremental_alter_configs::{
-    AlterConfigsResource, AlterConfigsResourceResponse, IncrementalAlterConfigsRequest,
+    AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
 };
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::config_resource::target;
-use crate::error::change_code;
+use crate::config_resource::{Alteration, Altered, Refusal, What, alter_all};
 
 pub(crate) const API: Api = Api::new(ApiKey::IncrementalAlterConfigs, 0, 1);
 
@@ -21,56 +20,37 @@ pub(crate) async fn handle(
     call: Call,
     request: IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in &request.resources {
-        let same = |other: &&AlterConfigsResource| {
-            (other.resource_type, &other.resource_name) == (resource.resource_type, &resource.resource_name)
-        };
-        let outcome = if request.resources.iter().filter(same).count() > 1 {
-            Err((ErrorCode::InvalidRequest, "the resource is named twice in the request".to_owned()))
-        } else {
-            one(&call, resource, request.validate_only).await
-        };
-        let (code, message) = match outcome {
-            Ok(()) => (ErrorCode::None, None),
-            Err((code, message)) => (code, Some(Str::from(message))),
-        };
-        responses.push(AlterConfigsResourceResponse {
-            error_code: call.code(code),
-            error_message: message,
-            resource_type: resource.resource_type,
-            resource_name: resource.resource_name.clone(),
-        });
+    let alterations = request.resources.iter().map(alteration).collect();
+    let altered = alter_all(&call, alterations, request.validate_only).await;
+    IncrementalAlterConfigsResponse {
+        responses: altered.into_iter().map(response).collect(),
+        ..IncrementalAlterConfigsResponse::default()
     }
-    IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
 }
 
-async fn one(
-    call: &Call,
-    resource: &AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), (ErrorCode, String)> {
-    let target = target(call.ctx.engine.me(), resource.resource_type, &resource.resource_name)?;
-    let mut changes = Vec::with_capacity(resource.configs.len());
-    for config in &resource.configs {
-        let operation = AlterOperation::from_code(config.config_operation).ok_or_else(|| {
-            (
-                ErrorCode::InvalidRequest,
-                format!("unknown operation {} for {}", config.config_operation, config.name),
-            )
-        })?;
-        changes.push(ConfigChange {
-            key: config.name.to_string(),
-            operation,
-            value: config.value.as_ref().map(Str::to_string),
-        });
+fn alteration(resource: &AlterConfigsResource) -> Alteration {
+    let changes: Result<Vec<_>, Refusal> = resource.configs.iter().map(change).collect();
+    Alteration {
+        resource_type: resource.resource_type,
+        name: resource.resource_name.clone(),
+        what: changes.map(What::Change),
     }
-    let decide = |image: &_| {
-        let records = controller::alter_configs(image, &target, &changes)?;
-        Ok((if validate_only { Vec::new() } else { records }, ()))
-    };
-    let changed = call.ctx.engine.quorum().change(decide).await;
-    changed.map_err(|error| {
-        change_code(error, |refused: AlterConfigsError| (refused.code(), refused.to_string()))
-    })
+}
+
+fn change(config: &AlterableConfig) -> Result<ConfigChange, Refusal> {
+    let operation = AlterOperation::from_code(config.config_operation).ok_or_else(|| {
+        let sentence = format!("unknown operation {} for {}", config.config_operation, config.name);
+        (ErrorCode::InvalidRequest, sentence)
+    })?;
+    let value = config.value.as_ref().map(Str::to_string);
+    Ok(ConfigChange { key: config.name.to_string(), operation, value })
+}
+
+fn response(altered: Altered) -> AlterConfigsResourceResponse {
+    AlterConfigsResourceResponse {
+        error_code: altered.code,
+        error_message: altered.message,
+        resource_type: altered.resource_type,
+        resource_name: altered.name,
+    }
 }

@@ -16,13 +16,33 @@ pub(crate) mod k20_delete_topics;
 pub(crate) mod k21_delete_records;
 pub(crate) mod k22_init_producer_id;
 pub(crate) mod k23_offset_for_leader_epoch;
+pub(crate) mod k29_describe_acls;
+pub(crate) mod k30_create_acls;
+pub(crate) mod k31_delete_acls;
 pub(crate) mod k32_describe_configs;
 pub(crate) mod k33_alter_configs;
+pub(crate) mod k34_alter_replica_log_dirs;
 pub(crate) mod k35_describe_log_dirs;
 pub(crate) mod k37_create_partitions;
+pub(crate) mod k38_create_delegation_token;
+pub(crate) mod k39_renew_delegation_token;
+pub(crate) mod k40_expire_delegation_token;
+pub(crate) mod k41_describe_delegation_token;
+pub(crate) mod k43_elect_leaders;
 pub(crate) mod k44_incremental_alter_configs;
+pub(crate) mod k45_alter_partition_reassignments;
+pub(crate) mod k46_list_partition_reassignments;
+pub(crate) mod k48_describe_client_quotas;
+pub(crate) mod k49_alter_client_quotas;
+pub(crate) mod k50_describe_user_scram_credentials;
+pub(crate) mod k55_describe_quorum;
+pub(crate) mod k57_update_features;
 pub(crate) mod k60_describe_cluster;
 pub(crate) mod k61_describe_producers;
+pub(crate) mod k64_unregister_broker;
+pub(crate) mod k65_describe_transactions;
+pub(crate) mod k66_list_transactions;
+pub(crate) mod k74_list_config_resources;
 pub(crate) mod k75_describe_topic_partitions;
 
 /// An API and the versions it is served in: those of Kafka 4.3.
@@ -50,13 +70,33 @@ pub(crate) const SERVED: &[Api] = &[
     k21_delete_records::API,
     k22_init_producer_id::API,
     k23_offset_for_leader_epoch::API,
+    k29_describe_acls::API,
+    k30_create_acls::API,
+    k31_delete_acls::API,
     k32_describe_configs::API,
     k33_alter_configs::API,
+    k34_alter_replica_log_dirs::API,
     k35_describe_log_dirs::API,
     k37_create_partitions::API,
+    k38_create_delegation_token::API,
+    k39_renew_delegation_token::API,
+    k40_expire_delegation_token::API,
+    k41_describe_delegation_token::API,
+    k43_elect_leaders::API,
     k44_incremental_alter_configs::API,
+    k45_alter_partition_reassignments::API,
+    k46_list_partition_reassignments::API,
+    k48_describe_client_quotas::API,
+    k49_alter_client_quotas::API,
+    k50_describe_user_scram_credentials::API,
+    k55_describe_quorum::API,
+    k57_update_features::API,
     k60_describe_cluster::API,
     k61_describe_producers::API,
+    k64_unregister_broker::API,
+    k65_describe_transactions::API,
+    k66_list_transactions::API,
+    k74_list_config_resources::API,
     k75_describe_topic_partitions::API,
 ];
 
@@ -84,13 +124,39 @@ pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, Dispatc
         ApiKey::DeleteRecords => answer(call, reader, k21_delete_records::handle).await,
         ApiKey::InitProducerId => answer(call, reader, k22_init_producer_id::handle).await,
         ApiKey::OffsetForLeaderEpoch => answer(call, reader, k23_offset_for_leader_epoch::handle).await,
+        ApiKey::DescribeAcls => answer(call, reader, k29_describe_acls::handle).await,
+        ApiKey::CreateAcls => answer(call, reader, k30_create_acls::handle).await,
+        ApiKey::DeleteAcls => answer(call, reader, k31_delete_acls::handle).await,
         ApiKey::DescribeConfigs => answer(call, reader, k32_describe_configs::handle).await,
         ApiKey::AlterConfigs => answer(call, reader, k33_alter_configs::handle).await,
+        ApiKey::AlterReplicaLogDirs => answer(call, reader, k34_alter_replica_log_dirs::handle).await,
         ApiKey::DescribeLogDirs => answer(call, reader, k35_describe_log_dirs::handle).await,
         ApiKey::CreatePartitions => answer(call, reader, k37_create_partitions::handle).await,
+        ApiKey::CreateDelegationToken => answer(call, reader, k38_create_delegation_token::handle).await,
+        ApiKey::RenewDelegationToken => answer(call, reader, k39_renew_delegation_token::handle).await,
+        ApiKey::ExpireDelegationToken => answer(call, reader, k40_expire_delegation_token::handle).await,
+        ApiKey::DescribeDelegationToken => answer(call, reader, k41_describe_delegation_token::handle).await,
+        ApiKey::ElectLeaders => answer(call, reader, k43_elect_leaders::handle).await,
         ApiKey::IncrementalAlterConfigs => answer(call, reader, k44_incremental_alter_configs::handle).await,
+        ApiKey::AlterPartitionReassignments => {
+            answer(call, reader, k45_alter_partition_reassignments::handle).await
+        }
+        ApiKey::ListPartitionReassignments => {
+            answer(call, reader, k46_list_partition_reassignments::handle).await
+        }
+        ApiKey::DescribeClientQuotas => answer(call, reader, k48_describe_client_quotas::handle).await,
+        ApiKey::AlterClientQuotas => answer(call, reader, k49_alter_client_quotas::handle).await,
+        ApiKey::DescribeUserScramCredentials => {
+            answer(call, reader, k50_describe_user_scram_credentials::handle).await
+        }
+        ApiKey::DescribeQuorum => answer(call, reader, k55_describe_quorum::handle).await,
+        ApiKey::UpdateFeatures => answer(call, reader, k57_update_features::handle).await,
         ApiKey::DescribeCluster => answer(call, reader, k60_describe_cluster::handle).await,
         ApiKey::DescribeProducers => answer(call, reader, k61_describe_producers::handle).await,
+        ApiKey::UnregisterBroker => answer(call, reader, k64_unregister_broker::handle).await,
+        ApiKey::DescribeTransactions => answer(call, reader, k65_describe_transactions::handle).await,
+        ApiKey::ListTransactions => answer(call, reader, k66_list_transactions::handle).await,
+        ApiKey::ListConfigResources => answer(call, reader, k74_list_config_resources::handle).await,
         ApiKey::DescribeTopicPartitions => answer(call, reader, k75_describe_topic_partitions::handle).await,
         other => unreachable!("{other} is in SERVED and has no handler"),
     }

@@ -129,6 +129,71 @@ fn telling_requests(key: ApiKey, version: i16, id: TopicId) -> Vec<Box<dyn AnyMe
         }
         ApiKey::DescribeProducers => vec![Box::new(describe_producers())],
         ApiKey::DescribeTopicPartitions => vec![Box::new(describe_topic_partitions())],
+        other => telling_admin_requests(other, version),
+    }
+}
+
+/// Requests of APIs that only tools use.
+fn telling_admin_requests(key: ApiKey, version: i16) -> Vec<Box<dyn AnyMessage>> {
+    match key {
+        ApiKey::DescribeAcls => vec![Box::new(describe_acls::DescribeAclsRequest::default())],
+        ApiKey::CreateAcls => {
+            let creations = vec![create_acls::AclCreation::default()];
+            vec![Box::new(create_acls::CreateAclsRequest { creations })]
+        }
+        ApiKey::DeleteAcls => {
+            let filters = vec![delete_acls::DeleteAclsFilter::default()];
+            vec![Box::new(delete_acls::DeleteAclsRequest { filters })]
+        }
+        ApiKey::AlterReplicaLogDirs => vec![Box::new(alter_replica_log_dirs())],
+        ApiKey::CreateDelegationToken => {
+            vec![Box::new(create_delegation_token::CreateDelegationTokenRequest::default())]
+        }
+        ApiKey::RenewDelegationToken => {
+            vec![Box::new(renew_delegation_token::RenewDelegationTokenRequest::default())]
+        }
+        ApiKey::ExpireDelegationToken => {
+            vec![Box::new(expire_delegation_token::ExpireDelegationTokenRequest::default())]
+        }
+        ApiKey::DescribeDelegationToken => {
+            vec![Box::new(describe_delegation_token::DescribeDelegationTokenRequest { owners: None })]
+        }
+        ApiKey::ElectLeaders => elect_leaders(version),
+        ApiKey::AlterPartitionReassignments => vec![Box::new(alter_partition_reassignments())],
+        ApiKey::ListPartitionReassignments => {
+            vec![Box::new(list_partition_reassignments::ListPartitionReassignmentsRequest::default())]
+        }
+        ApiKey::DescribeClientQuotas => vec![
+            Box::new(describe_client_quotas::DescribeClientQuotasRequest::default()),
+            Box::new(describe_client_quotas::DescribeClientQuotasRequest {
+                components: vec![describe_client_quotas::ComponentData::default()],
+                strict: true,
+            }),
+        ],
+        ApiKey::AlterClientQuotas => vec![Box::new(alter_client_quotas())],
+        ApiKey::DescribeUserScramCredentials => {
+            let user = |name: &str| describe_user_scram_credentials::UserName { name: name.into() };
+            let users = Some(vec![user("a"), user("b"), user("a")]);
+            vec![Box::new(describe_user_scram_credentials::DescribeUserScramCredentialsRequest { users })]
+        }
+        ApiKey::DescribeQuorum => {
+            vec![Box::new(describe_quorum("__cluster_metadata")), Box::new(describe_quorum("t"))]
+        }
+        ApiKey::UpdateFeatures => {
+            vec![Box::new(update_features("metadata.version")), Box::new(update_features("foo"))]
+        }
+        ApiKey::UnregisterBroker => vec![
+            Box::new(unregister_broker::UnregisterBrokerRequest { broker_id: 1 }),
+            Box::new(unregister_broker::UnregisterBrokerRequest { broker_id: 9 }),
+        ],
+        ApiKey::DescribeTransactions => {
+            let transactional_ids = vec!["a".into(), Str::default()];
+            vec![Box::new(describe_transactions::DescribeTransactionsRequest { transactional_ids })]
+        }
+        ApiKey::ListTransactions => {
+            let state_filters = vec!["Ongoing".into(), "Foo".into()];
+            vec![Box::new(list_transactions::ListTransactionsRequest { state_filters, ..Default::default() })]
+        }
         other => panic!("{other} is served and not tested"),
     }
 }
@@ -328,4 +393,62 @@ fn describe_topic_partitions() -> describe_topic_partitions::DescribeTopicPartit
         response_partition_limit: 1,
         cursor: None,
     }
+}
+
+fn alter_replica_log_dirs() -> alter_replica_log_dirs::AlterReplicaLogDirsRequest {
+    use alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest};
+    let topics = vec![AlterReplicaLogDirTopic { name: "t".into(), partitions: vec![0, 99] }];
+    AlterReplicaLogDirsRequest { dirs: vec![AlterReplicaLogDir { path: "/nowhere".into(), topics }] }
+}
+
+fn elect_leaders(version: i16) -> Vec<Box<dyn AnyMessage>> {
+    use elect_leaders::{ElectLeadersRequest, TopicPartitions};
+    let topic = |name: &str| TopicPartitions { topic: name.into(), partitions: vec![0, 99] };
+    let request = |election_type, timeout_ms| ElectLeadersRequest {
+        election_type: if version >= 1 { election_type } else { 0 },
+        topic_partitions: Some(vec![topic("t"), topic("nope")]),
+        timeout_ms,
+    };
+    let all = ElectLeadersRequest { topic_partitions: None, ..ElectLeadersRequest::default() };
+    vec![Box::new(request(0, 5000)), Box::new(request(7, 5000)), Box::new(request(1, 0)), Box::new(all)]
+}
+
+fn alter_partition_reassignments() -> alter_partition_reassignments::AlterPartitionReassignmentsRequest {
+    use alter_partition_reassignments::{
+        AlterPartitionReassignmentsRequest, ReassignablePartition, ReassignableTopic,
+    };
+    let partition = |replicas| ReassignablePartition { partition_index: 0, replicas };
+    let topic = |name: &str| ReassignableTopic {
+        name: name.into(),
+        partitions: vec![partition(None), partition(Some(vec![1])), partition(Some(vec![9]))],
+    };
+    AlterPartitionReassignmentsRequest { topics: vec![topic("t"), topic("nope")], ..Default::default() }
+}
+
+fn alter_client_quotas() -> alter_client_quotas::AlterClientQuotasRequest {
+    use alter_client_quotas::{AlterClientQuotasRequest, OpData, RequestEntityData, RequestEntryData};
+    let entry = |entity_type: &str, entity_name: Option<&str>| RequestEntryData {
+        entity: vec![RequestEntityData {
+            entity_type: entity_type.into(),
+            entity_name: entity_name.map(Str::from),
+        }],
+        ops: vec![OpData { key: "producer_byte_rate".into(), value: 1e9, remove: false }],
+    };
+    AlterClientQuotasRequest {
+        entries: vec![entry("user", Some("a")), entry("client-id", None), entry("foo", None)],
+        validate_only: false,
+    }
+}
+
+fn describe_quorum(topic: &str) -> describe_quorum::DescribeQuorumRequest {
+    use describe_quorum::{DescribeQuorumRequest, RequestPartitionData, RequestTopicData};
+    let partitions = vec![RequestPartitionData { partition_index: 0 }];
+    DescribeQuorumRequest { topics: vec![RequestTopicData { topic_name: topic.into(), partitions }] }
+}
+
+fn update_features(feature: &str) -> update_features::UpdateFeaturesRequest {
+    use update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
+    let update =
+        FeatureUpdateKey { feature: feature.into(), max_version_level: 30, ..FeatureUpdateKey::default() };
+    UpdateFeaturesRequest { feature_updates: vec![update], ..UpdateFeaturesRequest::default() }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod admin;
 mod api_versions;
 mod configs;
 mod connections;

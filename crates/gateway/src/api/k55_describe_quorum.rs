@@ -1,0 +1,81 @@
+//! DescribeQuorum, key 55, versions 0–2 (KIP-595).
+//!
+//! v1 fetch times of the voters (KIP-836) · v2 directories, error messages, voters' addresses (KIP-853)
+
+use eddy_types::ErrorCode;
+use eddy_wire::messages::describe_quorum::{
+    DescribeQuorumRequest, DescribeQuorumResponse, Listener, Node, ReplicaState, RequestTopicData,
+    ResponsePartitionData, ResponseTopicData,
+};
+use eddy_wire::{ApiKey, Str};
+
+use super::Api;
+use crate::call::Call;
+
+pub(crate) const API: Api = Api::new(ApiKey::DescribeQuorum, 0, 2);
+
+/// The name under which clients know the metadata's log.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Name of the listener in this broker's registration.
+const LISTENER: Str = Str::from_static("kafka");
+
+pub(crate) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+    let mut response = DescribeQuorumResponse::default();
+    if is_metadata(&request.topics) {
+        response.topics = vec![ResponseTopicData {
+            topic_name: Str::from_static(METADATA_TOPIC),
+            partitions: vec![describe(&call)],
+        }];
+        if call.version >= 2 {
+            response.nodes = vec![this_node(&call)];
+        }
+    } else {
+        // As in Kafka: one topic too many, and none is described.
+        response.topics = request.topics.iter().map(|topic| unknown(&call, topic)).collect();
+    }
+    response
+}
+
+fn is_metadata(topics: &[RequestTopicData]) -> bool {
+    matches!(topics, [topic] if topic.topic_name == METADATA_TOPIC
+        && matches!(topic.partitions.as_slice(), [partition] if partition.partition_index == 0))
+}
+
+fn describe(call: &Call) -> ResponsePartitionData {
+    let status = call.ctx.engine.quorum().status();
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let me = call.ctx.engine.me();
+    let now = call.ctx.engine.now().0;
+    let voters = status.voters.iter().map(|&voter| ReplicaState {
+        replica_id: voter.0,
+        // Of others nothing is known here.
+        log_end_offset: if voter == me { number(status.log_end) } else { -1 },
+        last_fetch_timestamp: if voter == me { now } else { -1 },
+        last_caught_up_timestamp: if voter == me { now } else { -1 },
+        ..ReplicaState::default()
+    });
+    ResponsePartitionData {
+        leader_id: status.leader.map_or(-1, |leader| leader.0),
+        leader_epoch: i32::try_from(status.term).unwrap_or(i32::MAX),
+        high_watermark: number(status.committed_end),
+        current_voters: voters.collect(),
+        ..ResponsePartitionData::default()
+    }
+}
+
+fn this_node(call: &Call) -> Node {
+    let (host, port) = call.advertised();
+    let listener = Listener { name: LISTENER, host: host.into(), port };
+    Node { node_id: call.ctx.engine.me().0, listeners: vec![listener] }
+}
+
+fn unknown(call: &Call, topic: &RequestTopicData) -> ResponseTopicData {
+    let code = ErrorCode::UnknownTopicOrPartition;
+    let partitions = topic.partitions.iter().map(|partition| ResponsePartitionData {
+        partition_index: partition.partition_index,
+        error_code: call.code(code),
+        error_message: Some(code.meaning().into()),
+        ..ResponsePartitionData::default()
+    });
+    ResponseTopicData { topic_name: topic.topic_name.clone(), partitions: partitions.collect() }
+}
