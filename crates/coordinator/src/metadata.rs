@@ -71,7 +71,7 @@ impl Change {
     pub(crate) fn tell(&self, shard: &Shard) {
         shard.tell(None, |groups, now, out| {
             for (topic, id) in &self.deleted {
-                groups.topic_deleted(now, topic, *id, out);
+                groups.topic_deleted(topic, *id, out);
             }
             groups.metadata_changed(now, Arc::clone(&self.topics), out);
         });

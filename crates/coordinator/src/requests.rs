@@ -1,7 +1,8 @@
 //! The requests, one method a kind: each is put before its group's machine, which answers in its own kind.
 
 use eddy_core::group::{
-    Blob, CommitOffsets, CommitReply, CommitTopic, DeleteOffsets, DeleteOffsetsReply, DescribedGroup,
+    Blob, CommitOffsets, CommitReply, CommitTopic, ConsumerGroupError, ConsumerHeartbeat,
+    ConsumerHeartbeatAnswer, DeleteOffsets, DeleteOffsetsReply, DescribedConsumerGroup, DescribedGroup,
     FetchOffsets, FetchReply, Heartbeat, JoinGroup, JoinReply, LeaveGroup, LeaveReply, Reply, Str, SyncGroup,
     SyncReply,
 };
@@ -144,11 +145,41 @@ impl GroupCoordinator {
 
     /// Deletes a group without members, and its offsets.
     pub async fn delete_group(&self, group: &str) -> Answer<Result<(), ErrorCode>> {
+        let id = Str::from(group);
         self.ask(
             group,
             Some(MEMBER_BYTES),
-            |groups, _, token, out| groups.delete_group(token, group, out),
+            |groups, _, token, out| groups.delete_group(token, &id, out),
             only!(Delete),
+        )
+        .await
+    }
+
+    /// A member of a consumer group joins, lives or leaves.
+    pub async fn consumer_heartbeat(
+        &self,
+        request: ConsumerHeartbeat,
+    ) -> Answer<Result<ConsumerHeartbeatAnswer, ConsumerGroupError>> {
+        let group = Str::clone(&request.group);
+        self.ask(
+            &group,
+            Some(MEMBER_BYTES),
+            |groups, now, token, out| groups.consumer_heartbeat(now, token, request, out),
+            only!(ConsumerHeartbeat),
+        )
+        .await
+    }
+
+    /// Shows a consumer group.
+    pub async fn describe_consumer_group(
+        &self,
+        group: &str,
+    ) -> Answer<Result<DescribedConsumerGroup, ErrorCode>> {
+        self.ask(
+            group,
+            None,
+            |groups, _, token, out| groups.describe_consumer_group(token, group, out),
+            only!(DescribeConsumer),
         )
         .await
     }

@@ -135,7 +135,7 @@ impl Shards {
             // News that came while it was loaded went to the shards that were there.
             self.topics.tell_newest(&shard);
             for (topic, id) in self.gone(named) {
-                shard.tell(None, |groups, now, out| groups.topic_deleted(now, &topic, id, out));
+                shard.tell(None, |groups, _, out| groups.topic_deleted(&topic, id, out));
             }
         }
     }
