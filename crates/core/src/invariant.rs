@@ -42,6 +42,10 @@ invariants! {
     GRP_3 "GRP-3" "a member of a classic group, or an id given out, has a session deadline unless its request waits"
     GRP_4 "GRP-4" "a classic group parks JoinGroup only while it prepares and SyncGroup only while it completes, and has no members when empty"
     GRP_5 "GRP-5" "what a classic group counts is what its members say, and a static name has one member"
+    CGR_1 "CGR-1" "a partition has one owner in a consumer group: who may read it, or has not given it back"
+    CGR_2 "CGR-2" "member epoch <= assignment epoch <= group epoch, and only a member that keeps its epoch has partitions to give back"
+    CGR_3 "CGR-3" "the target assignment of a consumer group gives a partition to one member, and only to members"
+    CGR_4 "CGR-4" "what a consumer group counts is what its members say, and a static name has one member"
     FS_1 "FS-1" "a fetch session orders each of its partitions exactly once"
     FS_2 "FS-2" "the session cache stays within its slots and its partitions"
 }

@@ -32,12 +32,7 @@ impl GroupShard {
                 group.validate_commit(&request.member, request.instance.as_deref(), request.generation)
             }
             Some(Group::Consumer(group)) => {
-                let instance = request.instance.as_deref();
-                match group.validate_commit(&request.member, instance, request.generation) {
-                    // A client that does not know of member epochs would not know what to do.
-                    Err(ErrorCode::StaleMemberEpoch) if !request.knows_epochs => Err(ErrorCode::UnsupportedVersion),
-                    outcome => outcome,
-                }
+                group.validate_commit(&request.member, request.generation, request.knows_epochs)
             }
             // A client without membership makes a simple group by its commit.
             None if request.generation < 0 => Ok(()),
@@ -65,6 +60,13 @@ impl GroupShard {
             for partition in topic.partitions {
                 if partition.metadata.len() > self.config.offset_metadata_bytes_max {
                     outcomes.push((partition.index, ErrorCode::OffsetMetadataTooLarge));
+                    continue;
+                }
+                if let Some(Group::Consumer(known)) = self.groups.get(&group)
+                    && let Err(error) =
+                        known.validate_commit_of(&request.member, request.generation, topic.id, partition.index)
+                {
+                    outcomes.push((partition.index, error));
                     continue;
                 }
                 let value = CommittedOffset {

@@ -175,8 +175,9 @@ impl GroupShard {
 
     /// The cluster's topics are others now.
     pub fn metadata_changed(&mut self, now: Millis, topics: Arc<ClusterTopics>, out: &mut Effects) {
+        let changed = topics.differences(&self.topics);
         self.topics = topics;
-        self.consumer_topics_changed(now, out);
+        self.consumer_topics_changed(now, &changed, out);
     }
 
     /// Ends what is due: sessions, join phases, retentions.

@@ -1,6 +1,6 @@
 //! What groups know of the cluster's topics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eddy_types::TopicId;
 
@@ -43,6 +43,13 @@ impl ClusterTopics {
     #[must_use]
     pub fn name(&self, id: TopicId) -> Option<&Str> {
         self.by_id.get(&id)
+    }
+
+    /// Names of the topics that are not here as they are there: they came, went, or changed.
+    #[must_use]
+    pub fn differences(&self, other: &ClusterTopics) -> BTreeSet<Str> {
+        let differ = |name: &&Str| self.by_name.get(*name) != other.by_name.get(*name);
+        self.by_name.keys().chain(other.by_name.keys()).filter(differ).cloned().collect()
     }
 
     /// Every topic, by name.

@@ -51,6 +51,18 @@ pub struct ConsumerHeartbeatAnswer {
     pub assignment: Option<Partitions>,
 }
 
+impl ConsumerHeartbeatAnswer {
+    /// To a member that left, with the epoch that it sent.
+    pub(super) fn left(member: &Str, epoch: i32) -> ConsumerHeartbeatAnswer {
+        ConsumerHeartbeatAnswer {
+            member: member.clone(),
+            member_epoch: epoch,
+            heartbeat_interval: Millis(0),
+            assignment: None,
+        }
+    }
+}
+
 /// Why a request of a member was refused. The text goes to the client with the code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConsumerGroupError {

@@ -1,0 +1,129 @@
+//! What member epochs are good for: heartbeats, commits, fetches.
+
+use eddy_types::{ErrorCode, TopicId};
+use expect_test::expect;
+
+use super::story::story;
+use super::{World, beat, join};
+use crate::group::ConsumerHeartbeat;
+use crate::group::consumer::ConsumerGroup;
+use crate::group::shard::Group;
+
+#[test]
+fn epochs_that_were_never_handed_out_or_are_past_are_fenced() {
+    story(
+        "topic a 1
+         m1 join a
+         m1 beat epoch=2
+         m1 beat epoch=7
+         wait 2000
+         m1 beat names=a,b
+         m1 beat
+         wait 2000
+         m1 beat names=b
+         m1 beat epoch=1
+         show",
+        &expect![[r#"
+            topic a 1
+            m1 join a -> epoch 1 [a0]
+            m1 beat epoch=2 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=7 -> FENCED_MEMBER_EPOCH
+            wait 2000
+            m1 beat names=a,b -> epoch 2
+            m1 beat -> epoch 2
+            wait 2000
+            m1 beat names=b -> epoch 2 []
+            m1 beat epoch=1 -> FENCED_MEMBER_EPOCH
+            show -> Reconciling 3/3 uniform; m1 2 []
+        "#]],
+    );
+}
+
+#[test]
+fn a_member_that_lost_an_answer_may_go_on_from_the_epoch_before() {
+    story(
+        "topic a 4
+         m1 join a
+         wait 2000
+         m2 join a
+         m1 beat
+         m1 ack
+         m1 beat epoch=1
+         m1 beat epoch=1 owned=a0,a1,a2
+         m1 beat epoch=1 owned=a0
+         m1 beat epoch=1 owned=
+         show",
+        &expect![[r#"
+            topic a 4
+            m1 join a -> epoch 1 [a0 a1 a2 a3]
+            wait 2000
+            m2 join a -> epoch 2 []
+            m1 beat -> epoch 1 [a0 a1]
+            m1 ack -> epoch 2
+            m1 beat epoch=1 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=1 owned=a0,a1,a2 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=1 owned=a0 -> epoch 2 [a0 a1]
+            m1 beat epoch=1 owned= -> epoch 2 [a0 a1]
+            show -> Reconciling 2/2 uniform; m1 2 [a0 a1]; m2 2 [] shall [a2 a3]
+        "#]],
+    );
+}
+
+fn group(world: &World) -> &ConsumerGroup {
+    match &world.shard.groups["g"] {
+        Group::Consumer(group) => group,
+        Group::Classic(_) => panic!("a classic group"),
+    }
+}
+
+fn commit(world: &World, member: &str, epoch: i32, partition: (TopicId, i32)) -> Result<(), ErrorCode> {
+    let group = group(world);
+    group.validate_commit(member, epoch, true)?;
+    group.validate_commit_of(member, epoch, partition.0, partition.1)
+}
+
+#[test]
+fn a_commit_of_an_older_epoch_counts_for_what_the_member_kept() {
+    let mut world = World::new();
+    world.set_topic("a", 3);
+    let a = world.topic_id("a");
+    world.heartbeat(join("m1", &["a"])).unwrap();
+    assert_eq!(commit(&world, "m1", 1, (a, 2)), Ok(()));
+    world.wait(eddy_types::Millis(2000));
+    world.heartbeat(join("m2", &["a"])).unwrap();
+    world.heartbeat(beat("m1", 1)).unwrap();
+    assert_eq!(commit(&world, "m1", 1, (a, 2)), Ok(()), "not given back yet");
+    let owned = Some([(a, 0), (a, 1)].into_iter().collect());
+    assert_eq!(world.heartbeat(ConsumerHeartbeat { owned, ..beat("m1", 1) }).unwrap().member_epoch, 2);
+    assert_eq!(commit(&world, "m1", 1, (a, 0)), Ok(()), "kept over the rebalance");
+    assert_eq!(commit(&world, "m1", 1, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "given back");
+    assert_eq!(commit(&world, "m1", 3, (a, 0)), Err(ErrorCode::StaleMemberEpoch), "never handed out");
+    world.heartbeat(beat("m2", 2)).unwrap();
+    assert_eq!(commit(&world, "m2", 2, (a, 2)), Ok(()));
+    assert_eq!(commit(&world, "m2", 1, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "another one's then");
+}
+
+#[test]
+fn commits_without_membership_are_for_empty_groups() {
+    let mut world = World::new();
+    world.set_topic("a", 1);
+    let a = (world.topic_id("a"), 0);
+    world.heartbeat(join("m1", &["a"])).unwrap();
+    assert_eq!(commit(&world, "", -1, a), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(commit(&world, "m2", 1, a), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(group(&world).validate_commit("m1", 1, false), Err(ErrorCode::UnsupportedVersion));
+    world.heartbeat(beat("m1", -1)).unwrap();
+    assert_eq!(commit(&world, "", -1, a), Ok(()));
+}
+
+#[test]
+fn offsets_are_fetched_in_the_current_epoch_or_without_membership() {
+    let mut world = World::new();
+    world.heartbeat(join("m1", &["a"])).unwrap();
+    let group = group(&world);
+    assert_eq!(group.validate_fetch(None, -1), Ok(()));
+    assert_eq!(group.validate_fetch(Some("m1"), 1), Ok(()));
+    assert_eq!(group.validate_fetch(Some("m1"), 0), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(group.validate_fetch(Some("m2"), 1), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(group.validate_fetch(None, 1), Err(ErrorCode::UnknownMemberId));
+}
