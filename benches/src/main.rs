@@ -8,6 +8,7 @@ mod cpu;
 mod produce;
 mod report;
 mod target;
+mod verify;
 
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ struct ClosedLoop {
     /// Bytes of a record
     #[arg(long, default_value_t = 256)]
     bytes: usize,
+    /// Read the topic, which must be new, and compare it with what was acknowledged
+    #[arg(long)]
+    verify: bool,
     #[command(flatten)]
     course: Course,
 }

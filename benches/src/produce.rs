@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use eddy_client::{Acks, Connection, PartitionName, PendingProduce, encode_batch};
+use eddy_types::Offset;
 use hdrhistogram::Histogram;
 
 use crate::report::{Report, latency_histogram};
 use crate::target::Target;
+use crate::verify;
 use crate::{ClosedLoop, Course, Pipelined};
 
 const PRODUCE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -21,14 +23,20 @@ const OVER: u8 = 2;
 
 /// Each client has one record in flight.
 pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::Result<Report> {
-    let batch = Batch::new(load.bytes, 1)?;
-    run(target, load.clients, 1, batch, load.course).await
+    let batches =
+        (0..load.clients).map(|client| Batch::of_one(load.bytes, client)).collect::<Result<_, _>>()?;
+    let (report, acknowledged) = run(target, 1, batches, load.course).await?;
+    if load.verify {
+        verify::read_back(target, acknowledged, load.bytes).await?;
+    }
+    Ok(report)
 }
 
 /// Each producer has several batches in flight.
 pub(crate) async fn pipelined(target: &Target, load: &Pipelined) -> anyhow::Result<Report> {
     let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1))?;
-    run(target, load.producers, load.in_flight.max(1), batch, load.course).await
+    let batches = vec![batch; load.producers];
+    Ok(run(target, load.in_flight.max(1), batches, load.course).await?.0)
 }
 
 /// A batch that is sent again and again; the broker does not look for repetitions without a producer id.
@@ -42,19 +50,27 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(record_bytes: usize, records: usize) -> anyhow::Result<Batch> {
+        Batch::encode((0..records).map(|seed| noise(record_bytes, seed)).collect())
+    }
+
+    /// A batch of one record, whose value tells the client.
+    fn of_one(record_bytes: usize, client: usize) -> anyhow::Result<Batch> {
+        Batch::encode(vec![noise(record_bytes, client)])
+    }
+
+    fn encode(values: Vec<Bytes>) -> anyhow::Result<Batch> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let values: Vec<Bytes> = (0..records).map(|seed| noise(record_bytes, seed as u64)).collect();
         Ok(Batch {
             encoded: encode_batch(&values, i64::try_from(now.as_millis())?, None),
-            records: records as u64,
-            bytes: (record_bytes * records) as u64,
+            records: values.len() as u64,
+            bytes: values.iter().map(|value| value.len() as u64).sum(),
         })
     }
 }
 
 /// Bytes that do not compress (xorshift).
-fn noise(length: usize, seed: u64) -> Bytes {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+pub(crate) fn noise(length: usize, seed: usize) -> Bytes {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = BytesMut::with_capacity(length + 8);
     while bytes.len() < length {
         state ^= state << 13;
@@ -68,19 +84,18 @@ fn noise(length: usize, seed: u64) -> Bytes {
 
 async fn run(
     target: &Target,
-    producers: usize,
     in_flight: usize,
-    batch: Batch,
+    batches: Vec<Batch>,
     course: Course,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<(Report, Vec<Acknowledged>)> {
     let topic = target.topic().await?;
     let phase = Arc::new(AtomicU8::new(WARMING_UP));
-    let mut tasks = Vec::with_capacity(producers);
-    for (_, partition) in (0..producers).zip(topic.partitions().collect::<Vec<_>>().into_iter().cycle()) {
+    let mut tasks = Vec::with_capacity(batches.len());
+    for (batch, partition) in batches.iter().zip(topic.partitions().collect::<Vec<_>>().into_iter().cycle()) {
         let producer = Producer {
             connection: target.connect(in_flight).await?,
             partition,
-            batch: batch.encoded.clone(),
+            batch: batch.clone(),
             acks: course.acks,
             phase: phase.clone(),
         };
@@ -93,25 +108,37 @@ async fn run(
     phase.store(OVER, Ordering::Relaxed);
     let cores = meter.stop()?;
     let mut latency = latency_histogram()?;
-    for task in tasks {
-        latency.add(task.await??)?;
+    let (mut records, mut bytes) = (0, 0);
+    let mut acknowledged = Vec::with_capacity(batches.len());
+    for (task, batch) in tasks.into_iter().zip(&batches) {
+        let (one, all) = task.await??;
+        records += one.len() * batch.records;
+        bytes += one.len() * batch.bytes;
+        latency.add(one)?;
+        acknowledged.push(all);
     }
-    let batches = latency.len();
-    Ok(Report { records: batches * batch.records, bytes: batches * batch.bytes, cores, latency })
+    Ok((Report { records, bytes, cores, latency }, acknowledged))
+}
+
+/// The base offsets that a producer was told, in the order of sending.
+pub(crate) struct Acknowledged {
+    pub(crate) partition: PartitionName,
+    pub(crate) offsets: Vec<Offset>,
 }
 
 struct Producer {
     connection: Connection,
     partition: PartitionName,
-    batch: Bytes,
+    batch: Batch,
     acks: Acks,
     phase: Arc<AtomicU8>,
 }
 
 impl Producer {
-    /// Gives the latencies of the batches that were acknowledged while it counted.
-    async fn run(self, in_flight: usize) -> anyhow::Result<Histogram<u64>> {
+    /// Gives the latencies of the batches that were acknowledged while it counted, and all that were acknowledged.
+    async fn run(self, in_flight: usize) -> anyhow::Result<(Histogram<u64>, Acknowledged)> {
         let mut latency = latency_histogram()?;
+        let mut offsets = Vec::new();
         let mut flight: VecDeque<(Instant, PendingProduce)> = VecDeque::with_capacity(in_flight);
         loop {
             let phase = self.phase.load(Ordering::Relaxed);
@@ -121,12 +148,14 @@ impl Producer {
                     &self.partition,
                     self.acks,
                     PRODUCE_TIMEOUT,
-                    self.batch.clone(),
+                    self.batch.encoded.clone(),
                 );
                 flight.push_back((began, pending.await?));
             }
-            let Some((began, oldest)) = flight.pop_front() else { return Ok(latency) };
-            oldest.acknowledged().await?;
+            let Some((began, oldest)) = flight.pop_front() else {
+                return Ok((latency, Acknowledged { partition: self.partition, offsets }));
+            };
+            offsets.push(oldest.acknowledged().await?.base_offset);
             if self.phase.load(Ordering::Relaxed) == MEASURING {
                 latency.saturating_record(u64::try_from(began.elapsed().as_micros())?);
             }
