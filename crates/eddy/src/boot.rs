@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use eddy_admin::{Admin, Readiness};
 use eddy_disk::{Disk, RealDisk};
 use eddy_engine::Engine;
+use eddy_gateway::Loggers;
 use eddy_metadata::Endpoint;
 use eddy_metadata::config::BrokerConfig;
 use eddy_metadata::controller::{Registration, register_broker};
@@ -49,7 +50,12 @@ struct AdminTask {
 }
 
 /// Starts a broker; it serves when this returns. `began` is when the process did.
-pub(crate) async fn run(config: Config, machine: Machine, began: Instant) -> Result<Running, Failure> {
+pub(crate) async fn run(
+    config: Config,
+    machine: Machine,
+    loggers: Arc<dyn Loggers>,
+    began: Instant,
+) -> Result<Running, Failure> {
     let disk = RealDisk::shared();
     let broker = &config.broker;
     let mut data_dir = DataDir::open(disk.as_ref(), Path::new(&broker.data_dir), BrokerId(broker.node_id))?;
@@ -79,7 +85,7 @@ pub(crate) async fn run(config: Config, machine: Machine, began: Instant) -> Res
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
         let registry: &mut Registry = metrics::labelled(&mut registry, &marker);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
-        eddy_gateway::serve(Arc::clone(&engine), derived::gateway(broker), kafka, registry)
+        eddy_gateway::serve(Arc::clone(&engine), derived::gateway(broker, loggers), kafka, registry)
     };
     readiness.send_replace(Readiness::Serving);
     tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = began.elapsed().as_secs_f32(), "ready");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use eddy_core::ProducerLimits;
 use eddy_disk::Disk;
 use eddy_engine::{EngineConfig, FlushConfig, HousekeepingConfig};
-use eddy_gateway::Settings;
+use eddy_gateway::{Loggers, Settings};
 use eddy_metadata::config::BrokerConfig;
 use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
 use eddy_types::{BrokerId, Millis};
@@ -75,18 +75,22 @@ pub(crate) fn engine(
     }
 }
 
-pub(crate) fn gateway(broker: &BrokerConfig) -> Settings {
-    let idle = u64::try_from(broker.connections_max_idle_ms);
+pub(crate) fn gateway(broker: &BrokerConfig, loggers: Arc<dyn Loggers>) -> Settings {
     Settings {
         advertised: broker.listeners_advertised.as_ref().map(|address| (address.host.clone(), address.port)),
         frame_bytes_max: broker.socket_request_max_bytes as usize,
-        connections_max: broker.max_connections as usize,
-        // A negative time means "never": a century is.
-        idle_max: idle.map_or(Duration::from_secs(100 * 365 * 86_400), Duration::from_millis),
+        idle_max: idle_max(broker),
         stall_max: STALL_MAX,
         fetch_bytes_max: broker.fetch_max_bytes as usize,
         fetch_sessions_max: broker.max_incremental_fetch_session_cache_slots as usize,
+        loggers,
     }
+}
+
+fn idle_max(broker: &BrokerConfig) -> Duration {
+    let idle = u64::try_from(broker.connections_max_idle_ms);
+    // A negative time means "never": a century is.
+    idle.map_or(Duration::from_secs(100 * 365 * 86_400), Duration::from_millis)
 }
 
 /// The profile in force: the one named, or by memory.
@@ -173,9 +177,7 @@ mod tests {
 
     #[test]
     fn a_negative_idle_time_never_closes() {
-        assert_eq!(gateway(&config(&[("connections.max.idle.ms", "1000")])).idle_max, Duration::from_secs(1));
-        assert!(
-            gateway(&config(&[("connections.max.idle.ms", "-1")])).idle_max > Duration::from_secs(1 << 31)
-        );
+        assert_eq!(idle_max(&config(&[("connections.max.idle.ms", "1000")])), Duration::from_secs(1));
+        assert!(idle_max(&config(&[("connections.max.idle.ms", "-1")])) > Duration::from_secs(1 << 31));
     }
 }

@@ -1,6 +1,9 @@
 //! `eddy serve`: one broker in the foreground.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+use eddy_gateway::Loggers;
 
 use crate::args::ServeArgs;
 use crate::boot;
@@ -21,13 +24,13 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let began = Instant::now();
     let config = config::load(args)?;
     let form = Form::of(&config.broker.log_format);
-    logging::start(form, &config.broker.log_level)
+    let loggers = logging::start(form, &config.broker.log_level)
         .map_err(|error| bad_level(&config.broker.log_level, &error))?;
     panics::install();
     for (key, why) in &config.ignored {
         tracing::info!(key, why, "a key of Kafka's that does nothing here");
     }
-    let served = run(config, began);
+    let served = run(config, loggers, began);
     if let (Form::Json, Err(failure)) = (form, &served) {
         // Whoever reads the log by machine would not find the text for people that follows.
         for problem in failure.problems() {
@@ -37,7 +40,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     served
 }
 
-fn run(config: config::Config, began: Instant) -> Result<(), Failure> {
+fn run(config: config::Config, loggers: Arc<dyn Loggers>, began: Instant) -> Result<(), Failure> {
     let workers =
         std::thread::available_parallelism().map_or(WORKERS_MIN, |cores| cores.get().max(WORKERS_MIN));
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -50,7 +53,7 @@ fn run(config: config::Config, began: Instant) -> Result<(), Failure> {
         let mut signals = StopSignals::install().map_err(|error| internal("cannot take over signals", &error))?;
         let machine = Machine { memory_bytes: limits::memory_bytes(), open_files: limits::raise_open_files() };
         let running = tokio::select! {
-            running = boot::run(config, machine, began) => running?,
+            running = boot::run(config, machine, loggers, began) => running?,
             signal = signals.next() => {
                 // What a start has written is in order at any moment, as after a crash.
                 tracing::info!(signal, "stopped while starting");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eddy_coordinator::GroupCoordinator;
 use eddy_core::SessionCache;
 use eddy_engine::Engine;
 use parking_lot::Mutex;
@@ -33,6 +34,7 @@ pub struct Settings {
 /// Shared by all connections.
 pub(crate) struct Context {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) settings: Settings,
     pub(crate) advertised: Advertised,
     pub(crate) sessions: Mutex<SessionCache>,

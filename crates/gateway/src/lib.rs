@@ -3,6 +3,7 @@
 //! The only crate that knows the wire's message types. A request goes `listener` → `connection` → `frames` → `dispatch` →
 //! `api/kNN_name`; the answer goes back through the connection's `pipeline`, in request order.
 
+mod admission;
 mod advertised;
 mod api;
 mod call;
@@ -16,6 +17,7 @@ mod error;
 mod features;
 mod foreign;
 mod frames;
+mod groups;
 mod listener;
 mod loggers;
 mod metrics;
@@ -27,6 +29,7 @@ mod topics;
 use std::sync::Arc;
 
 pub use context::Settings;
+use eddy_coordinator::GroupCoordinator;
 use eddy_core::{SessionCache, SessionLimits};
 use eddy_engine::Engine;
 pub use listener::bind;
@@ -42,6 +45,7 @@ use crate::metrics::Metrics;
 /// Serves Kafka clients on `listener` until the engine stops; the task ends when no more connections are accepted.
 pub fn serve(
     engine: Arc<Engine>,
+    groups: Arc<GroupCoordinator>,
     settings: Settings,
     listener: TcpListener,
     registry: &mut Registry,
@@ -50,6 +54,7 @@ pub fn serve(
     let metrics = Metrics::register(registry, &api::keys(), &engine);
     let ctx = Arc::new(Context {
         engine,
+        groups,
         advertised: Advertised::new(settings.advertised.clone()),
         sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),
         metrics,

@@ -4,15 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ahash::AHashMap;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::MissedTickBehavior;
 
+use crate::admission::{Open, Pace};
 use crate::connection::{self, CloseReason};
 use crate::connection_state::ConnectionState;
 use crate::context::Context;
@@ -41,7 +41,7 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-type Connections = Arc<Mutex<AHashMap<u64, Arc<ConnectionState>>>>;
+type Connections = Arc<Mutex<Open>>;
 
 /// Serves a listener until the engine stops.
 pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
@@ -51,9 +51,13 @@ pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
     let mut sweep = tokio::time::interval(SWEEP.min(silence / 2).max(SWEEP_MIN));
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut next_id = 0u64;
+    let mut pace = Pace::new(Instant::now());
     loop {
+        let rate = ctx.engine.image().broker_config().max_connection_creation_rate;
+        let wait = pace.wait(rate, Instant::now());
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(), if wait.is_none() => accepted,
+            () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => continue,
             _ = sweep.tick() => {
                 end_silent(&ctx, &connections);
                 continue;
@@ -63,6 +67,7 @@ pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
         match accepted {
             Ok((stream, peer)) => {
                 next_id += 1;
+                pace.accepted();
                 admit(&ctx, &connections, next_id, stream, peer);
             }
             Err(error) => {
@@ -74,7 +79,7 @@ pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
 }
 
 fn end_silent(ctx: &Context, connections: &Connections) {
-    for state in connections.lock().values() {
+    for state in connections.lock().iter() {
         state.end_if_silent(ctx.settings.idle_max, ctx.settings.stall_max);
     }
 }
@@ -85,27 +90,24 @@ fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStre
     let _ = stream.set_nodelay(true);
     // A peer that vanished without a word is noticed while its connection may be silent for long.
     let _ = SockRef::from(&stream).set_keepalive(true);
-    {
-        let mut open = connections.lock();
-        if open.len() >= ctx.settings.connections_max {
-            drop(open);
-            ctx.metrics.rejected("limit");
-            tracing::warn!(%peer, limit = ctx.settings.connections_max, "connection refused: max.connections is reached");
+    let config = Arc::clone(ctx.engine.image().broker_config());
+    let admitted = connections.lock().admit(id, peer, local, &config);
+    let state = match admitted {
+        Ok(state) => state,
+        Err(refused) => {
+            ctx.metrics.rejected(refused.reason());
+            tracing::warn!(%peer, reason = %refused, "connection refused");
             return;
         }
-        open.insert(id, Arc::new(ConnectionState::new(peer, local)));
-    }
+    };
     ctx.metrics.connections.inc();
     let (ctx, connections) = (Arc::clone(ctx), Arc::clone(connections));
     tokio::spawn(async move {
-        let state = connections.lock().get(&id).cloned();
-        if let Some(state) = state {
-            match outcome(connection::serve(&ctx, stream, &state)).await {
-                Some(reason) => report(&ctx, &state, &reason),
-                None => ctx.metrics.rejected("panic"),
-            }
+        match outcome(connection::serve(&ctx, stream, &state)).await {
+            Some(reason) => report(&ctx, &state, &reason),
+            None => ctx.metrics.rejected("panic"),
         }
-        connections.lock().remove(&id);
+        connections.lock().remove(id);
         ctx.metrics.connections.dec();
     });
 }

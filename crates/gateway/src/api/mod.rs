@@ -10,6 +10,15 @@ pub(crate) mod k00_produce;
 pub(crate) mod k01_fetch;
 pub(crate) mod k02_list_offsets;
 pub(crate) mod k03_metadata;
+pub(crate) mod k08_offset_commit;
+pub(crate) mod k09_offset_fetch;
+pub(crate) mod k10_find_coordinator;
+pub(crate) mod k11_join_group;
+pub(crate) mod k12_heartbeat;
+pub(crate) mod k13_leave_group;
+pub(crate) mod k14_sync_group;
+pub(crate) mod k15_describe_groups;
+pub(crate) mod k16_list_groups;
 pub(crate) mod k18_api_versions;
 pub(crate) mod k19_create_topics;
 pub(crate) mod k20_delete_topics;
@@ -28,10 +37,12 @@ pub(crate) mod k38_create_delegation_token;
 pub(crate) mod k39_renew_delegation_token;
 pub(crate) mod k40_expire_delegation_token;
 pub(crate) mod k41_describe_delegation_token;
+pub(crate) mod k42_delete_groups;
 pub(crate) mod k43_elect_leaders;
 pub(crate) mod k44_incremental_alter_configs;
 pub(crate) mod k45_alter_partition_reassignments;
 pub(crate) mod k46_list_partition_reassignments;
+pub(crate) mod k47_offset_delete;
 pub(crate) mod k48_describe_client_quotas;
 pub(crate) mod k49_alter_client_quotas;
 pub(crate) mod k50_describe_user_scram_credentials;
@@ -42,6 +53,8 @@ pub(crate) mod k61_describe_producers;
 pub(crate) mod k64_unregister_broker;
 pub(crate) mod k65_describe_transactions;
 pub(crate) mod k66_list_transactions;
+pub(crate) mod k68_consumer_group_heartbeat;
+pub(crate) mod k69_consumer_group_describe;
 pub(crate) mod k74_list_config_resources;
 pub(crate) mod k75_describe_topic_partitions;
 
@@ -64,6 +77,15 @@ pub(crate) const SERVED: &[Api] = &[
     k01_fetch::API,
     k02_list_offsets::API,
     k03_metadata::API,
+    k08_offset_commit::API,
+    k09_offset_fetch::API,
+    k10_find_coordinator::API,
+    k11_join_group::API,
+    k12_heartbeat::API,
+    k13_leave_group::API,
+    k14_sync_group::API,
+    k15_describe_groups::API,
+    k16_list_groups::API,
     k18_api_versions::API,
     k19_create_topics::API,
     k20_delete_topics::API,
@@ -82,10 +104,12 @@ pub(crate) const SERVED: &[Api] = &[
     k39_renew_delegation_token::API,
     k40_expire_delegation_token::API,
     k41_describe_delegation_token::API,
+    k42_delete_groups::API,
     k43_elect_leaders::API,
     k44_incremental_alter_configs::API,
     k45_alter_partition_reassignments::API,
     k46_list_partition_reassignments::API,
+    k47_offset_delete::API,
     k48_describe_client_quotas::API,
     k49_alter_client_quotas::API,
     k50_describe_user_scram_credentials::API,
@@ -96,6 +120,8 @@ pub(crate) const SERVED: &[Api] = &[
     k64_unregister_broker::API,
     k65_describe_transactions::API,
     k66_list_transactions::API,
+    k68_consumer_group_heartbeat::API,
+    k69_consumer_group_describe::API,
     k74_list_config_resources::API,
     k75_describe_topic_partitions::API,
 ];
@@ -112,7 +138,7 @@ pub(crate) fn serves(key: ApiKey, version: i16) -> bool {
 
 /// Hands a request to its file.
 pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, DispatchError> {
-    use dispatch::answer;
+    use dispatch::{answer, answer_later};
     match call.api {
         ApiKey::Produce => k00_produce::handle(call, reader).await,
         ApiKey::Fetch => k01_fetch::handle(call, reader),
@@ -158,6 +184,19 @@ pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, Dispatc
         ApiKey::ListTransactions => answer(call, reader, k66_list_transactions::handle).await,
         ApiKey::ListConfigResources => answer(call, reader, k74_list_config_resources::handle).await,
         ApiKey::DescribeTopicPartitions => answer(call, reader, k75_describe_topic_partitions::handle).await,
+        ApiKey::OffsetCommit => answer_later(call, reader, k08_offset_commit::begin).await,
+        ApiKey::OffsetFetch => answer_later(call, reader, k09_offset_fetch::begin).await,
+        ApiKey::FindCoordinator => answer(call, reader, k10_find_coordinator::handle).await,
+        ApiKey::JoinGroup => answer_later(call, reader, k11_join_group::begin).await,
+        ApiKey::Heartbeat => answer_later(call, reader, k12_heartbeat::begin).await,
+        ApiKey::LeaveGroup => answer_later(call, reader, k13_leave_group::begin).await,
+        ApiKey::SyncGroup => answer_later(call, reader, k14_sync_group::begin).await,
+        ApiKey::DescribeGroups => answer_later(call, reader, k15_describe_groups::begin).await,
+        ApiKey::ListGroups => answer(call, reader, k16_list_groups::handle).await,
+        ApiKey::DeleteGroups => answer_later(call, reader, k42_delete_groups::begin).await,
+        ApiKey::OffsetDelete => answer_later(call, reader, k47_offset_delete::begin).await,
+        ApiKey::ConsumerGroupHeartbeat => answer_later(call, reader, k68_consumer_group_heartbeat::begin).await,
+        ApiKey::ConsumerGroupDescribe => answer_later(call, reader, k69_consumer_group_describe::begin).await,
         other => unreachable!("{other} is in SERVED and has no handler"),
     }
 }

@@ -4,13 +4,17 @@ use kafka_protocol::messages::alter_configs_request::{AlterConfigsResource, Alte
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_configs_response::DescribeConfigsResult;
 use kafka_protocol::messages::incremental_alter_configs_request as incremental;
+use kafka_protocol::messages::list_config_resources_request::ListConfigResourcesRequest;
 use kafka_protocol::messages::{AlterConfigsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 
-use crate::harness::{Broker, text};
+use crate::harness::{Broker, settings, text};
 use crate::records::batch;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
@@ -28,9 +32,18 @@ async fn describe(broker: &Broker, kind: i8, name: &str, keys: Option<&[&str]>) 
 
 /// Value and source of a topic's key.
 async fn value(broker: &Broker, topic: &str, key: &str) -> (Option<String>, i8) {
-    let described = describe(broker, TOPIC, topic, Some(&[key])).await;
+    value_of(broker, TOPIC, topic, key).await
+}
+
+/// Value and source of a key.
+async fn value_of(broker: &Broker, kind: i8, name: &str, key: &str) -> (Option<String>, i8) {
+    let described = describe(broker, kind, name, Some(&[key])).await;
     let config = &described.configs[0];
     (config.value.as_ref().map(|value| value.to_string()), config.config_source)
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
 }
 
 async fn alter(broker: &Broker, kind: i8, name: &str, changes: &[(&str, i8, Option<&str>)]) -> i16 {
@@ -73,6 +86,13 @@ async fn resources_that_are_not_there_have_their_codes_r_3_142() {
         (BROKER, "", 0),
         (BROKER, "9", 42),
         (BROKER, "one", 42),
+        (BROKER_LOGGER, "1", 0),
+        (BROKER_LOGGER, "9", 42),
+        (BROKER_LOGGER, "", 42),
+        (CLIENT_METRICS, "any", 0),
+        (CLIENT_METRICS, "", 42),
+        (GROUP, "any", 0),
+        (GROUP, "", 42),
         (0, "x", 42),
         (99, "x", 42),
     ] {
@@ -180,4 +200,117 @@ async fn a_change_acts_on_a_topic_in_use_r_3_144() {
     assert_eq!(alter(&broker, BROKER, "", &[("message.max.bytes", SET, Some("300"))]).await, 0);
     assert_eq!(value(&broker, "t", "max.message.bytes").await, (Some("300".to_owned()), 3));
     assert_eq!(broker.produce("t", 0, large).await.error_code, 10);
+}
+
+#[tokio::test]
+async fn a_broker_is_described_by_the_names_of_kafka_and_ours() {
+    let config = [("listeners.kafka", "h:1"), ("default.replication.factor", "3")];
+    let broker = Broker::with(settings(), &config).await;
+    let all = describe(&broker, BROKER, "1", None).await.configs;
+    let listed = |name: &str| all.iter().find(|one| one.name.as_str() == name);
+    for name in ["listeners", "log.dirs", "num.partitions", "offsets.topic.replication.factor", "wal.profile"] {
+        assert!(listed(name).is_some(), "{name}");
+    }
+    assert!(listed("listeners.kafka").is_none() && listed("ssl.keystore.location").is_none());
+    assert_eq!(value_of(&broker, BROKER, "1", "listeners").await, (some("PLAINTEXT://h:1"), 4));
+    assert_eq!(value_of(&broker, BROKER, "1", "listeners.kafka").await, (some("h:1"), 4));
+    // X13.
+    let replication = listed("default.replication.factor").unwrap();
+    assert_eq!((replication.value.as_deref(), replication.read_only), (Some("3"), true));
+    let names: Vec<_> = replication.synonyms.iter().map(|one| (one.value.as_deref(), one.source)).collect();
+    assert_eq!(names, [(Some("3"), 4), (Some("1"), 5)]);
+    assert!(!listed("message.max.bytes").unwrap().read_only);
+    assert_eq!(alter(&broker, BROKER, "1", &[("num.io.threads", SET, Some("3"))]).await, 42);
+    assert_eq!(alter(&broker, BROKER, "1", &[("ssl.keystore.location", SET, Some("/k"))]).await, 40);
+    assert_eq!(alter(&broker, BROKER, "1", &[("message.max.bytes", SET, Some("x"))]).await, 42);
+}
+
+#[tokio::test]
+async fn groups_are_configured_within_the_bounds_of_the_broker() {
+    let broker = Broker::start().await;
+    let session = "consumer.session.timeout.ms";
+    assert_eq!(value_of(&broker, GROUP, "g", session).await, (some("45000"), 5));
+    assert_eq!(alter(&broker, GROUP, "g", &[(session, SET, Some("50000"))]).await, 0);
+    assert_eq!(value_of(&broker, GROUP, "g", session).await, (some("50000"), 8));
+    assert_eq!(broker.engine.image().group_config("g").consumer_session_timeout_ms, 50_000);
+    for (key, operation, value, code) in [
+        (session, SET, "100", 40),
+        (session, SET, "100000", 40),
+        (session, APPEND, "1", 40),
+        ("nonsense", SET, "1", 40),
+        ("share.isolation.level", SET, "nope", 40),
+        ("share.auto.offset.reset", SET, "by_duration:PT1H", 0),
+    ] {
+        assert_eq!(alter(&broker, GROUP, "g", &[(key, operation, Some(value))]).await, code, "{key} {value}");
+    }
+    assert_eq!(alter(&broker, GROUP, "", &[(session, SET, Some("50000"))]).await, 42);
+    assert_eq!(alter(&broker, GROUP, "g", &[(session, DELETE, None)]).await, 0);
+    assert_eq!(value_of(&broker, GROUP, "g", session).await, (some("45000"), 5));
+}
+
+#[tokio::test]
+async fn subscriptions_to_client_metrics_come_and_go_with_their_keys() {
+    let broker = Broker::start().await;
+    let changes = [("interval.ms", SET, Some("1000")), ("match", SET, Some("client_id=a.*"))];
+    assert_eq!(alter(&broker, CLIENT_METRICS, "cm", &changes).await, 0);
+    assert_eq!(value_of(&broker, CLIENT_METRICS, "cm", "interval.ms").await, (some("1000"), 7));
+    assert_eq!(alter(&broker, CLIENT_METRICS, "cm", &[("match", SET, Some("nope=1"))]).await, 40);
+    assert_eq!(alter(&broker, CLIENT_METRICS, "cm", &[("nonsense", SET, Some("1"))]).await, 42);
+    assert_eq!(alter(&broker, CLIENT_METRICS, "", &[("interval.ms", SET, Some("1000"))]).await, 42);
+    assert_eq!(alter(&broker, GROUP, "g", &[("consumer.heartbeat.interval.ms", SET, Some("6000"))]).await, 0);
+    broker.topic("t", 1, &[]).await;
+
+    let list = |version: i16, types: Vec<i8>| {
+        let broker = &broker;
+        async move {
+            let request = ListConfigResourcesRequest::default().with_resource_types(types);
+            let response = broker.call(version, request).await;
+            let resources = response.config_resources.iter();
+            let mut found: Vec<_> =
+                resources.map(|one| (one.resource_type, one.resource_name.to_string())).collect();
+            found.sort();
+            (response.error_code, found)
+        }
+    };
+    let named = |kind: i8, name: &str| (kind, name.to_owned());
+    let all = vec![
+        named(TOPIC, "t"),
+        named(BROKER, "1"),
+        named(BROKER_LOGGER, "1"),
+        named(CLIENT_METRICS, "cm"),
+        named(GROUP, "g"),
+    ];
+    assert_eq!(list(1, Vec::new()).await, (0, all));
+    assert_eq!(list(1, vec![GROUP, TOPIC]).await, (0, vec![named(TOPIC, "t"), named(GROUP, "g")]));
+    assert_eq!(list(0, Vec::new()).await, (0, vec![named(CLIENT_METRICS, "cm")]));
+    assert_eq!(list(1, vec![0]).await, (35, Vec::new()));
+
+    let gone = [("interval.ms", DELETE, None), ("match", DELETE, None)];
+    assert_eq!(alter(&broker, CLIENT_METRICS, "cm", &gone).await, 0);
+    assert_eq!(list(0, Vec::new()).await, (0, Vec::new()));
+}
+
+/// The codes of Kafka 4.3.1.
+#[tokio::test]
+async fn levels_of_loggers_are_set_all_or_none() {
+    let broker = Broker::start().await;
+    assert_eq!(value_of(&broker, BROKER_LOGGER, "1", "root").await, (some("INFO"), 6));
+    assert_eq!(describe(&broker, BROKER_LOGGER, "1", None).await.configs.len(), 3);
+    for (changes, code) in [
+        (&[("root", SET, Some("DEBUG")), ("eddy_engine", SET, Some("WARN"))][..], 0),
+        (&[("root", SET, Some("ERROR")), ("nobody", SET, Some("INFO"))], 40),
+        (&[("root", SET, Some("NOPE"))], 40),
+        (&[("root", SET, Some("debug"))], 40),
+        (&[("root", SET, None)], 40),
+        (&[("root", DELETE, None)], 42),
+        (&[("root", APPEND, Some("INFO"))], 42),
+        (&[("root", SET, Some("INFO")), ("root", SET, Some("WARN"))], 42),
+    ] {
+        assert_eq!(alter(&broker, BROKER_LOGGER, "1", changes).await, code, "{changes:?}");
+        assert_eq!(value_of(&broker, BROKER_LOGGER, "1", "root").await, (some("DEBUG"), 6));
+    }
+    assert_eq!(value_of(&broker, BROKER_LOGGER, "1", "eddy_engine").await, (some("WARN"), 6));
+    assert_eq!(alter(&broker, BROKER_LOGGER, "1", &[("eddy_engine", DELETE, None)]).await, 0);
+    assert_eq!(value_of(&broker, BROKER_LOGGER, "1", "eddy_engine").await, (some("DEBUG"), 6));
+    assert_eq!(alter(&broker, BROKER_LOGGER, "9", &[("root", SET, Some("INFO"))]).await, 42);
 }

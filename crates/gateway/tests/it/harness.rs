@@ -1,14 +1,15 @@
 //! A broker on a directory of its own, and a client.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use eddy_core::ProducerLimits;
 use eddy_disk::RealDisk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
-use eddy_gateway::Settings;
+use eddy_gateway::{LogLevel, Loggers, ROOT, Settings};
 use eddy_metadata::config::StaticConfig;
 use eddy_metadata::controller::{Registration, register_broker};
 use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
@@ -39,16 +40,42 @@ pub(crate) struct Broker {
     _dir: TempDir,
 }
 
+/// The loggers of a process that has three.
+#[derive(Debug)]
+pub(crate) struct TestLoggers(Mutex<BTreeMap<String, LogLevel>>);
+
+impl Default for TestLoggers {
+    fn default() -> TestLoggers {
+        let names = [ROOT, "eddy_engine", "eddy_gateway"];
+        TestLoggers(Mutex::new(names.map(|name| (name.to_owned(), LogLevel::Info)).into()))
+    }
+}
+
+impl Loggers for TestLoggers {
+    fn levels(&self) -> Vec<(String, LogLevel)> {
+        self.0.lock().unwrap().iter().map(|(name, level)| (name.clone(), *level)).collect()
+    }
+
+    fn set(&self, changes: &[(String, Option<LogLevel>)]) -> Result<(), String> {
+        let mut levels = self.0.lock().unwrap();
+        for (name, level) in changes {
+            let level = level.unwrap_or(levels[ROOT]);
+            levels.insert(name.clone(), level);
+        }
+        Ok(())
+    }
+}
+
 /// The gateway's settings as `eddy` has them by default.
 pub(crate) fn settings() -> Settings {
     Settings {
         advertised: None,
         frame_bytes_max: 100 << 20,
-        connections_max: 1000,
         idle_max: Duration::from_secs(600),
         stall_max: Duration::from_secs(30),
         fetch_bytes_max: 55 << 20,
         fetch_sessions_max: 1000,
+        loggers: Arc::new(TestLoggers::default()),
     }
 }
 

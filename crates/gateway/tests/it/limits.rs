@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use kafka_protocol::messages::{ApiVersionsRequest, MetadataRequest};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::{ApiVersionsRequest, IncrementalAlterConfigsRequest, MetadataRequest};
 use tokio::io::AsyncWriteExt;
 
 use crate::fetch::{fetch_by_name, wants};
-use crate::harness::{Broker, Client, settings};
+use crate::harness::{Broker, Client, settings, text};
 
 fn rejected(broker: &Broker, reason: &str) -> f64 {
     broker.metric(&format!("eddy_connection_rejected_total{{reason=\"{reason}\"}}"))
@@ -14,9 +15,7 @@ fn rejected(broker: &Broker, reason: &str) -> f64 {
 
 #[tokio::test]
 async fn connections_above_the_limit_are_refused_until_others_leave() {
-    let mut few = settings();
-    few.connections_max = 3;
-    let broker = Broker::with(few, &[]).await;
+    let broker = Broker::with(settings(), &[("max.connections", "3")]).await;
     let mut clients = Vec::new();
     for _ in 0..3 {
         let mut client = broker.connect().await;
@@ -28,6 +27,19 @@ async fn connections_above_the_limit_are_refused_until_others_leave() {
     clients.pop();
     broker.until("there is room", |broker| broker.metric("eddy_connections{") == 2.0).await;
     broker.connect().await.call(0, &ApiVersionsRequest::default()).await;
+}
+
+#[tokio::test]
+async fn the_limit_of_one_address_acts_at_once_when_it_is_changed() {
+    let broker = Broker::start().await;
+    let mut first = broker.connect().await;
+    first.call(0, &ApiVersionsRequest::default()).await;
+    let config = AlterableConfig::default().with_name(text("max.connections.per.ip")).with_value(Some(text("1")));
+    let resource = AlterConfigsResource::default().with_resource_type(4).with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    assert_eq!(first.call(1, &request).await.responses[0].error_code, 0);
+    assert!(broker.connect().await.is_closed().await);
+    assert_eq!(rejected(&broker, "limit_per_ip"), 1.0);
 }
 
 #[tokio::test]
