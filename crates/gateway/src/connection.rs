@@ -98,10 +98,13 @@ async fn read_requests(
 ) -> CloseReason {
     loop {
         pipeline.room().await;
+        state.unmuted().await;
         let frame = match frames.next().await {
             Ok(frame) => frame,
             Err(error) => return error.into(),
         };
+        // An answer that came meanwhile may have muted the connection.
+        state.unmuted().await;
         match dispatch::start(ctx, state, frame).await {
             Ok(queued) => {
                 state.started();

@@ -51,6 +51,8 @@ pub(crate) struct ConnectionState {
     unanswered: AtomicUsize,
     /// Whether the client is to read what we send.
     sending: AtomicBool,
+    /// Milliseconds from `opened` to when requests are read again.
+    muted_until: AtomicU64,
     /// Client id of the last request: clients do not change theirs, so it is copied once.
     client_id: Mutex<Arc<str>>,
     end: Notify,
@@ -68,6 +70,7 @@ impl ConnectionState {
             body_due: AtomicU64::new(u64::MAX),
             unanswered: AtomicUsize::new(0),
             sending: AtomicBool::new(false),
+            muted_until: AtomicU64::new(0),
             client_id: Mutex::default(),
             end: Notify::new(),
             stalled: AtomicBool::new(false),
@@ -86,6 +89,23 @@ impl ConnectionState {
             *known = Arc::from(id);
         }
         Arc::clone(&known)
+    }
+
+    /// Leaves the client's requests unread for a time (KIP-219).
+    pub(crate) fn mute(&self, pause: Duration) {
+        let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.muted_until.fetch_max(self.millis().saturating_add(pause), Ordering::Relaxed);
+    }
+
+    /// Waits until requests may be read again.
+    pub(crate) async fn unmuted(&self) {
+        loop {
+            let until = self.muted_until.load(Ordering::Relaxed);
+            let Some(left) = until.checked_sub(self.millis()).filter(|&left| left > 0) else { return };
+            // The silence is ours.
+            self.set_turn(Turn::Broker);
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
     }
 
     fn millis(&self) -> u64 {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::advertised::Advertised;
 use crate::loggers::Loggers;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 
 /// How the gateway behaves. Every field has one source: the broker's configuration.
 #[derive(Debug, Clone)]
@@ -38,5 +39,6 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) advertised: Advertised,
     pub(crate) sessions: Mutex<SessionCache>,
+    pub(crate) quotas: Quotas,
     pub(crate) metrics: &'static Metrics,
 }

@@ -15,6 +15,7 @@ use crate::connection_state::ConnectionState;
 use crate::context::Context;
 use crate::frames::RequestFrame;
 use crate::pipeline::{Answer, Queued};
+use crate::quota::{Meter, Throttled};
 
 /// Client id of Kafka's own tools.
 const ADMIN_CLIENT: &str = "__admin_client";
@@ -86,14 +87,41 @@ pub(crate) async fn answer<Q, A, F>(
 ) -> Result<Answer, DispatchError>
 where
     Q: Decode,
-    A: Encode,
+    A: Encode + Throttled,
     F: Future<Output = A>,
 {
     let (api, version, correlation_id) = (call.api, call.version, call.correlation_id);
     let request = Q::decode(&mut reader, version)?;
     drop(reader);
-    let response = handle(call, request).await;
+    let mut meter = Meter::start(&call);
+    let mut response = meter.time(handle(call, request)).await;
+    meter.charge(&mut response);
     Ok(Answer::Now(encode(api, version, correlation_id, &response)?))
+}
+
+/// As [`answer`], for handlers in two phases: what must happen in request order has happened when the handler returns, and
+/// its answer may come while later requests are worked on.
+pub(crate) async fn answer_later<Q, A, F, P>(
+    call: Call,
+    mut reader: Reader,
+    begin: impl FnOnce(Call, Q) -> F,
+) -> Result<Answer, DispatchError>
+where
+    Q: Decode,
+    A: Encode + Throttled,
+    F: Future<Output = P>,
+    P: Future<Output = A> + Send + 'static,
+{
+    let (api, version, correlation_id) = (call.api, call.version, call.correlation_id);
+    let request = Q::decode(&mut reader, version)?;
+    drop(reader);
+    let mut meter = Meter::start(&call);
+    let pending = meter.time(begin(call, request)).await;
+    Ok(Answer::Later(Box::pin(async move {
+        let mut response = meter.time(pending).await;
+        meter.charge(&mut response);
+        encode(api, version, correlation_id, &response).ok()
+    })))
 }
 
 pub(crate) fn encode(

@@ -22,6 +22,7 @@ mod listener;
 mod loggers;
 mod metrics;
 mod pipeline;
+mod quota;
 mod resolve;
 mod rules;
 mod topics;
@@ -41,6 +42,7 @@ use tokio::task::JoinHandle;
 use crate::advertised::Advertised;
 use crate::context::Context;
 use crate::metrics::Metrics;
+use crate::quota::Quotas;
 
 /// Serves Kafka clients on `listener` until the engine stops; the task ends when no more connections are accepted.
 pub fn serve(
@@ -57,6 +59,7 @@ pub fn serve(
         groups,
         advertised: Advertised::new(settings.advertised.clone()),
         sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),
+        quotas: Quotas::register(registry),
         metrics,
         settings,
     });

@@ -17,6 +17,7 @@ use crate::connection::{self, CloseReason};
 use crate::connection_state::ConnectionState;
 use crate::context::Context;
 use crate::frames::FrameError;
+use crate::quota::Quotas;
 
 const BACKLOG: i32 = 1024;
 /// How often silent connections are looked for.
@@ -90,7 +91,13 @@ fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStre
     let _ = stream.set_nodelay(true);
     // A peer that vanished without a word is noticed while its connection may be silent for long.
     let _ = SockRef::from(&stream).set_keepalive(true);
-    let config = Arc::clone(ctx.engine.image().broker_config());
+    let image = ctx.engine.image();
+    if let Some(pause) = ctx.quotas.connected(&image, peer.ip()) {
+        ctx.metrics.rejected("rate_per_ip");
+        tracing::debug!(%peer, "connection refused: its address is over its connection_creation_rate");
+        return Quotas::close_later(ctx, stream, pause);
+    }
+    let config = Arc::clone(image.broker_config());
     let admitted = connections.lock().admit(id, peer, local, &config);
     let state = match admitted {
         Ok(state) => state,

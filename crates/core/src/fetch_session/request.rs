@@ -107,6 +107,18 @@ pub struct FetchContext {
     pub(super) kind: ContextKind,
 }
 
+impl FetchContext {
+    /// Session id of an answer that tells nothing of any partition, because the client is over its quota. What it was told before
+    /// stays what it knows, and a session that was to be opened is not.
+    #[must_use]
+    pub fn session_of_empty_answer(&self) -> i32 {
+        match self.kind {
+            ContextKind::Sessionless | ContextKind::Full { .. } => 0,
+            ContextKind::Incremental { session_id, .. } => session_id,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContextKind {
     /// Everything is answered and nothing kept.

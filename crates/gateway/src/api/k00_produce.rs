@@ -33,6 +33,7 @@ use super::Api;
 use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
 use crate::pipeline::Answer;
+use crate::quota::{Meter, Pause};
 
 pub(crate) const API: Api = Api::new(ApiKey::Produce, 3, 13);
 
@@ -72,6 +73,7 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
     let image = call.image();
     let now = call.ctx.engine.now();
     let repeated = repeated_entries(&places, &entries);
+    let mut meter = Meter::start(&call);
     let checks = Checks { call: &call, image: &image, places: &places, acks, now };
     for (slot, (topic, data)) in entries.into_iter().enumerate() {
         let checked = if unauthorized {
@@ -79,7 +81,7 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         } else if repeated.contains(&slot) {
             Err(Failure::of(ErrorCode::InvalidRecord).because("the request names the partition twice"))
         } else {
-            checks.check(topic, data).await
+            meter.time(checks.check(topic, data)).await
         };
         match checked {
             Ok((partition, accepted)) => {
@@ -92,8 +94,12 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
     let group = AckGroup::new(ready.len());
     let appending =
         Appending { call: &call, acks: acks.unwrap_or(Acks::Leader), now, group: &group, deadline };
-    appending.append_all(ready, &mut begun).await;
+    meter.time(appending.append_all(ready, &mut begun)).await;
     let begun: Vec<Begun> = begun.into_iter().flatten().collect();
+    // As in Kafka, what has no answer is not limited in time.
+    let over_time = if acks == Some(Acks::None) { Pause::NONE } else { meter.pause() };
+    let pause = call.ctx.quotas.produced(&call, call.frame_bytes).max(over_time);
+    let throttle_time_ms = call.ctx.quotas.enforce(&call, pause);
     if acks == Some(Acks::None) {
         return match begun.iter().find_map(Begun::failure) {
             // there is no answer to carry the error; closing makes the client look at the metadata again.
@@ -103,7 +109,7 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
     }
     Ok(Answer::Later(Box::pin(async move {
         let results = group.wait(deadline).await;
-        let response = respond(&call, places, begun, results);
+        let response = ProduceResponse { throttle_time_ms, ..respond(&call, places, begun, results) };
         encode(call.api, call.version, call.correlation_id, &response).ok()
     })))
 }

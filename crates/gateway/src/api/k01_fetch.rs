@@ -30,6 +30,7 @@ use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
 use crate::error::KafkaCode;
 use crate::pipeline::Answer;
+use crate::quota::{FetchQuota, FetchVerdict, Meter, Pause};
 
 pub(crate) const API: Api = Api::new(ApiKey::Fetch, 4, 18);
 
@@ -55,9 +56,13 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(WAIT_MAX);
     let replica =
         if call.version < REPLICA_STATE_FROM { request.replica_id } else { request.replica_state.replica_id };
+    let quota = FetchQuota::of(call);
+    let bytes_max = quota.as_ref().map_or(usize::MAX, FetchQuota::answer_bytes_max);
+    let bytes_max = bytes_max.min(call.ctx.settings.fetch_bytes_max);
     let wants = Wants {
-        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(call.ctx.settings.fetch_bytes_max),
-        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0),
+        max_bytes: usize::try_from(request.max_bytes).unwrap_or(0).min(bytes_max),
+        // More than may be sent at once would be waited for in vain.
+        min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max),
         committed_only: match request.isolation_level {
             0 => false,
             1 => true,
@@ -74,8 +79,32 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
             return FetchResponse { error_code: call.code(error.kafka_code()), ..FetchResponse::default() };
         }
     };
-    let reads = long_poll::read_until_enough(call, &context, &wants).await;
-    finish(call, &context, reads)
+    let mut meter = Meter::start(call);
+    let reads = meter.time(long_poll::read_until_enough(call, &context, &wants)).await;
+    let bytes = reads.iter().map(|read| read.bytes).sum();
+    let verdict = quota.as_ref().map_or(FetchVerdict::Send(Pause::NONE), |quota| quota.record(bytes));
+    match (verdict, meter.pause()) {
+        (FetchVerdict::Send(pause), Pause::NONE) => {
+            let throttle_time_ms = call.ctx.quotas.enforce(call, pause);
+            FetchResponse { throttle_time_ms, ..finish(call, &context, reads) }
+        }
+        (FetchVerdict::Send(pause), over_time) => {
+            if let Some(quota) = quota {
+                quota.unrecord(bytes);
+            }
+            withhold(call, &context, pause.max(over_time))
+        }
+        (FetchVerdict::Withhold(pause), over_time) => withhold(call, &context, pause.max(over_time)),
+    }
+}
+
+/// The answer to a client over its quota: no records, and the time to wait for them.
+fn withhold(call: &Call, context: &FetchContext, pause: Pause) -> FetchResponse {
+    FetchResponse {
+        throttle_time_ms: call.ctx.quotas.enforce(call, pause),
+        session_id: context.session_of_empty_answer(),
+        ..FetchResponse::default()
+    }
 }
 
 /// The answer to a request that makes no sense. Versions with topic ids have the code at the top alone, as in Kafka.

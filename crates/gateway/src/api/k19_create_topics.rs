@@ -17,11 +17,16 @@ use super::Api;
 use crate::call::Call;
 use crate::deadline::within;
 use crate::error::change_code;
+use crate::quota::{Mutations, OverQuota};
 use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
 
-type Outcome = Vec<Result<CreatedTopic, CreateTopicError>>;
+/// From this version on a client knows what it means to be over its quota.
+const QUOTA_FROM: i16 = 6;
+
+type Refusal = (ErrorCode, String);
+type Outcome = Vec<Result<CreatedTopic, Refusal>>;
 
 pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
     let mut new = Vec::with_capacity(request.topics.len());
@@ -31,8 +36,9 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
             Err(code) => return refuse_all(&call, &request, code, None),
         }
     }
+    let mut mutations = Mutations::start(&call, QUOTA_FROM);
     let decide = |image: &Image| -> Result<(Vec<Record>, Outcome), std::convert::Infallible> {
-        let (records, outcome) = controller::create_topics(image, &new);
+        let (records, outcome) = within_quota(controller::create_topics(image, &new), &mut mutations);
         Ok((if request.validate_only { Vec::new() } else { records }, outcome))
     };
     // One commit for the whole request; it is applied here when this returns, so every topic is usable.
@@ -53,7 +59,26 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
         // A topic named twice has one answer.
         .filter(|(asked, _)| answered.insert(asked.name.as_str()))
         .map(|(asked, result)| respond(&call, &image, asked, result, request.validate_only));
-    CreateTopicsResponse { topics: topics.collect(), ..CreateTopicsResponse::default() }
+    let topics = topics.collect();
+    CreateTopicsResponse { throttle_time_ms: mutations.finish(), topics }
+}
+
+/// Takes from what was decided the topics that are over the caller's quota. Each good one has a record, in the same order.
+fn within_quota(
+    (records, outcome): (Vec<Record>, Vec<Result<CreatedTopic, CreateTopicError>>),
+    mutations: &mut Mutations<'_>,
+) -> (Vec<Record>, Outcome) {
+    let mut kept = Vec::with_capacity(records.len());
+    let mut records = records.into_iter();
+    let outcome = outcome.into_iter().map(|decided| {
+        let created = decided.map_err(|error| (error.code(), error.to_string()))?;
+        let record = records.next();
+        mutations.take(created.topic.partitions.len()).map_err(OverQuota::refusal)?;
+        kept.extend(record);
+        Ok(created)
+    });
+    let outcome = outcome.collect();
+    (kept, outcome)
 }
 
 fn new_topic(topic: &CreatableTopic) -> Result<NewTopic, ErrorCode> {
@@ -105,12 +130,12 @@ fn respond(
     call: &Call,
     image: &Image,
     asked: &CreatableTopic,
-    result: Result<CreatedTopic, CreateTopicError>,
+    result: Result<CreatedTopic, Refusal>,
     validate_only: bool,
 ) -> CreatableTopicResult {
     let created = match result {
         Ok(created) => created,
-        Err(error) => return failed(call, asked, error.code(), Some(error.to_string())),
+        Err((code, message)) => return failed(call, asked, code, Some(message)),
     };
     let configs = describe_topic(image, &created.topic).into_iter().map(|described| CreatableTopicConfigs {
         name: Str::from_static(described.key.name),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ahash::{AHashMap, AHashSet};
-use eddy_metadata::controller::{self, TopicRef};
+use eddy_metadata::controller::{self, DeleteTopicError, TopicRef};
 use eddy_metadata::{Image, Topic};
 use eddy_types::{ErrorCode, TopicId};
 use eddy_wire::messages::delete_topics::{
@@ -17,8 +17,12 @@ use super::Api;
 use crate::call::Call;
 use crate::deadline::within;
 use crate::error::change_code;
+use crate::quota::{Mutations, Refused};
 
 pub(crate) const API: Api = Api::new(ApiKey::DeleteTopics, 1, 6);
+
+/// From this version on a client knows what it means to be over its quota.
+const QUOTA_FROM: i16 = 5;
 
 /// The topics of a request, and which of them are meant more than once.
 struct Asked {
@@ -34,6 +38,7 @@ pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
         request.topic_names.into_iter().map(named).collect()
     };
     let asked = Asked::new(topics);
+    let mut mutations = Mutations::start(&call, QUOTA_FROM);
     let mut answered = AHashSet::new();
     let mut responses = Vec::with_capacity(asked.topics.len());
     for topic in &asked.topics {
@@ -43,10 +48,10 @@ pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
         let identity = found.map_or((topic.name.clone(), topic.topic_id), |found| (None, found.id));
         if answered.insert(identity) {
             let found = found.cloned();
-            responses.push(one(&call, &asked, topic, found, request.timeout_ms).await);
+            responses.push(one(&call, &asked, topic, found, request.timeout_ms, &mut mutations).await);
         }
     }
-    DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
+    DeleteTopicsResponse { throttle_time_ms: mutations.finish(), responses }
 }
 
 impl Asked {
@@ -78,6 +83,7 @@ async fn one(
     topic: &DeleteTopicState,
     found: Option<Arc<Topic>>,
     timeout_ms: i32,
+    mutations: &mut Mutations<'_>,
 ) -> DeletableTopicResult {
     let failed = |(code, message): (ErrorCode, String)| DeletableTopicResult {
         name: topic.name.clone(),
@@ -104,8 +110,16 @@ async fn one(
         };
     }
     let delete = async {
-        let changed = call.ctx.engine.quorum().change(|image| controller::delete_topic(image, &target)).await;
-        changed.map_err(|error| change_code(error, |refused| (refused.code(), refused.to_string())))
+        let decide = |image: &Image| {
+            let (records, topic) = controller::delete_topic(image, &target).map_err(Refused::Rule)?;
+            mutations.take(topic.partitions.len())?;
+            Ok((records, topic))
+        };
+        let changed = call.ctx.engine.quorum().change(decide).await;
+        changed.map_err(|error| {
+            let rule = |refused: DeleteTopicError| (refused.code(), refused.to_string());
+            change_code(error, |refused: Refused<_>| refused.refusal(rule))
+        })
     };
     match within(timeout_ms, delete).await {
         Ok(deleted) => DeletableTopicResult {

@@ -3,7 +3,8 @@
 //! v2 flexible · v3 quota code (KIP-599). Topics grow, never shrink.
 
 use ahash::AHashMap;
-use eddy_metadata::controller::{self, NewPartitions};
+use eddy_metadata::Record;
+use eddy_metadata::controller::{self, CreatePartitionsError, NewPartitions};
 use eddy_types::{BrokerId, ErrorCode};
 use eddy_wire::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopic, CreatePartitionsTopicResult,
@@ -14,8 +15,12 @@ use super::Api;
 use crate::call::Call;
 use crate::deadline::within;
 use crate::error::change_code;
+use crate::quota::{Mutations, Refused};
 
 pub(crate) const API: Api = Api::new(ApiKey::CreatePartitions, 0, 3);
+
+/// From this version on a client knows what it means to be over its quota.
+const QUOTA_FROM: i16 = 3;
 
 pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
     let mut times = AHashMap::<Str, usize>::new();
@@ -23,13 +28,14 @@ pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> Crea
         *times.entry(topic.name.clone()).or_default() += 1;
     }
     let mut results = Vec::with_capacity(times.len());
+    let mut mutations = Mutations::start(&call, QUOTA_FROM);
     for topic in &request.topics {
         // A topic named twice has one answer.
         let Some(times) = times.remove(&topic.name) else { continue };
         let outcome = if times > 1 {
             Err((ErrorCode::InvalidRequest, "the topic is named twice in the request".to_owned()))
         } else {
-            within(request.timeout_ms, one(&call, topic, request.validate_only)).await
+            within(request.timeout_ms, one(&call, topic, request.validate_only, &mut mutations)).await
         };
         let (code, error_message) = match outcome {
             Ok(()) => (ErrorCode::None, None),
@@ -41,13 +47,14 @@ pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> Crea
             error_message,
         });
     }
-    CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }
+    CreatePartitionsResponse { throttle_time_ms: mutations.finish(), results }
 }
 
 async fn one(
     call: &Call,
     topic: &CreatePartitionsTopic,
     validate_only: bool,
+    mutations: &mut Mutations<'_>,
 ) -> Result<(), (ErrorCode, String)> {
     let brokers = |ids: &Vec<i32>| ids.iter().map(|&id| BrokerId(id)).collect();
     let new = NewPartitions {
@@ -59,11 +66,17 @@ async fn one(
             .map(|assignments| assignments.iter().map(|one| brokers(&one.broker_ids)).collect()),
     };
     let decide = |image: &_| {
-        let records = controller::create_partitions(image, &new)?;
+        let records = controller::create_partitions(image, &new).map_err(Refused::Rule)?;
+        let added = records.iter().map(|record| match record {
+            Record::PartitionsAdded { partitions, .. } => partitions.len(),
+            _ => 0,
+        });
+        mutations.take(added.sum())?;
         Ok((if validate_only { Vec::new() } else { records }, ()))
     };
     let changed = call.ctx.engine.quorum().change(decide).await;
     changed.map_err(|error| {
-        change_code(error, |refused: controller::CreatePartitionsError| (refused.code(), refused.to_string()))
+        let rule = |refused: CreatePartitionsError| (refused.code(), refused.to_string());
+        change_code(error, |refused: Refused<_>| refused.refusal(rule))
     })
 }
