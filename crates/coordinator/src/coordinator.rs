@@ -12,9 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::asked::Asked;
-use crate::config::CoordinatorConfig;
 use crate::error::Unavailable;
-use crate::metadata::Topics;
+use crate::metadata::Metadata;
 use crate::notes::{Counts, Notes};
 use crate::offsets_topic::{self, OFFSETS_TOPIC};
 use crate::route::partition_of;
@@ -38,9 +37,8 @@ const BATCH_BYTES: usize = 128;
 /// The coordinator of the groups whose partitions this broker leads.
 pub struct GroupCoordinator {
     engine: Arc<Engine>,
-    config: CoordinatorConfig,
     shards: Arc<Shards>,
-    topics: Arc<Topics>,
+    metadata: Arc<Metadata>,
     around: Arc<Surroundings>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stopping: watch::Sender<bool>,
@@ -49,7 +47,7 @@ pub struct GroupCoordinator {
 impl GroupCoordinator {
     /// Starts: the shards of an existing `__consumer_offsets` begin to load in the background.
     #[must_use]
-    pub fn start(engine: Arc<Engine>, config: CoordinatorConfig) -> Arc<GroupCoordinator> {
+    pub fn start(engine: Arc<Engine>) -> Arc<GroupCoordinator> {
         let around = Arc::new(Surroundings {
             clock: SteadyClock::new(engine.now()),
             alarm: Alarm::default(),
@@ -58,17 +56,15 @@ impl GroupCoordinator {
         // The version first: what changes after it is looked at again.
         let versions = engine.image_version();
         let image = engine.image();
-        let topics = Arc::new(Topics::new(Arc::clone(&image)));
-        let shards =
-            Shards::new(Arc::clone(&engine), config.clone(), Arc::clone(&topics), Arc::clone(&around));
+        let metadata = Arc::new(Metadata::new(Arc::clone(&image)));
+        let shards = Shards::new(Arc::clone(&engine), Arc::clone(&metadata), Arc::clone(&around));
         if let Some(topic) = image.topic(OFFSETS_TOPIC) {
             shards.load_all(&image, topic);
         }
         let coordinator = Arc::new(GroupCoordinator {
             engine,
-            config,
             shards,
-            topics,
+            metadata,
             around,
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
@@ -120,7 +116,7 @@ impl GroupCoordinator {
         if *self.stopping.borrow() {
             return Err(Unavailable::NotCoordinator);
         }
-        let topic = offsets_topic::ensure(&self.engine, &self.config).await?;
+        let topic = offsets_topic::ensure(&self.engine).await?;
         let key = PartitionKey { topic: topic.id, index: partition_of(group, topic.partitions.len()) };
         self.shards.get(key, Instant::now() + wait).await
     }
@@ -202,7 +198,7 @@ impl GroupCoordinator {
         while versions.changed().await.is_ok() {
             let image = self.engine.image();
             let offsets_topic = image.topic(OFFSETS_TOPIC).map(|topic| topic.id);
-            let Some(change) = self.topics.update(image) else { continue };
+            let Some(change) = self.metadata.update(image) else { continue };
             self.shards.keep_only(offsets_topic);
             for shard in self.shards.ready() {
                 change.tell(&shard);

@@ -25,7 +25,6 @@ mod stored;
 mod timer;
 
 pub use asked::Asked;
-pub use config::CoordinatorConfig;
 pub use coordinator::GroupCoordinator;
 pub use error::Unavailable;
 pub use notes::Counts;

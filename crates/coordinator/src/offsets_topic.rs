@@ -7,14 +7,14 @@ use eddy_metadata::controller::{CreateTopicError, NewTopic, create_topic};
 use eddy_metadata::{Image, Record, Topic};
 use eddy_types::TopicId;
 
-use crate::config::CoordinatorConfig;
+use crate::config::OffsetsTopicConfig;
 use crate::error::Unavailable;
 
 /// The topic that keeps groups and their committed offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 /// The topic, made if need be. Its partitions can be written to when this returns.
-pub(crate) async fn ensure(engine: &Engine, config: &CoordinatorConfig) -> Result<Arc<Topic>, Unavailable> {
+pub(crate) async fn ensure(engine: &Engine) -> Result<Arc<Topic>, Unavailable> {
     if let Some(topic) = engine.image().topic(OFFSETS_TOPIC) {
         return Ok(Arc::clone(topic));
     }
@@ -23,7 +23,7 @@ pub(crate) async fn ensure(engine: &Engine, config: &CoordinatorConfig) -> Resul
         tracing::error!(%error, "no random numbers for a topic id");
         Unavailable::NoTopic
     })?;
-    let created = engine.quorum().change(|image| decide(image, config, TopicId(id))).await;
+    let created = engine.quorum().change(|image| decide(image, TopicId(id))).await;
     created.map_err(|error| {
         tracing::warn!(topic = OFFSETS_TOPIC, %error, "cannot create the topic of committed offsets");
         Unavailable::NoTopic
@@ -31,23 +31,20 @@ pub(crate) async fn ensure(engine: &Engine, config: &CoordinatorConfig) -> Resul
 }
 
 /// Creates the topic unless somebody was faster.
-fn decide(
-    image: &Image,
-    config: &CoordinatorConfig,
-    id: TopicId,
-) -> Result<(Vec<Record>, Arc<Topic>), CreateTopicError> {
+fn decide(image: &Image, id: TopicId) -> Result<(Vec<Record>, Arc<Topic>), CreateTopicError> {
     if let Some(topic) = image.topic(OFFSETS_TOPIC) {
         return Ok((Vec::new(), Arc::clone(topic)));
     }
     let brokers = i16::try_from(image.alive_brokers().count()).unwrap_or(i16::MAX);
+    let config = OffsetsTopicConfig::of(image.broker_config());
     let configs = [
         ("cleanup.policy", "compact".to_owned()),
         ("compression.type", "producer".to_owned()),
-        ("segment.bytes", config.offsets_segment_bytes.to_string()),
+        ("segment.bytes", config.segment_bytes.to_string()),
     ];
     let new = NewTopic {
-        partitions: config.offsets_partitions,
-        replication_factor: config.offsets_replication_factor.min(brokers).max(1),
+        partitions: config.partitions,
+        replication_factor: config.replication_factor.min(brokers).max(1),
         configs: configs.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect(),
         ..NewTopic::with_defaults(id, OFFSETS_TOPIC)
     };

@@ -12,10 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use crate::config::CoordinatorConfig;
 use crate::error::Unavailable;
 use crate::load::{LoadError, load};
-use crate::metadata::Topics;
+use crate::metadata::Metadata;
 use crate::shard::{Shard, Surroundings};
 
 /// Shards that are loaded at the same time: disk and one core are busy with one already.
@@ -26,8 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The shards of this broker.
 pub(crate) struct Shards {
     engine: Arc<Engine>,
-    config: CoordinatorConfig,
-    topics: Arc<Topics>,
+    news: Arc<Metadata>,
     around: Arc<Surroundings>,
     slots: Mutex<BTreeMap<PartitionKey, watch::Sender<Slot>>>,
     loads: Semaphore,
@@ -43,14 +41,9 @@ enum Slot {
 }
 
 impl Shards {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        config: CoordinatorConfig,
-        topics: Arc<Topics>,
-        around: Arc<Surroundings>,
-    ) -> Arc<Shards> {
+    pub(crate) fn new(engine: Arc<Engine>, news: Arc<Metadata>, around: Arc<Surroundings>) -> Arc<Shards> {
         let (slots, loads) = (Mutex::default(), Semaphore::new(LOADS_MAX));
-        Arc::new(Shards { engine, config, topics, around, slots, loads })
+        Arc::new(Shards { engine, news, around, slots, loads })
     }
 
     /// The shard of a partition, which begins to load if it has to. Waits for that until `deadline`.
@@ -133,7 +126,7 @@ impl Shards {
         }
         if let Ok((shard, named)) = opened {
             // News that came while it was loaded went to the shards that were there.
-            self.topics.tell_newest(&shard);
+            self.news.newest().tell(&shard);
             for (topic, id) in self.gone(named) {
                 shard.tell(None, |groups, _, out| groups.topic_deleted(&topic, id, out));
             }
@@ -150,7 +143,8 @@ impl Shards {
             PartitionError::Offline(_) => Unavailable::NoTopic,
         })?;
         let began = Instant::now();
-        let mut groups = GroupShard::new(self.config.groups.clone(), self.topics.newest());
+        let news = self.news.newest();
+        let mut groups = GroupShard::new(news.configs.all.clone(), Arc::clone(&news.topics));
         let mut named = Named::new();
         let loaded = load(&partition, |record| {
             note_topic(&mut named, &record);

@@ -1,6 +1,6 @@
 //! The order in which a broker starts and stops.
 //!
-//! Start: directory lock and marker, listeners, admin, engine, registration, gateway. What can be refused is refused before
+//! Start: directory lock and marker, listeners, admin, engine, registration, coordinator, gateway. What can be refused is refused before
 //! anything is written. Stop: clients first, then the log, the admin listener last, so that a stop can be watched.
 
 use std::fs::File;
@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use eddy_admin::{Admin, Readiness};
+use eddy_coordinator::GroupCoordinator;
 use eddy_disk::{Disk, RealDisk};
 use eddy_engine::Engine;
 use eddy_gateway::Loggers;
@@ -38,6 +39,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// A broker that serves.
 pub(crate) struct Running {
     engine: Arc<Engine>,
+    groups: Arc<GroupCoordinator>,
     gateway: JoinHandle<()>,
     readiness: watch::Sender<Readiness>,
     admin: AdminTask,
@@ -80,16 +82,18 @@ pub(crate) async fn run(
 
     let engine = start_engine(&config, machine, &data_dir, &disk).await?;
     register(&engine, broker, kafka_address).await?;
+    let groups = GroupCoordinator::start(Arc::clone(&engine));
 
     let gateway = {
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
         let registry: &mut Registry = metrics::labelled(&mut registry, &marker);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
-        eddy_gateway::serve(Arc::clone(&engine), derived::gateway(broker, loggers), kafka, registry)
+        let settings = derived::gateway(broker, loggers);
+        eddy_gateway::serve(Arc::clone(&engine), Arc::clone(&groups), settings, kafka, registry)
     };
     readiness.send_replace(Readiness::Serving);
     tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = began.elapsed().as_secs_f32(), "ready");
-    Ok(Running { engine, gateway, readiness, admin, data_dir })
+    Ok(Running { engine, groups, gateway, readiness, admin, data_dir })
 }
 
 async fn start_engine(
@@ -155,6 +159,7 @@ impl Running {
     /// Stops the broker: what was acknowledged is on disk, and the next start replays nothing.
     pub(crate) async fn stop(self) {
         self.readiness.send_replace(Readiness::Stopping);
+        self.groups.stop().await;
         self.engine.stop().await;
         if tokio::time::timeout(STOP_TIMEOUT, self.gateway).await.is_err() {
             tracing::debug!("the kafka listener did not end");

@@ -50,6 +50,31 @@ pub(crate) fn topic_id(call: &Call, name: &str) -> TopicId {
     call.image().topic(name).map_or(TopicId::ZERO, |topic| topic.id)
 }
 
+/// Address of a client as Java prints it, which is how Kafka shows it.
+pub(crate) fn client_host(call: &Call) -> Text {
+    format!("/{}", call.connection.peer.ip()).into()
+}
+
+/// The text of a random UUID (version 4).
+///
+/// # Errors
+/// The operating system gives no random numbers.
+pub(crate) fn random_uuid() -> Result<String, ErrorCode> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| {
+        tracing::error!(%error, "no random numbers for a member id");
+        ErrorCode::UnknownServerError
+    })?;
+    Ok(uuid(random))
+}
+
+fn uuid(random: [u8; 16]) -> String {
+    let bits = u128::from_be_bytes(random) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    parts.join("-")
+}
+
 /// Authorized operations of a group that were not asked for.
 pub(crate) const NOT_ASKED: i32 = i32::MIN;
 
@@ -60,4 +85,16 @@ pub(crate) const GROUP_OPERATIONS: i32 = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 
 /// The operations as an answer has them.
 pub(crate) fn operations(asked_for: bool) -> i32 {
     if asked_for { GROUP_OPERATIONS } else { NOT_ASKED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_random_ones_in_form() {
+        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
+        assert_ne!(random_uuid(), random_uuid());
+    }
 }

@@ -14,7 +14,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::groups::{self, Text, blob, optional, text, wire, wire_bytes};
+use crate::groups::{self, Text, blob, client_host, optional, random_uuid, text, wire, wire_bytes};
 
 pub(crate) const API: Api = Api::new(ApiKey::JoinGroup, 0, 9);
 
@@ -61,8 +61,7 @@ fn join(call: &Call, request: &JoinGroupRequest) -> Result<JoinGroup, ErrorCode>
         new_member: new_member(name)?,
         instance: optional(request.group_instance_id.as_ref()),
         client_id: call.client_id.clone(),
-        // As Java prints an address.
-        client_host: format!("/{}", call.connection.peer.ip()).into(),
+        client_host: client_host(call),
         session_timeout,
         rebalance_timeout: if call.version >= 1 { rebalance_timeout } else { session_timeout },
         protocol_type: text(&request.protocol_type),
@@ -74,22 +73,9 @@ fn join(call: &Call, request: &JoinGroupRequest) -> Result<JoinGroup, ErrorCode>
 
 /// An id that no member had before: a name and a random UUID.
 fn new_member(name: &str) -> Result<Text, ErrorCode> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(|error| {
-        tracing::error!(%error, "no random numbers for a member id");
-        ErrorCode::UnknownServerError
-    })?;
     let end = name.floor_char_boundary(NAME_IN_ID_MAX);
     let name = name.get(..end).unwrap_or_default();
-    Ok(format!("{name}-{}", uuid(random)).into())
-}
-
-/// The text of a random UUID (version 4).
-fn uuid(random: [u8; 16]) -> String {
-    let bits = u128::from_be_bytes(random) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{bits:032x}");
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
-    parts.join("-")
+    Ok(format!("{name}-{}", random_uuid()?).into())
 }
 
 fn respond(call: &Call, joined: &JoinedGroup) -> JoinGroupResponse {
@@ -134,8 +120,6 @@ mod tests {
 
     #[test]
     fn member_ids_are_a_name_and_a_uuid() {
-        assert_eq!(uuid([0xff; 16]), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-        assert_eq!(uuid([0; 16]), "00000000-0000-4000-8000-000000000000");
         let id = new_member("rdkafka").unwrap();
         assert!(id.starts_with("rdkafka-") && id.len() == "rdkafka-".len() + 36, "{id}");
         assert_ne!(id, new_member("rdkafka").unwrap());

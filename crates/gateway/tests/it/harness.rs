@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use eddy_coordinator::GroupCoordinator;
 use eddy_core::ProducerLimits;
 use eddy_disk::RealDisk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
@@ -126,7 +127,8 @@ impl Broker {
         let listener = eddy_gateway::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let mut registry = Registry::default();
-        let gateway = eddy_gateway::serve(Arc::clone(&engine), settings, listener, &mut registry);
+        let groups = GroupCoordinator::start(Arc::clone(&engine));
+        let gateway = eddy_gateway::serve(Arc::clone(&engine), groups, settings, listener, &mut registry);
         Broker { address, engine, gateway, registry, _dir: dir }
     }
 
