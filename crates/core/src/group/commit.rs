@@ -12,7 +12,13 @@ use super::shard::{Group, GroupShard};
 
 impl GroupShard {
     /// Commits offsets. The answer is [`Reply::Commit`].
-    pub fn commit_offsets(&mut self, now: Millis, token: ReplyToken, request: CommitOffsets, out: &mut Effects) {
+    pub fn commit_offsets(
+        &mut self,
+        now: Millis,
+        token: ReplyToken,
+        request: CommitOffsets,
+        out: &mut Effects,
+    ) {
         let reply = match self.validate_commit(&request) {
             Ok(()) => {
                 self.keep_alive(now, &request, out);
@@ -63,8 +69,12 @@ impl GroupShard {
                     continue;
                 }
                 if let Some(Group::Consumer(known)) = self.groups.get(&group)
-                    && let Err(error) =
-                        known.validate_commit_of(&request.member, request.generation, topic.id, partition.index)
+                    && let Err(error) = known.validate_commit_of(
+                        &request.member,
+                        request.generation,
+                        topic.id,
+                        partition.index,
+                    )
                 {
                     outcomes.push((partition.index, error));
                     continue;
@@ -77,12 +87,15 @@ impl GroupShard {
                     expire_timestamp: request.retention.map(|retention| now + retention),
                     topic_id: topic.id,
                 };
-                self.record(out, GroupRecord::Offset {
-                    group: group.clone(),
-                    topic: topic.name.clone(),
-                    partition: partition.index,
-                    value: Some(value),
-                });
+                self.record(
+                    out,
+                    GroupRecord::Offset {
+                        group: group.clone(),
+                        topic: topic.name.clone(),
+                        partition: partition.index,
+                        value: Some(value),
+                    },
+                );
                 committed += 1;
                 outcomes.push((partition.index, ErrorCode::None));
             }
@@ -105,7 +118,9 @@ impl GroupShard {
     pub fn fetch_offsets(&mut self, token: ReplyToken, request: FetchOffsets, out: &mut Effects) {
         let reply = match self.validate_fetch(&request) {
             Ok(()) => FetchReply::Topics(match request.topics {
-                Some(topics) => topics.into_iter().map(|topic| self.fetch_topic(&request.group, topic)).collect(),
+                Some(topics) => {
+                    topics.into_iter().map(|topic| self.fetch_topic(&request.group, topic)).collect()
+                }
                 None => self.fetch_all(&request.group),
             }),
             Err(error) => FetchReply::Failed(error),
@@ -116,7 +131,9 @@ impl GroupShard {
     fn validate_fetch(&self, request: &FetchOffsets) -> Result<(), ErrorCode> {
         match self.groups.get(&request.group) {
             _ if request.group.is_empty() => Err(ErrorCode::InvalidGroupId),
-            Some(Group::Consumer(group)) => group.validate_fetch(request.member.as_deref(), request.member_epoch),
+            Some(Group::Consumer(group)) => {
+                group.validate_fetch(request.member.as_deref(), request.member_epoch)
+            }
             Some(Group::Classic(_)) | None => Ok(()),
         }
     }

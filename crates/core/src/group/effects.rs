@@ -5,7 +5,8 @@ use eddy_types::ErrorCode;
 use super::consumer::{ConsumerGroupError, ConsumerHeartbeatAnswer, DescribedConsumerGroup};
 use super::record::{GroupRecord, Str};
 use super::reply::{
-    CommitReply, DeleteOffsetsReply, DescribedGroup, FetchReply, JoinReply, LeaveReply, ListedGroup, SyncReply,
+    CommitReply, DeleteOffsetsReply, DescribedGroup, FetchReply, JoinReply, LeaveReply, ListedGroup,
+    SyncReply,
 };
 
 /// Names a request whose answer may come later. The owner gives a fresh one with each request.

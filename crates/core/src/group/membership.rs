@@ -10,7 +10,8 @@ use super::shard::{Group, GroupShard};
 
 impl GroupShard {
     /// A member joins a group. The answer, [`Reply::Join`], comes when the join phase ends.
-    pub fn join_group(&mut self, now: Millis, token: ReplyToken, request: JoinGroup, out: &mut Effects) {
+    pub fn join_group(&mut self, now: Millis, token: ReplyToken, mut request: JoinGroup, out: &mut Effects) {
+        request.rebalance_timeout = request.rebalance_timeout.max(Millis(0));
         if let Err(error) = self.may_join(&request) {
             return out.reply(token, Reply::Join(JoinReply::Failed { error, member: request.member }));
         }
@@ -20,8 +21,8 @@ impl GroupShard {
                 return self.consumer_join_group(now, token, request, out);
             }
             Some(Group::Consumer(_)) => self.replace_by_classic(now, &id, out),
-            Some(Group::Classic(_)) => {}
-            None => self.create_classic(now, &id, out),
+            Some(Group::Classic(group)) if !group.is_simple() => {}
+            Some(Group::Classic(_)) | None => self.create_classic(now, &id, out),
         }
         let (groups, mut cx) = self.split(now, out);
         if let Some(Group::Classic(group)) = groups.get_mut(&id) {
@@ -43,7 +44,8 @@ impl GroupShard {
         Ok(())
     }
 
-    /// Records a new group before it has members, so that it is there after a restart as it is shown now.
+    /// Records a group before its first member, so that it is there after a restart. A simple group begins anew as one
+    /// for members: it has nothing but offsets, which are not its own.
     fn create_classic(&mut self, now: Millis, id: &Str, out: &mut Effects) {
         let mut group = super::classic::ClassicGroup::new(id.clone());
         group.phase_since = Some(now);

@@ -23,6 +23,9 @@ mod timers;
 mod topics;
 mod unbound;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{ConsumerGroupConfig, GroupConfig, GroupOverrides, MigrationPolicy};
 pub use consumer::{
     ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer, DescribedConsumerGroup,
@@ -30,17 +33,17 @@ pub use consumer::{
 };
 pub use effects::{Effects, ExpiryReason, Note, RebalanceReason, Reply, ReplyToken};
 pub use record::{
-    Blob, ClassicGroupValue, ClassicMemberValue, CommittedOffset, ConsumerClassicMember, ConsumerCurrentValue,
-    ConsumerGroupValue, ConsumerMemberValue, ConsumerRegexValue, ConsumerTargetValue, GroupRecord, Protocol, Str,
-    TopicPartitions,
+    Blob, ClassicGroupValue, ClassicMemberValue, CommittedOffset, ConsumerClassicMember,
+    ConsumerCurrentValue, ConsumerGroupValue, ConsumerMemberValue, ConsumerRegexValue, ConsumerTargetValue,
+    GroupRecord, Protocol, Str, TopicPartitions,
 };
 pub use reply::{
-    CommitReply, DeleteOffsetsReply, DescribedGroup, DescribedMember, FetchReply, FetchedPartition, FetchedTopic,
-    JoinReply, JoinedGroup, JoinedMember, LeaveReply, LeftMember, ListedGroup, SyncReply,
+    CommitReply, DeleteOffsetsReply, DescribedGroup, DescribedMember, FetchReply, FetchedPartition,
+    FetchedTopic, JoinReply, JoinedGroup, JoinedMember, LeaveReply, LeftMember, ListedGroup, SyncReply,
 };
 pub use request::{
-    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchTopic, Heartbeat, JoinGroup,
-    LeaveGroup, LeavingMember, ListGroups, SyncGroup,
+    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, FetchOffsets, FetchTopic, Heartbeat,
+    JoinGroup, LeaveGroup, LeavingMember, ListGroups, SyncGroup,
 };
 pub use shard::GroupShard;
 pub use state::{GroupState, GroupType};

@@ -70,8 +70,12 @@ impl OffsetStore {
 
     /// Takes away what every group committed for a topic, with tombstones. Offsets of another topic of that name stay.
     pub(super) fn remove_topic(&mut self, name: &Str, id: TopicId, records: &mut Vec<GroupRecord>) {
-        let groups: Vec<Str> =
-            self.groups.iter().filter(|(_, topics)| topics.contains_key(name)).map(|(group, _)| group.clone()).collect();
+        let groups: Vec<Str> = self
+            .groups
+            .iter()
+            .filter(|(_, topics)| topics.contains_key(name))
+            .map(|(group, _)| group.clone())
+            .collect();
         for group in groups {
             self.remove_where(&group, |topic, offset| topic == name && is_of_topic(offset, id), records);
         }

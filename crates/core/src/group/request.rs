@@ -169,4 +169,3 @@ pub struct ListGroups {
     /// Only groups of these types; all when empty.
     pub types: Vec<GroupType>,
 }
-

@@ -21,7 +21,13 @@ impl GroupShard {
     }
 
     /// A classic member of a consumer group asks for its assignment.
-    pub(super) fn consumer_sync_group(&mut self, _now: Millis, token: ReplyToken, _: SyncGroup, out: &mut Effects) {
+    pub(super) fn consumer_sync_group(
+        &mut self,
+        _now: Millis,
+        token: ReplyToken,
+        _: SyncGroup,
+        out: &mut Effects,
+    ) {
         out.reply(token, Reply::Sync(SyncReply::failed(ErrorCode::UnknownMemberId)));
     }
 
@@ -37,7 +43,13 @@ impl GroupShard {
     }
 
     /// Classic members of a consumer group leave, or any by an administrator's word.
-    pub(super) fn consumer_leave_group(&mut self, _now: Millis, token: ReplyToken, _: LeaveGroup, out: &mut Effects) {
+    pub(super) fn consumer_leave_group(
+        &mut self,
+        _now: Millis,
+        token: ReplyToken,
+        _: LeaveGroup,
+        out: &mut Effects,
+    ) {
         let reply = LeaveReply { error: ErrorCode::UnknownMemberId, members: Vec::new() };
         out.reply(token, Reply::Leave(reply));
     }

@@ -10,7 +10,11 @@ use crate::group::{ExpiryReason, RebalanceReason};
 
 impl ClassicGroup {
     /// A member is alive. It learns of a rebalance by the answer.
-    pub(in crate::group) fn heartbeat(&self, cx: &mut Context<'_>, request: &Heartbeat) -> Result<(), ErrorCode> {
+    pub(in crate::group) fn heartbeat(
+        &self,
+        cx: &mut Context<'_>,
+        request: &Heartbeat,
+    ) -> Result<(), ErrorCode> {
         self.members.validate(&request.member, request.instance.as_deref())?;
         if request.generation != self.generation {
             return Err(ErrorCode::IllegalGeneration);

@@ -101,7 +101,13 @@ impl ClassicGroup {
         cx.out.reply(token, Reply::Join(JoinReply::Joined(joined)));
     }
 
-    fn rejoin(&mut self, cx: &mut Context<'_>, token: ReplyToken, request: JoinGroup, reason: RebalanceReason) {
+    fn rejoin(
+        &mut self,
+        cx: &mut Context<'_>,
+        token: ReplyToken,
+        request: JoinGroup,
+        reason: RebalanceReason,
+    ) {
         let id = request.member;
         self.members.update(&id, request.protocols, request.session_timeout, request.rebalance_timeout);
         let former = self.members.park_join(&id, token);

@@ -10,7 +10,11 @@ use crate::group::shard::Context;
 
 impl ClassicGroup {
     /// Members leave: one rebalance for all of them.
-    pub(in crate::group) fn leave(&mut self, cx: &mut Context<'_>, leaving: Vec<LeavingMember>) -> Vec<LeftMember> {
+    pub(in crate::group) fn leave(
+        &mut self,
+        cx: &mut Context<'_>,
+        leaving: Vec<LeavingMember>,
+    ) -> Vec<LeftMember> {
         let mut left = Vec::new();
         let members_before = self.members.len();
         for LeavingMember { member, instance } in leaving {

@@ -179,7 +179,9 @@ impl Members {
         for member in self.in_order() {
             fresh.add(member.clone());
         }
-        fresh.joining == self.joining && fresh.support == self.support && fresh.by_instance == self.by_instance
+        fresh.joining == self.joining
+            && fresh.support == self.support
+            && fresh.by_instance == self.by_instance
     }
 }
 

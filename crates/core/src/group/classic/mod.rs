@@ -103,7 +103,8 @@ impl ClassicGroup {
         let mut group = ClassicGroup::new(id);
         for member in value.members {
             // A record never names a static member twice; of one that did, the later counts.
-            let duplicate = member.instance.as_ref().and_then(|name| group.members.of_instance(name)).cloned();
+            let duplicate =
+                member.instance.as_ref().and_then(|name| group.members.of_instance(name)).cloned();
             if let Some(duplicate) = duplicate {
                 group.members.remove(&duplicate);
             }
@@ -169,6 +170,11 @@ impl ClassicGroup {
             Phase::Completing => GroupState::CompletingRebalance,
             Phase::Stable => GroupState::Stable,
         }
+    }
+
+    /// Whether it is there only because offsets were committed without membership: nothing is recorded of it.
+    pub(in crate::group) fn is_simple(&self) -> bool {
+        self.protocol_type.is_none() && self.phase_since.is_none() && self.generation == 0
     }
 
     /// Whether members are, or last were, consumers.
@@ -281,7 +287,8 @@ impl ClassicGroup {
         let leader = self.leader.as_deref();
         check!(
             GRP_1,
-            leader.is_some() != self.members.is_empty() && leader.is_none_or(|id| self.members.get(id).is_some()),
+            leader.is_some() != self.members.is_empty()
+                && leader.is_none_or(|id| self.members.get(id).is_some()),
             "group {} in {:?} has leader {leader:?} and {} members",
             self.id,
             self.phase,
@@ -309,7 +316,12 @@ impl ClassicGroup {
             );
         }
         for id in &self.pending {
-            check!(GRP_3, has_session(id) && self.members.get(id).is_none(), "pending {id} of group {}", self.id);
+            check!(
+                GRP_3,
+                has_session(id) && self.members.get(id).is_none(),
+                "pending {id} of group {}",
+                self.id
+            );
         }
         let unsynced_known = self.unsynced.iter().all(|id| self.members.get(id).is_some());
         let empty = self.phase == Phase::Empty;

@@ -10,6 +10,9 @@ use crate::group::shard::Context;
 use crate::group::timers::Timer;
 use crate::group::{ExpiryReason, RebalanceReason};
 
+/// Least time between two looks for absent static members, who may have asked for none at all.
+const ABSENT_WAIT_MIN: Millis = Millis(1_000);
+
 impl ClassicGroup {
     /// Something changed: starts a join phase, or sees whether it ends the one under way.
     pub(super) fn rebalance_or_complete(&mut self, cx: &mut Context<'_>, reason: RebalanceReason) {
@@ -77,7 +80,8 @@ impl ClassicGroup {
         }
         if !self.members.is_empty() && !self.elect_leader_who_joined() {
             // Only absent static members: there is nobody to assign, so the phase goes on.
-            cx.timers.set(&self.id, Timer::Join, cx.now + self.members.rebalance_timeout());
+            let wait = self.members.rebalance_timeout().max(ABSENT_WAIT_MIN);
+            cx.timers.set(&self.id, Timer::Join, cx.now + wait);
             return;
         }
         cx.timers.cancel(&self.id, Timer::Join);

@@ -53,7 +53,14 @@ mod tests {
     #[test]
     fn bytes_that_are_no_subscription_have_no_topics() {
         let endless = [0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 1, b'a'];
-        for bytes in [&[][..], &[0], &[0, 0, 0, 0], &[0xff, 0xff, 0, 0, 0, 0], &[0, 0, 0xff, 0xff, 0xff, 0xff], &endless] {
+        for bytes in [
+            &[][..],
+            &[0],
+            &[0, 0, 0, 0],
+            &[0xff, 0xff, 0, 0, 0, 0],
+            &[0, 0, 0xff, 0xff, 0xff, 0xff],
+            &endless,
+        ] {
             assert_eq!(topics_of(bytes), None, "{bytes:?}");
         }
         assert_eq!(topics_of(&[0, 0, 0, 0, 0, 1, 0, 1, 0xff]), None);

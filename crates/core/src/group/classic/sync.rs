@@ -24,7 +24,8 @@ impl ClassicGroup {
             Phase::Preparing(_) => fail_sync(cx, Some(token), ErrorCode::RebalanceInProgress),
             Phase::Completing => {
                 self.has_synced(cx, &request.member);
-                let former = self.members.get_mut(&request.member).and_then(|member| member.sync.replace(token));
+                let former =
+                    self.members.get_mut(&request.member).and_then(|member| member.sync.replace(token));
                 // The client has given up on its former request.
                 fail_sync(cx, former, ErrorCode::RebalanceInProgress);
                 if self.leader.as_ref() == Some(&request.member) {
@@ -45,8 +46,10 @@ impl ClassicGroup {
         if request.generation != self.generation {
             return Err(ErrorCode::IllegalGeneration);
         }
-        let differs = |told: &Option<Str>, known: &Option<Str>| told.is_some() && known.is_some() && told != known;
-        if differs(&request.protocol_type, &self.protocol_type) || differs(&request.protocol, &self.protocol) {
+        let differs =
+            |told: &Option<Str>, known: &Option<Str>| told.is_some() && known.is_some() && told != known;
+        if differs(&request.protocol_type, &self.protocol_type) || differs(&request.protocol, &self.protocol)
+        {
             return Err(ErrorCode::InconsistentGroupProtocol);
         }
         Ok(())
