@@ -3,6 +3,8 @@
 // Helpers of tests are tests: clippy's leave for `#[test]` functions does not reach them.
 #![allow(clippy::unwrap_used)]
 
+mod clean;
+mod clean_model;
 mod crash;
 mod files;
 mod meanwhile;
