@@ -113,7 +113,20 @@ impl Brokers {
         request: &R,
         mut read: impl FnMut(R::Response) -> Result<T, CallError>,
     ) -> Result<T, CliError> {
-        self.retry(to, async |connection| read(connection.send(request).await?)).await
+        // Not by `retry`: futures that hold its closure cannot be spawned.
+        let mut attempts = Attempts::new(self.deadline());
+        loop {
+            let outcome = match self.find(to).await {
+                Ok(connection) => {
+                    connection.send(request).await.map_err(CallError::from).and_then(&mut read).map_err(Trouble::Call)
+                }
+                Err(trouble) => Err(trouble),
+            };
+            match outcome {
+                Ok(value) => return Ok(value),
+                Err(trouble) => self.before_next(to, trouble, &mut attempts).await?,
+            }
+        }
     }
 
     /// Calls `attempt` with a connection to whom it is for, again and again while it fails with what passes, until the deadline.
@@ -125,25 +138,29 @@ impl Brokers {
         to: To<'_>,
         mut attempt: impl AsyncFnMut(&Connection) -> Result<T, CallError>,
     ) -> Result<T, CliError> {
-        let deadline = self.deadline();
-        let mut pause = PAUSE_FIRST;
+        let mut attempts = Attempts::new(self.deadline());
         loop {
             let outcome = match self.find(to).await {
                 Ok(connection) => attempt(&connection).await.map_err(Trouble::Call),
                 Err(trouble) => Err(trouble),
             };
-            let trouble = match outcome {
+            match outcome {
                 Ok(value) => return Ok(value),
-                Err(trouble) => trouble,
-            };
-            if !trouble.passes() || Instant::now() + pause >= deadline {
-                return Err(trouble.into_error());
+                Err(trouble) => self.before_next(to, trouble, &mut attempts).await?,
             }
-            self.say(|| format!("again in {pause:?}: {}", trouble.text()));
-            self.forget(to).await;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE_MAX);
         }
+    }
+
+    /// Waits before the next attempt; an error when there is none.
+    async fn before_next(&self, to: To<'_>, trouble: Trouble, attempts: &mut Attempts) -> Result<(), CliError> {
+        if !trouble.passes() || Instant::now() + attempts.pause >= attempts.deadline {
+            return Err(trouble.into_error());
+        }
+        self.say(|| format!("again in {:?}: {}", attempts.pause, trouble.text()));
+        self.forget(to).await;
+        tokio::time::sleep(attempts.pause).await;
+        attempts.pause = (attempts.pause * 2).min(PAUSE_MAX);
+        Ok(())
     }
 
     /// The cluster and these topics, or all topics. A topic that does not exist has its error in [`Topic::error`]; none is created.
@@ -338,6 +355,19 @@ impl Brokers {
             To::Transaction(key) => drop(state.coordinators.remove(&(1, key.to_owned()))),
             To::Leader(partition) => drop(state.leaders.remove(&(partition.topic.clone(), partition.index))),
         }
+    }
+}
+
+/// How long to go on, and how long to wait next.
+#[derive(Debug)]
+struct Attempts {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Attempts {
+    fn new(deadline: Instant) -> Attempts {
+        Attempts { deadline, pause: PAUSE_FIRST }
     }
 }
 

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
 use crate::brokers::Brokers;
 use crate::error::CliError;
+use crate::explain::OwnCode;
 use crate::output::Printer;
 use crate::profile::{Profile, Profiles};
 use crate::{Address, Format, Global};
@@ -19,6 +21,10 @@ pub struct Host {
     pub config_dir: Option<PathBuf>,
     /// The user's directory of what this program remembers; need not exist.
     pub state_dir: Option<PathBuf>,
+    /// The binary's own error codes, ascending.
+    pub codes: fn() -> Vec<OwnCode>,
+    /// The whole command line, the binary's own commands included.
+    pub command_line: fn() -> clap::Command,
     /// Opens a file to read.
     pub open: fn(&Path) -> io::Result<Box<dyn Read + Send>>,
     /// Writes a file whole, with its directory; the old one stays until the new one is complete.
@@ -53,7 +59,7 @@ pub struct Context {
     pub profile: Profile,
     /// Where results go.
     pub printer: Printer,
-    brokers: OnceCell<Brokers>,
+    brokers: OnceCell<Arc<Brokers>>,
 }
 
 impl Context {
@@ -87,9 +93,11 @@ impl Context {
     ///
     /// # Errors
     /// No broker could be reached.
-    pub async fn brokers(&self) -> Result<&Brokers, CliError> {
-        let connect =
-            async || Brokers::connect(self.bootstrap()?, self.global.timeout, self.global.verbose).await;
+    pub async fn brokers(&self) -> Result<&Arc<Brokers>, CliError> {
+        let connect = async || {
+            let global = &self.global;
+            Brokers::connect(self.bootstrap()?, global.timeout, global.verbose).await.map(Arc::new)
+        };
         self.brokers.get_or_try_init(connect).await
     }
 

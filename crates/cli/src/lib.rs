@@ -11,15 +11,21 @@
 mod address;
 mod brokers;
 mod cluster;
+mod config;
 mod confirm;
+mod consume;
 mod context;
 mod error;
+mod explain;
+mod generate;
 mod global;
 mod group;
+mod jsonl;
 mod moment;
 mod output;
 mod positions;
 mod profile;
+mod record;
 mod select;
 mod topic;
 
@@ -29,20 +35,35 @@ use clap::{Args, Subcommand};
 
 pub use address::Address;
 pub use brokers::{Brokers, Cluster, Node, Partition, To, Topic};
+pub use config::{ConfigCommand, run_config};
 pub use context::{Context, Host};
 pub use error::{CliError, Exit};
+pub use explain::OwnCode;
 pub use global::{Color, Format, Global};
 pub use output::{Cell, Column, Printer};
 
 /// A command of a client.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print records of topics
+    Consume(Invocation<consume::Arguments>),
+    /// Print the last records of topics, and what comes after them
+    Tail(Invocation<consume::tail::Arguments>),
     /// List, create, describe, alter and delete topics
     Topic(Invocation<topic::Arguments>),
     /// List, describe, explain, move and delete groups of consumers
     Group(Invocation<group::Arguments>),
     /// Show health, brokers and quorum of the cluster
     Cluster(Invocation<cluster::Arguments>),
+    /// Say what an error code means and what to do
+    Explain(Invocation<explain::Arguments>),
+    /// List, choose, add and change profiles of clusters
+    Profile(Invocation<profile::command::Arguments>),
+    /// Print shell completions or manual pages
+    Generate(Invocation<generate::Arguments>),
+    /// Print completions for a shell
+    #[command(hide = true)]
+    Completions(Invocation<generate::ShellArguments>),
 }
 
 /// A command's own arguments, and those that all commands share.
@@ -54,12 +75,27 @@ pub struct Invocation<T: Args> {
     global: Global,
 }
 
+impl<T: Args> Invocation<T> {
+    fn printer(&self) -> Printer {
+        Printer::stdout(self.global.output.unwrap_or_default(), self.global.color)
+    }
+}
+
 /// Runs a command to its end. What it found is on stdout, why it failed on stderr.
 pub async fn run(host: Host, command: Command) -> ExitCode {
     let outcome = match command {
+        Command::Consume(call) => start(host, call, consume::run).await,
+        Command::Tail(call) => start(host, call, consume::tail::run).await,
         Command::Topic(call) => start(host, call, topic::run).await,
         Command::Group(call) => start(host, call, group::run).await,
         Command::Cluster(call) => start(host, call, cluster::run).await,
+        // These ask no broker, and work whatever the profiles say.
+        Command::Explain(call) => explain::run(&call.printer(), &(host.codes)(), &call.arguments),
+        Command::Profile(call) => {
+            profile::command::run(&call.printer(), &host, &call.global, call.arguments)
+        }
+        Command::Generate(call) => generate::run(&call.printer(), &host, call.arguments),
+        Command::Completions(call) => generate::completions(&call.printer(), &host, &call.arguments),
     };
     outcome.err().map_or(ExitCode::SUCCESS, |error| error.report())
 }

@@ -114,6 +114,12 @@ impl Printer {
         self.format
     }
 
+    /// The same for another form.
+    #[must_use]
+    pub fn with_format(self, format: Format) -> Printer {
+        Printer { format, ..self }
+    }
+
     /// Whether the form is for people or tabs, not a machine's.
     #[must_use]
     pub fn is_table(&self) -> bool {
@@ -291,7 +297,7 @@ pub(crate) fn thousands(number: i64) -> String {
 }
 
 /// `412 MiB`: three digits that count.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

@@ -5,6 +5,8 @@ use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod command;
+
 use crate::error::{CliError, Exit};
 use crate::{Address, Host};
 
@@ -31,6 +33,8 @@ pub struct Profile {
 pub(crate) struct Profiles {
     /// Name of the profile that is used when none is named.
     pub(crate) current: Option<String>,
+    /// The one that was current before.
+    pub(crate) previous: Option<String>,
     /// By name.
     pub(crate) profiles: BTreeMap<String, Profile>,
 }
@@ -62,11 +66,26 @@ impl Profiles {
     /// The profile to use: the one named, else the current one, else one without any setting.
     pub(crate) fn choose(mut self, name: Option<&str>) -> Result<Profile, CliError> {
         let Some(name) = name.map(str::to_owned).or(self.current) else { return Ok(Profile::default()) };
-        self.profiles.remove(&name).ok_or_else(|| {
-            CliError::not_found(format!("no such profile: {name}"))
-                .fix("eddy profile ls", "list the profiles")
-        })
+        self.profiles.remove(&name).ok_or_else(|| unknown(&name))
     }
+}
+
+impl Profiles {
+    /// Writes the user's file.
+    fn write(&self, host: &Host) -> Result<(), CliError> {
+        let Some(path) = host.config_dir.as_ref().map(|dir| dir.join(FILE)) else {
+            let nowhere = "there is no directory for profiles: neither XDG_CONFIG_HOME nor HOME is set";
+            return Err(CliError::new(Exit::Failed, nowhere));
+        };
+        let failed =
+            |reason: String| CliError::new(Exit::Failed, format!("cannot write {}: {reason}", path.display()));
+        let text = toml::to_string_pretty(self).map_err(|error| failed(error.to_string()))?;
+        (host.replace)(&path, text.as_bytes()).map_err(|error| failed(error.to_string()))
+    }
+}
+
+fn unknown(name: &str) -> CliError {
+    CliError::not_found(format!("no such profile: {name}")).fix("eddy profile ls", "list the profiles")
 }
 
 impl Profile {

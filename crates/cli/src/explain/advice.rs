@@ -83,7 +83,7 @@ pub(crate) fn advice(code: ErrorCode) -> &'static [&'static str] {
         InvalidSessionTimeout => &["Set session.timeout.ms between group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers."],
         RebalanceInProgress => &[
             "Nothing when seldom: the member joins again and goes on.",
-            "When often: eddy group describe GROUP --members shows who comes and goes; static members (group.instance.id) and the consumer protocol (group.protocol=consumer) rebalance less.",
+            "When often: eddy group describe GROUP shows who comes and goes; static members (group.instance.id) and the consumer protocol (group.protocol=consumer) rebalance less.",
         ],
         InvalidCommitOffsetSize => &["Commit fewer partitions in one request."],
         TopicAuthorizationFailed => &["Grant READ, WRITE or DESCRIBE on the topic to the client's principal."],
@@ -138,7 +138,7 @@ pub(crate) fn advice(code: ErrorCode) -> &'static [&'static str] {
         DelegationTokenExpired => &["Make a new token, and renew it before it expires."],
         InvalidPrincipalType => &["Use the principal type User."],
         NonEmptyGroup => &[
-            "Stop the group's consumers first: eddy group describe GROUP --members names them with their hosts.",
+            "Stop the group's consumers first: eddy group describe GROUP names them with their hosts.",
             "A consumer that died without leaving is removed after session.timeout.ms.",
         ],
         GroupIdNotFound => &["eddy group ls shows which groups there are; a group without members and offsets is forgotten after offsets.retention.minutes."],

@@ -220,7 +220,7 @@ pub(super) async fn progress(
             let stable = stable.get(&place).copied().flatten();
             let member = members.iter().find(|member| member.has(&place));
             Progress {
-                lag: start.zip(end).map(|(start, end)| lag(at.unwrap_or(start), start, end)),
+                lag: at.zip(start.zip(end)).map(|(at, (start, end))| lag(at, start, end)),
                 last_stable: stable.filter(|stable| end.is_some_and(|end| *stable < end)),
                 committed: at,
                 start,
@@ -238,7 +238,7 @@ pub(super) async fn progress(
         .filter(|partition| partition.lag.is_some_and(|lag| lag > 0))
         .filter_map(|one| {
             let start = one.start?;
-            Some((one.place.clone(), one.committed.unwrap_or(start).max(start)))
+            Some((one.place.clone(), one.committed?.max(start)))
         })
         .collect();
     let times = first_times(brokers, &waiting).await?;

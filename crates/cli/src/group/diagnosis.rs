@@ -113,7 +113,7 @@ pub(crate) fn diagnose(looks: &Looks<'_>) -> Diagnosis {
         verdict,
         partitions: judged
             .iter()
-            .filter(|(one, movement)| one.is_bad() || movement.now.lag.unwrap_or(0) > 0)
+            .filter(|(one, movement)| one.is_bad() || movement.now.unread() > 0)
             .map(|(one, movement)| looks.finding(*one, movement))
             .collect(),
         cause: looks.cause(verdict, &worst),
@@ -146,8 +146,7 @@ impl Looks<'_> {
         if now.lost().is_some() {
             return Verdict::Lost;
         }
-        let behind = now.lag.unwrap_or(0) > 0;
-        if !behind {
+        if now.unread() == 0 {
             return Verdict::Ok;
         }
         if self.after.is_empty() {
@@ -160,7 +159,7 @@ impl Looks<'_> {
             return Verdict::Rebalancing;
         }
         // What was written in this very moment is not late yet.
-        let just_written = now.lag.unwrap_or(0) <= movement.written && now.lag_ms.unwrap_or(0) <= self.apart_ms;
+        let just_written = now.unread() <= movement.written && now.lag_ms.unwrap_or(0) <= self.apart_ms;
         match (&now.member, just_written) {
             (_, true) => Verdict::Ok,
             (None, false) => Verdict::Unassigned,

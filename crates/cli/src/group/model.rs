@@ -129,7 +129,8 @@ pub(crate) struct Progress {
     pub(crate) waiting_since_ms: Option<i64>,
     /// Age of that record, never negative; 0 when all was read.
     pub(crate) lag_ms: Option<i64>,
-    /// Records between the commit and the end; counts offsets, as compaction and transactions leave gaps.
+    /// Records between the commit and the end; counts offsets, as compaction and transactions leave gaps. `None` without a commit:
+    /// where the members began is their own affair.
     pub(crate) lag: Option<i64>,
     /// Member id of who has the partition.
     pub(crate) member: Option<String>,
@@ -138,6 +139,11 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Records that are not committed, where anything was ever committed or not.
+    pub(crate) fn unread(&self) -> i64 {
+        self.lag.or_else(|| Some(self.end? - self.start?)).unwrap_or(0)
+    }
+
     /// Records that were deleted before the group read them.
     pub(crate) fn lost(&self) -> Option<i64> {
         let behind = self.start? - self.committed?;
@@ -195,17 +201,17 @@ pub(crate) mod samples {
     pub(crate) const NOW_MS: i64 = 1_795_243_622_000;
 
     pub(crate) fn partition(topic: &str, index: i32, committed: Option<i64>, end: i64) -> Progress {
-        let behind = lag(committed.unwrap_or(0), 0, end);
-        let lag_ms = if behind == 0 { 0 } else { 372_000 };
+        let behind = committed.map(|committed| lag(committed, 0, end));
+        let lag_ms = behind.map(|behind| if behind == 0 { 0 } else { 372_000 });
         Progress {
             place: Place { topic: topic.to_owned(), partition: index },
             committed,
             start: Some(0),
             end: Some(end),
             last_stable: None,
-            waiting_since_ms: (behind > 0).then_some(NOW_MS - lag_ms),
-            lag_ms: Some(lag_ms),
-            lag: Some(behind),
+            waiting_since_ms: lag_ms.filter(|ms| *ms > 0).map(|ms| NOW_MS - ms),
+            lag_ms,
+            lag: behind,
             member: None,
             host: None,
         }

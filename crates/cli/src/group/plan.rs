@@ -75,7 +75,9 @@ fn step(target: &Target, partition: &Progress, found: &BTreeMap<Place, Option<i6
         },
     };
     let new = wanted.clamp(start, end);
-    let note = if wanted < start {
+    let note = if start == end {
+        "empty"
+    } else if wanted < start {
         "older records are gone"
     } else if wanted > end {
         "there is no more"

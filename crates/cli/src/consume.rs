@@ -1,0 +1,177 @@
+//! `eddy consume` and `eddy tail`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::CliError;
+use crate::positions::{Place, Wanted};
+use crate::record::Record;
+use crate::{Context, Format, Printer, Topic, select};
+
+mod decode;
+mod fetch;
+mod filter;
+mod range;
+mod sink;
+pub(crate) mod tail;
+mod template;
+
+use fetch::{Event, Options, Target};
+use filter::Filter;
+use range::{Range, Until};
+use sink::Sink;
+use template::Template;
+
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("{}\n\n{}", range::HELP, template::HELP))]
+pub struct Arguments {
+    /// Topics, globs too
+    #[arg(required = true, value_name = "TOPIC")]
+    topics: Vec<String>,
+    /// Where to begin and stop: start, end, N, +N, -N, @TIME, each with :STOP (see below)
+    #[arg(short = 'O', long, value_name = "RANGE", default_value = "start", allow_hyphen_values = true)]
+    offset: Range,
+    /// Stop at the end as it is now
+    #[arg(short = 'e', long)]
+    until_end: bool,
+    /// Stop after so many records
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    number: Option<u64>,
+    #[command(flatten)]
+    what: What,
+}
+
+/// Which records, and how they are printed: what consume and tail share.
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Only these partitions
+    #[arg(short, long, value_name = "P,…", value_delimiter = ',')]
+    partitions: Vec<i32>,
+    /// Format string, such as '%k %v\n' (see consume --help)
+    #[arg(short, long, value_name = "FORMAT")]
+    format: Option<Template>,
+    /// One JSON object a record, which produce --jsonl reads back without loss
+    #[arg(long, conflicts_with = "format")]
+    jsonl: bool,
+    /// Leave out records of open and aborted transactions
+    #[arg(long)]
+    committed: bool,
+    #[command(flatten)]
+    filter: filter::Arguments,
+}
+
+pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), CliError> {
+    let mut range = arguments.offset;
+    if arguments.until_end {
+        range.until = range.until.or(Some(Until::End));
+    }
+    let source = Source::new(context, &arguments.topics, &arguments.what).await?;
+    let spans = source.spans(range).await?;
+    let mut sink = Sink::stdout(arguments.what.printer(context), arguments.what.format.as_ref());
+    let limit = arguments.number.unwrap_or(u64::MAX);
+    source.follow(spans, |record| {
+        match record {
+            Some(record) => sink.record(record)?,
+            None => sink.flush()?,
+        }
+        Ok(sink.count() < limit)
+    }).await?;
+    sink.end()
+}
+
+impl What {
+    fn printer(&self, context: &Context) -> Printer {
+        if self.jsonl { context.printer.with_format(Format::Jsonl) } else { context.printer }
+    }
+}
+
+/// The partitions that are read.
+struct Source<'a> {
+    context: &'a Context,
+    topics: Vec<Topic>,
+    places: Vec<Place>,
+    filter: Filter,
+    committed: bool,
+}
+
+impl<'a> Source<'a> {
+    async fn new(context: &'a Context, names: &[String], what: &What) -> Result<Source<'a>, CliError> {
+        let filter = Filter::new(&what.filter)?;
+        let topics = select::topics(context.brokers().await?, names).await?;
+        let places = places(&topics, &what.partitions)?;
+        Ok(Source { context, topics, places, filter, committed: what.committed })
+    }
+
+    async fn spans(&self, range: Range) -> Result<BTreeMap<Place, range::Span>, CliError> {
+        let end = if self.committed { Wanted::LastStable } else { Wanted::Latest };
+        range::resolve(self.context.brokers().await?, &self.places, range, end).await
+    }
+
+    /// Calls `each` with every record that passes the filter, and with none when no more are at hand, until it returns false, the spans
+    /// are read, or the user interrupts.
+    async fn follow(
+        &self,
+        spans: BTreeMap<Place, range::Span>,
+        mut each: impl FnMut(Option<&Record>) -> Result<bool, CliError>,
+    ) -> Result<(), CliError> {
+        let options = Options { committed: self.committed, patience: self.context.global.timeout };
+        let mut events = fetch::start(self.context.brokers().await?.clone(), self.targets(&spans), options);
+        let interrupt = tokio::signal::ctrl_c();
+        tokio::pin!(interrupt);
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                _ = &mut interrupt => None,
+            };
+            match event.transpose()? {
+                None => return Ok(()),
+                Some(Event::Note(note)) => self.context.note(note),
+                Some(Event::Chunk(chunk)) => {
+                    let more = decode::records(&chunk, |record| {
+                        if self.filter.passes(&record) { each(Some(&record)) } else { Ok(true) }
+                    })?;
+                    if !more {
+                        return Ok(());
+                    }
+                }
+            }
+            if events.is_empty() {
+                each(None)?;
+            }
+        }
+    }
+
+    fn targets(&self, spans: &BTreeMap<Place, range::Span>) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for topic in &self.topics {
+            let name: Arc<str> = topic.name.as_str().into();
+            for (place, span) in spans.iter().filter(|(place, _)| place.topic == topic.name) {
+                targets.push(Target {
+                    topic: name.clone(),
+                    topic_id: topic.id,
+                    partition: place.partition,
+                    from: span.from,
+                    until: span.until,
+                });
+            }
+        }
+        targets
+    }
+}
+
+fn places(topics: &[Topic], partitions: &[i32]) -> Result<Vec<Place>, CliError> {
+    let mut places = Vec::new();
+    for topic in topics {
+        for wanted in partitions {
+            if !topic.partitions.iter().any(|partition| partition.index == *wanted) {
+                return Err(CliError::not_found(format!("no such partition: {}-{wanted}", topic.name)));
+            }
+        }
+        for partition in &topic.partitions {
+            if partitions.is_empty() || partitions.contains(&partition.index) {
+                places.push(Place { topic: topic.name.clone(), partition: partition.index });
+            }
+        }
+    }
+    Ok(places)
+}
