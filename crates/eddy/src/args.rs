@@ -23,10 +23,22 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Stop a local cluster; its data is kept
     Down(DownArgs),
-    /// Say what an error code means and what to do
-    Explain(ExplainArgs),
+    /// Show and change configuration
+    Config(ConfigArgs),
     #[command(flatten)]
     Client(eddy_cli::Command),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    #[command(flatten)]
+    Cluster(eddy_cli::ConfigCommand),
 }
 
 #[derive(Debug, Args)]
@@ -81,13 +93,6 @@ pub(crate) struct DownArgs {
     /// Directory of the cluster
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub(crate) dir: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ExplainArgs {
-    /// ED-nnnn, or number or name of a Kafka error code; all ED codes are listed without it
-    #[arg(value_name = "CODE", allow_negative_numbers = true)]
-    pub(crate) code: Option<String>,
 }
 
 /// One `KEY=VALUE`.

@@ -255,12 +255,17 @@ codes! {
         actions ["ps -p <pid> shows the process that the message names.",]
 }
 
-/// The code of a text such as `ED-1001`, `ed1001` or `1001`.
-pub(crate) fn find(text: &str) -> Option<&'static Code> {
-    let text = text.to_ascii_uppercase();
-    let number = text.strip_prefix("ED-").or_else(|| text.strip_prefix("ED")).unwrap_or(&text);
-    let number: u16 = number.parse().ok().filter(|_| number.len() == 4)?;
-    ALL.iter().find(|code| code.number == number).copied()
+/// The codes for `eddy explain`, which knows those of Kafka as well.
+pub(crate) fn own() -> Vec<eddy_cli::OwnCode> {
+    let own = |code: &&Code| eddy_cli::OwnCode {
+        number: code.number,
+        exit: code.exit as u8,
+        title: code.title,
+        meaning: code.meaning,
+        causes: code.causes,
+        actions: code.actions,
+    };
+    ALL.iter().map(own).collect()
 }
 
 #[cfg(test)]
@@ -279,13 +284,5 @@ mod tests {
                 assert!(sentence.ends_with('.'), "{code}: {sentence}");
             }
         }
-    }
-
-    #[test]
-    fn a_code_is_found_however_it_is_typed() {
-        for text in ["ED-1001", "ed-1001", "ED1001", "1001"] {
-            assert_eq!(find(text).map(|code| code.number), Some(1001), "{text}");
-        }
-        assert!(find("ED-9999").is_none() && find("6").is_none() && find("ED-").is_none());
     }
 }

@@ -6,14 +6,35 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use eddy_cli::Host;
 
-/// Runs a command of a client on a runtime of its own, which nothing needs before the command line is understood.
+use crate::args::Cli;
+use crate::codes;
+
+/// Runs a command of a client.
 pub(crate) fn run(command: eddy_cli::Command) -> ExitCode {
-    let host = Host { config_dir: config_dir(), state_dir: state_dir(), open, replace };
+    on_runtime(async |host| eddy_cli::run(host, command).await)
+}
+
+/// Runs a command about the configuration that the cluster keeps.
+pub(crate) fn run_config(command: eddy_cli::ConfigCommand) -> ExitCode {
+    on_runtime(async |host| eddy_cli::run_config(host, command).await)
+}
+
+/// A runtime of its own, which nothing needs before the command line is understood.
+fn on_runtime(run: impl AsyncFnOnce(Host) -> ExitCode) -> ExitCode {
+    let host = Host {
+        config_dir: user_dir("XDG_CONFIG_HOME", ".config"),
+        state_dir: user_dir("XDG_STATE_HOME", ".local/state"),
+        codes: codes::own,
+        command_line: Cli::command,
+        open,
+        replace,
+    };
     match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(eddy_cli::run(host, command));
+            let code = runtime.block_on(run(host));
             // A thread may still wait for a line of stdin that nobody needs any more.
             runtime.shutdown_background();
             code
@@ -25,16 +46,7 @@ pub(crate) fn run(command: eddy_cli::Command) -> ExitCode {
     }
 }
 
-/// `$XDG_CONFIG_HOME/eddy`, else `$HOME/.config/eddy`.
-fn config_dir() -> Option<PathBuf> {
-    user_dir("XDG_CONFIG_HOME", ".config")
-}
-
-/// `$XDG_STATE_HOME/eddy`, else `$HOME/.local/state/eddy`.
-fn state_dir() -> Option<PathBuf> {
-    user_dir("XDG_STATE_HOME", ".local/state")
-}
-
+/// The directory of this program in one of the user's, which a variable names or stands at its usual place.
 fn user_dir(name: &str, in_home: &str) -> Option<PathBuf> {
     let dir = |name| env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
     dir(name).or_else(|| Some(dir("HOME")?.join(in_home))).map(|dir| dir.join("eddy"))
