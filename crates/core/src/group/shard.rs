@@ -47,11 +47,6 @@ impl Group {
         Group::Classic(Box::new(ClassicGroup::new(id)))
     }
 
-    /// A consumer group without members.
-    pub(super) fn consumer(id: Str) -> Group {
-        Group::Consumer(Box::new(ConsumerGroup::new(id)))
-    }
-
     pub(super) fn group_type(&self) -> GroupType {
         match self {
             Group::Classic(_) => GroupType::Classic,

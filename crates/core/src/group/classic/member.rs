@@ -35,7 +35,7 @@ impl Member {
     }
 
     /// The one of the candidates that it wants most.
-    pub(super) fn vote<'a>(&'a self, is_candidate: impl Fn(&str) -> bool) -> Option<&'a Str> {
+    pub(super) fn vote(&self, is_candidate: impl Fn(&str) -> bool) -> Option<&Str> {
         self.protocols.iter().map(|protocol| &protocol.name).find(|name| is_candidate(name))
     }
 

@@ -4,6 +4,8 @@
 //! generation: *Completing*, until the leader has sent the assignments → *Stable* → something changes → *Preparing*. Only
 //! the start of a stable generation and becoming empty are recorded, so a group that is loaded anew is one or the other.
 
+mod check;
+mod describe;
 mod heartbeat;
 mod join;
 mod leave;
@@ -24,11 +26,9 @@ pub(in crate::group) use subscription::CONSUMER_PROTOCOL_TYPE;
 
 use super::effects::{Note, Reply, ReplyToken};
 use super::record::{ClassicGroupValue, GroupRecord, Str};
-use super::reply::{DescribedGroup, DescribedMember, JoinReply, ListedGroup, SyncReply};
+use super::reply::{JoinReply, SyncReply};
 use super::shard::Context;
-use super::state::{GroupState, GroupType};
 use super::timers::Timer;
-use crate::invariant::check;
 
 /// Most ids of one group that were given out and have not come back (KIP-394). Kafka has no limit; a client that asks for
 /// ids in a loop would fill the memory.
@@ -162,16 +162,6 @@ impl ClassicGroup {
         }
     }
 
-    /// Its state by Kafka's name.
-    pub(in crate::group) fn state(&self) -> GroupState {
-        match self.phase {
-            Phase::Empty => GroupState::Empty,
-            Phase::Preparing(_) => GroupState::PreparingRebalance,
-            Phase::Completing => GroupState::CompletingRebalance,
-            Phase::Stable => GroupState::Stable,
-        }
-    }
-
     /// Whether it is there only because offsets were committed without membership: nothing is recorded of it.
     pub(in crate::group) fn is_simple(&self) -> bool {
         self.protocol_type.is_none() && self.phase_since.is_none() && self.generation == 0
@@ -229,36 +219,6 @@ impl ClassicGroup {
         }
     }
 
-    /// The group as DescribeGroups shows it: members' bytes only when they belong together.
-    pub(in crate::group) fn describe(&self) -> DescribedGroup {
-        let stable = self.phase == Phase::Stable;
-        let protocol = self.protocol.clone().filter(|_| stable).unwrap_or_else(|| "".into());
-        let members = self.members.in_order().into_iter().map(|member| {
-            let shown = member.value(self.protocol.as_deref().filter(|_| stable));
-            DescribedMember {
-                member: shown.member,
-                instance: shown.instance,
-                client_id: shown.client_id,
-                client_host: shown.client_host,
-                metadata: shown.subscription,
-                assignment: if stable { shown.assignment } else { [].into() },
-            }
-        });
-        let members = members.collect();
-        let protocol_type = self.protocol_type.clone().unwrap_or_else(|| "".into());
-        DescribedGroup { state: self.state(), protocol_type, protocol, members }
-    }
-
-    /// The group as ListGroups shows it.
-    pub(in crate::group) fn list(&self) -> ListedGroup {
-        ListedGroup {
-            group: self.id.clone(),
-            protocol_type: self.protocol_type.clone().unwrap_or_else(|| "".into()),
-            state: self.state(),
-            group_type: GroupType::Classic,
-        }
-    }
-
     /// Changes the phase.
     fn enter(&mut self, now: Millis, phase: Phase) {
         self.phase = phase;
@@ -280,60 +240,6 @@ impl ClassicGroup {
 
     fn note_expired(&self, cx: &mut Context<'_>, member: &Str, reason: super::ExpiryReason) {
         cx.out.notes.push(Note::MemberExpired { group: self.id.clone(), member: member.clone(), reason });
-    }
-
-    /// Asserts the invariants of a classic group.
-    pub(in crate::group) fn check(&self, has_session: impl Fn(&Str) -> bool) {
-        let leader = self.leader.as_deref();
-        check!(
-            GRP_1,
-            leader.is_some() != self.members.is_empty()
-                && leader.is_none_or(|id| self.members.get(id).is_some()),
-            "group {} in {:?} has leader {leader:?} and {} members",
-            self.id,
-            self.phase,
-            self.members.len()
-        );
-        if matches!(self.phase, Phase::Completing | Phase::Stable) {
-            let protocol = self.protocol.as_deref();
-            let supported = protocol.is_some_and(|protocol| self.members.all_support(protocol));
-            check!(GRP_2, supported, "group {} in {:?} chose {protocol:?}", self.id, self.phase);
-        }
-        for member in self.members.iter() {
-            let waits = member.join.is_some() || member.sync.is_some();
-            check!(GRP_3, waits || has_session(&member.id), "member {} of group {}", member.id, self.id);
-            let may_join = matches!(self.phase, Phase::Preparing(_));
-            let may_sync = self.phase == Phase::Completing;
-            check!(
-                GRP_4,
-                (may_join || member.join.is_none()) && (may_sync || member.sync.is_none()),
-                "member {} waits for {:?} and {:?} while group {} is in {:?}",
-                member.id,
-                member.join,
-                member.sync,
-                self.id,
-                self.phase
-            );
-        }
-        for id in &self.pending {
-            check!(
-                GRP_3,
-                has_session(id) && self.members.get(id).is_none(),
-                "pending {id} of group {}",
-                self.id
-            );
-        }
-        let unsynced_known = self.unsynced.iter().all(|id| self.members.get(id).is_some());
-        let empty = self.phase == Phase::Empty;
-        check!(
-            GRP_4,
-            unsynced_known && (!empty || self.members.is_empty()),
-            "group {} in {:?} waits for the syncs of {:?}",
-            self.id,
-            self.phase,
-            self.unsynced
-        );
-        check!(GRP_5, self.members.counts_hold(), "group {}: {:?}", self.id, self.members);
     }
 }
 
