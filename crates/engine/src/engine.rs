@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::budget::MemoryBudget;
 use crate::checkpoint::Checkpoint;
+use crate::cleaner::{self, CleanerState, CleanerStatus};
 use crate::error::{AppendError, PartitionError, StartError};
 use crate::fatal::OnFatal;
 use crate::flush_queue::FlushQueue;
@@ -71,6 +72,7 @@ pub struct Engine {
     disk_space: Arc<DiskSpace>,
     producer_ids: tokio::sync::Mutex<std::ops::Range<i64>>,
     backpressure: Backpressure,
+    cleaner: CleanerState,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stopping: watch::Sender<bool>,
 }
@@ -178,10 +180,13 @@ impl Engine {
             disk_space: Arc::new(DiskSpace::default()),
             producer_ids: tokio::sync::Mutex::new(0..0),
             backpressure: Backpressure::default(),
+            cleaner: CleanerState::default(),
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
         });
-        *engine.tasks.lock() = housekeeping::start(&engine, config.housekeeping);
+        let mut tasks = housekeeping::start(&engine, config.housekeeping);
+        tasks.push(cleaner::start(&engine));
+        *engine.tasks.lock() = tasks;
         Ok(engine)
     }
 
@@ -271,6 +276,15 @@ impl Engine {
     /// Checkpoints taken, and bytes written to segments, since the start.
     pub fn flush_counters(&self) -> (u64, u64) {
         self.partitions.flush_queue().counters()
+    }
+
+    /// What compaction has done since the start, and what it cannot do.
+    pub fn cleaner_status(&self) -> CleanerStatus {
+        self.cleaner.status()
+    }
+
+    pub(crate) fn cleaner(&self) -> &CleanerState {
+        &self.cleaner
     }
 
     /// Becomes true when the engine stops.

@@ -70,6 +70,7 @@ impl Flusher {
             recorded: recorded.into_iter().map(|partition| (partition.key, partition)).collect(),
             unflushed: BTreeMap::new(),
             touched: BTreeMap::new(),
+            unstored: BTreeMap::new(),
             cached: BTreeMap::new(),
             checkpoint_due: replayed.then(Instant::now),
         };
@@ -98,6 +99,8 @@ struct Worker {
     unflushed: BTreeMap<PartitionKey, (Arc<Partition>, Instant)>,
     /// Partitions that changed since the newest checkpoint.
     touched: BTreeMap<PartitionKey, Arc<Partition>>,
+    /// Partitions whose logs were synced for a checkpoint that is not stored yet.
+    unstored: BTreeMap<PartitionKey, Arc<Partition>>,
     /// Partitions whose tail cache may hold something to evict.
     cached: BTreeMap<PartitionKey, Arc<Partition>>,
     checkpoint_due: Option<Instant>,
@@ -212,6 +215,7 @@ impl Worker {
                 self.unflushed.remove(&key);
             }
             let record = self.checkpoint_one(&partition, mark);
+            self.unstored.insert(key, Arc::clone(&partition));
             self.cached.insert(key, partition);
             self.recorded.insert(key, record);
         }
@@ -262,6 +266,9 @@ impl Worker {
         match checkpoint.store(self.partitions.disk().as_ref(), self.partitions.data_dir()) {
             Ok(()) => {
                 self.partitions.wal().trim(lsn);
+                for partition in std::mem::take(&mut self.unstored).values() {
+                    partition.log().checkpoint_stored();
+                }
                 self.queue.count_checkpoint();
             }
             // The old checkpoint is still whole and the WAL still holds what it needs: try again later.
@@ -277,6 +284,7 @@ impl Worker {
         for (key, partition) in &doomed.partitions {
             self.unflushed.remove(key);
             self.touched.remove(key);
+            self.unstored.remove(key);
             self.cached.remove(key);
             self.recorded.remove(key);
             if let Err(error) = self.partitions.storage().remove_partition(*key, partition.as_deref()) {

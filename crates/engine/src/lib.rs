@@ -6,6 +6,7 @@
 mod ack;
 mod budget;
 mod checkpoint;
+mod cleaner;
 mod engine;
 mod error;
 mod fatal;
@@ -21,11 +22,12 @@ mod watch;
 
 pub use ack::{AckGroup, AckResult, AckToken};
 pub use budget::{BudgetPermit, MemoryBudget};
+pub use cleaner::{CleanerStatus, Uncleanable};
+pub use eddy_wal::Room;
 pub use engine::{Backpressure, DiskSpace, Engine, EngineConfig};
 pub use error::{AppendError, PartitionError, ReadError, StartError};
 pub use fatal::{OnFatal, abort};
 pub use flusher::FlushConfig;
-pub use eddy_wal::Room;
 pub use housekeeping::HousekeepingConfig;
 pub use partition::{NewBatch, Partition, PartitionKey};
 pub use partitions::Partitions;

@@ -352,6 +352,11 @@ impl Partition {
         self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
     }
 
+    /// The log was compacted: the next checkpoint says how far.
+    pub(crate) fn note_cleaned(self: &Arc<Self>) {
+        self.touch(&mut self.state.lock());
+    }
+
     /// Where the partition stands on disk now. What changes afterwards tells the flusher anew.
     pub(crate) fn mark(&self) -> Mark {
         let mut state = self.state.lock();
