@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::config;
+
 /// Where data is kept unless a directory is named.
 pub(crate) const DEFAULT_DIR: &str = "./eddy-data";
 
@@ -38,12 +40,14 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     #[command(flatten)]
+    Own(config::command::Command),
+    #[command(flatten)]
     Cluster(eddy_cli::ConfigCommand),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
-    /// Configuration file (TOML)
+    /// Configuration file: TOML, or Kafka's *.properties
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Directory of the broker's data [default: ./eddy-data]
@@ -108,7 +112,7 @@ impl std::fmt::Display for Assignment {
     }
 }
 
-fn assignment(text: &str) -> Result<Assignment, String> {
+pub(crate) fn assignment(text: &str) -> Result<Assignment, String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok(Assignment { key: key.trim().to_owned(), value: value.trim().to_owned() })

@@ -1,7 +1,8 @@
 //! Every `ED-nnnn` code: what it means, why it happens and what to do. The start-up errors and `eddy explain` both read
 //! this table, so that neither can say what the other does not know.
 //!
-//! Ranges: 10xx start-up, 11xx configuration, 12xx storage, 13xx local clusters.
+//! Ranges: 10xx start-up, 11xx configuration, 12xx storage, 13xx local clusters, 30xx what `eddy doctor`
+//! finds.
 
 use std::fmt;
 
@@ -181,6 +182,22 @@ codes! {
         causes ["A key and its Kafka alias are both in the file.",]
         actions ["Remove one of the two.",]
 
+    UNSUPPORTED_KEY = 1107 Configuration "a configuration key asks for what is not there"
+        "The key is one of Kafka's, and what it asks for is not served here. Without it the broker would be another one than the configuration describes: open where it should be guarded, or alone where it should be part of a cluster. So it does not start."
+        causes [
+            "The file was written for a Kafka with TLS, SASL or an authorizer.",
+            "The file names several controllers, or plugins by their Java class.",
+        ]
+        actions [
+            "eddy config explain KEY says what is missing.",
+            "Remove the key when the broker may run without what it asks for.",
+        ]
+
+    CONFLICT = 1108 Configuration "configuration values do not go together"
+        "Each value is good by itself, but not beside the other: the lower bound is above the upper one, for example."
+        causes ["One of the two was changed without the other.",]
+        actions ["Change one of the two; config/reference.toml gives the defaults, which go together.",]
+
     LOG_WRITE_FAILED = 1201 Failed "log data could not be written"
         "A write or a sync of the write-ahead log or of a segment failed while the broker ran. The kernel may have dropped the data, and a second try that succeeds would prove nothing: the broker stops at once, and acknowledges nothing more. What was acknowledged before is on disk."
         causes ["The disk, its controller or its network path failed.", "The file system was unmounted or became read-only.",]
@@ -253,6 +270,65 @@ codes! {
         "The process could not be signalled, or is still there after it was killed."
         causes ["The process belongs to another user.", "The process waits for a disk that does not answer.",]
         actions ["ps -p <pid> shows the process that the message names.",]
+
+    NAME_NOT_FOUND = 3001 Unhealthy "a broker's name cannot be resolved"
+        "This machine does not find an address for the name of a broker, so that no client here can connect to it."
+        causes [
+            "The name is misspelt.",
+            "The name is known inside a container network or a cluster only.",
+            "The name server of this machine does not answer.",
+        ]
+        actions [
+            "getent hosts NAME shows what this machine resolves.",
+            "Have brokers advertise a name that clients resolve: listeners.advertised = \"NAME:9092\".",
+        ]
+
+    WRONG_ADVERTISED = 3002 Unhealthy "the address that a broker advertises does not lead to it"
+        "A client connects to any broker first, asks where the others are, and from then on uses the addresses that come back. An advertised address must lead to its broker from where clients run, not only from where brokers run."
+        causes [
+            "The broker advertises localhost or an address inside a container, and the client runs elsewhere.",
+            "The port is mapped to another one on the way.",
+            "The address belongs to another broker, or to another cluster.",
+        ]
+        actions [
+            "Set listeners.advertised = \"HOST:PORT\" on the broker that the message names, to what clients can reach.",
+            "Without listeners.advertised, a single broker answers each client with the address it came to.",
+            "eddy doctor -b HOST:PORT checks again, from where a client runs.",
+        ]
+
+    NOT_REACHED = 3003 Unhealthy "a broker's port cannot be reached"
+        "The address is known, and no TCP connection to it comes about."
+        causes [
+            "The broker is not running, or listens on another port.",
+            "It listens on 127.0.0.1 only, and is reached from its own machine only.",
+            "A firewall or a security group drops the packets.",
+        ]
+        actions [
+            "On the broker's machine: ss -ltn shows who listens where.",
+            "listeners.kafka = \"0.0.0.0:9092\" listens on every interface.",
+        ]
+
+    NOT_KAFKA = 3004 Unhealthy "a port does not answer as a Kafka broker"
+        "The connection came about, and what answers there does not speak the Kafka protocol, or not without authentication or TLS."
+        causes [
+            "The port is that of another listener: the admin port, or one with TLS or SASL.",
+            "A proxy stands in between.",
+        ]
+        actions ["Use the address of a listener without TLS and SASL: the broker logs its listeners when it starts.",]
+
+    CLOCK_SKEW = 3005 Unhealthy "the clocks of broker and client differ"
+        "Producers stamp records with their own clock. Retention, searches by time and lag in time go wrong by as much as the clocks differ."
+        causes ["NTP does not run on one of the machines.",]
+        actions ["timedatectl shows whether the clock is synchronised; run chrony or systemd-timesyncd.",]
+
+    CANARY_FAILED = 3006 Unhealthy "a record could not be written and read back"
+        "Metadata can be read, and a record cannot be written to a new topic on that broker, or does not come back."
+        causes [
+            "The client may not create topics, write or read.",
+            "The broker's disk is full or failed.",
+            "The controller has no majority.",
+        ]
+        actions ["eddy cluster health shows what is wrong with the cluster.", "eddy explain CODE explains the code that the message names.",]
 }
 
 /// The codes for `eddy explain`, which knows those of Kafka as well.

@@ -54,7 +54,8 @@ const TARGETS: &[&str] = &[
 /// target goes before [`QUIET`]. The levels can be changed through what is returned.
 pub(crate) fn start(form: Form, filter: &str) -> Result<Arc<dyn Loggers>, String> {
     let levels = Levels::parse(filter);
-    let first = EnvFilter::try_new(format!("{}={},{filter}", QUIET.0, QUIET.1)).map_err(|error| error.to_string())?;
+    let first =
+        EnvFilter::try_new(format!("{}={},{filter}", QUIET.0, QUIET.1)).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt().with_env_filter(first).with_writer(io::stderr);
     macro_rules! started {
         ($builder:expr) => {{
@@ -134,9 +135,8 @@ impl Levels {
 
     fn all(&self) -> Vec<(String, LogLevel)> {
         let names = TARGETS.iter().copied().chain(self.own.keys().map(String::as_str));
-        let mut all: BTreeMap<String, LogLevel> = names
-            .map(|name| (name.to_owned(), self.own.get(name).copied().unwrap_or(self.root)))
-            .collect();
+        let mut all: BTreeMap<String, LogLevel> =
+            names.map(|name| (name.to_owned(), self.own.get(name).copied().unwrap_or(self.root))).collect();
         all.insert(ROOT.to_owned(), self.root);
         all.into_iter().collect()
     }
@@ -181,7 +181,11 @@ mod tests {
         assert_eq!(level(&levels, "eddy_engine"), Some(LogLevel::Info));
         assert_eq!(level(&levels, "nobody"), None);
         let set = |name: &str, level| (name.to_owned(), level);
-        let next = levels.with(&[set(ROOT, Some(LogLevel::Warn)), set("eddy_wal", None), set("eddy_log", Some(LogLevel::Trace))]);
+        let next = levels.with(&[
+            set(ROOT, Some(LogLevel::Warn)),
+            set("eddy_wal", None),
+            set("eddy_log", Some(LogLevel::Trace)),
+        ]);
         assert_eq!(level(&next, "eddy_wal"), Some(LogLevel::Warn));
         assert_eq!(level(&next, "eddy_log"), Some(LogLevel::Trace));
         assert_eq!(level(&next, "openraft"), Some(LogLevel::Warn));

@@ -38,15 +38,16 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::serve(&args).map(|()| ExitCode::SUCCESS),
         Command::Up(args) => up::up(&args).map(up::Outcome::exit_code),
         Command::Down(args) => up::down(&args).map(|()| ExitCode::SUCCESS),
-        Command::Config(args) => Ok(config_command(args.command)),
+        Command::Config(args) => config_command(args.command),
         Command::Client(command) => Ok(host::run(command)),
     };
     outcome.unwrap_or_else(|failure| report(&failure))
 }
 
-fn config_command(command: ConfigCommand) -> ExitCode {
+fn config_command(command: ConfigCommand) -> Result<ExitCode, Failure> {
     match command {
-        ConfigCommand::Cluster(command) => host::run_config(command),
+        ConfigCommand::Own(command) => config::command::run(command),
+        ConfigCommand::Cluster(command) => Ok(host::run_config(command)),
     }
 }
 

@@ -46,7 +46,11 @@ pub(crate) struct Altered {
 }
 
 /// Alters each resource, whole or not at all, and independently of the others.
-pub(crate) async fn alter_all(call: &Call, alterations: Vec<Alteration>, validate_only: bool) -> Vec<Altered> {
+pub(crate) async fn alter_all(
+    call: &Call,
+    alterations: Vec<Alteration>,
+    validate_only: bool,
+) -> Vec<Altered> {
     let mut altered = Vec::with_capacity(alterations.len());
     for one in &alterations {
         let same = |other: &&Alteration| (other.resource_type, &other.name) == (one.resource_type, &one.name);

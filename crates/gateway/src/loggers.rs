@@ -105,7 +105,8 @@ pub(crate) fn alter(
             }
             AlterOperation::Delete => None,
             AlterOperation::Append | AlterOperation::Subtract => {
-                let operation = if change.operation == AlterOperation::Append { "APPEND" } else { "SUBTRACT" };
+                let operation =
+                    if change.operation == AlterOperation::Append { "APPEND" } else { "SUBTRACT" };
                 let sentence = format!("{operation} operation is not allowed for the BROKER_LOGGER resource");
                 return Err((ErrorCode::InvalidRequest, sentence));
             }

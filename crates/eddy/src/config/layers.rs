@@ -8,7 +8,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::args::ServeArgs;
+use super::properties;
+use crate::args::{Assignment, ServeArgs};
 use crate::codes;
 use crate::failure::{Excerpt, Problem, reason};
 
@@ -54,6 +55,17 @@ pub(crate) struct Position {
     pub(crate) value: Excerpt,
 }
 
+impl Setting {
+    /// A setting of `--set`.
+    pub(super) fn of_flag(given: &Assignment) -> Setting {
+        Setting {
+            name: given.key.clone(),
+            value: given.value.clone(),
+            place: Place::Flag(format!("--set {given}")),
+        }
+    }
+}
+
 /// Settings of the command line: `--set` in order, then the flags that are short for a key.
 pub(crate) fn of_flags(args: &ServeArgs) -> Vec<Setting> {
     let set = |name: &str, value: &str, flag: String| Setting {
@@ -61,8 +73,7 @@ pub(crate) fn of_flags(args: &ServeArgs) -> Vec<Setting> {
         value: value.to_owned(),
         place: Place::Flag(flag),
     };
-    let mut settings: Vec<_> =
-        args.set.iter().map(|given| set(&given.key, &given.value, format!("--set {given}"))).collect();
+    let mut settings: Vec<_> = args.set.iter().map(Setting::of_flag).collect();
     let data_dir = args.data_dir.as_ref().map(|dir| dir.display().to_string());
     let flags = [
         ("data.dir", "--data-dir", &data_dir),
@@ -88,8 +99,14 @@ pub(crate) fn of_environment(variables: impl IntoIterator<Item = (String, String
     settings
 }
 
-/// Settings of a TOML file. Nested tables and dotted keys mean the same; a quoted key may hold the dots itself. Every
-/// syntax error is reported, and what could be read is returned beside them.
+/// Whether a file is one for Kafka, by its name.
+pub(crate) fn is_properties(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("properties"))
+}
+
+/// Settings of a file: TOML, or Kafka's form when it is named so ([`is_properties`]). In TOML, nested tables and dotted keys
+/// mean the same; a quoted key may hold the dots itself. Every syntax error is reported, and what could be read is returned
+/// beside them.
 pub(crate) fn of_file(path: &Path, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let name = path.display().to_string();
     let text = match read(path) {
@@ -103,7 +120,7 @@ pub(crate) fn of_file(path: &Path, problems: &mut Vec<Problem>) -> Vec<Setting> 
             return Vec::new();
         }
     };
-    of_text(&name, &text, problems)
+    if is_properties(path) { properties::of_text(&name, &text) } else { of_text(&name, &text, problems) }
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -114,7 +131,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
-fn of_text(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Setting> {
+pub(super) fn of_text(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<Setting> {
     let source = Source { file, text };
     let (root, mut errors) = DeTable::parse_recoverable(text);
     errors.sort_by_key(|error| error.span().map(|span| span.start));
@@ -202,9 +219,9 @@ fn text_of(value: &DeValue<'_>) -> Option<String> {
 
 /// A file's text, to cut lines from.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    file: &'a str,
-    text: &'a str,
+pub(super) struct Source<'a> {
+    pub(super) file: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl Source<'_> {
@@ -221,7 +238,7 @@ impl Source<'_> {
     }
 
     /// The line that holds the first of `bytes`, with those of them that lie on it marked.
-    fn excerpt(&self, bytes: std::ops::Range<usize>, note: String) -> Excerpt {
+    pub(super) fn excerpt(&self, bytes: std::ops::Range<usize>, note: String) -> Excerpt {
         let start = floor_boundary(self.text, bytes.start);
         let end = floor_boundary(self.text, bytes.end.max(start));
         let (before, after) = self.text.split_at(start);

@@ -1,18 +1,28 @@
 //! Configuration of a broker: flag before environment before file before default.
 //!
 //! What the keys are, the registry in `eddy_metadata` knows; this module reads the layers, decides which setting of a key
-//! counts, and reports everything that is wrong at once, each problem where it stands.
+//! counts, and reports everything that is wrong at once, each problem where it stands. `command` is `eddy config`.
 
+pub(crate) mod command;
+mod convert;
+mod kafka_file;
 mod layers;
+mod page;
+mod properties;
 #[cfg(test)]
 mod reference;
+mod show;
 #[cfg(test)]
 mod tests;
+mod toml_form;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::path::Path;
 
-use eddy_metadata::config::{BrokerConfig, Check, ConfigError, Foreign, Key, StaticConfig, foreign, registry};
+use eddy_metadata::config::{
+    BrokerConfig, Check, ConfigError, Foreign, Key, StaticConfig, foreign, registry,
+};
 
 use crate::args::ServeArgs;
 use crate::codes;
@@ -30,12 +40,41 @@ pub(crate) struct Config {
     pub(crate) ignored: Vec<(String, &'static str)>,
 }
 
+/// What the layers say, good or not.
+#[derive(Debug)]
+struct Examined {
+    fixed: StaticConfig,
+    /// Every setting that is not wrong, in the order of the layers.
+    read: Vec<Read>,
+    problems: Vec<Problem>,
+}
+
+/// A setting that is not wrong.
+#[derive(Debug)]
+struct Read {
+    setting: Setting,
+    meaning: Meaning,
+}
+
+/// What a setting does.
+#[derive(Clone, Copy, Debug)]
+enum Meaning {
+    /// Sets a key.
+    Sets(&'static Key),
+    /// Nothing, for this reason.
+    Nothing(&'static str),
+}
+
 /// Reads all layers of a `serve`.
 pub(crate) fn load(args: &ServeArgs) -> Result<Config, Failure> {
     let mut problems = Vec::new();
-    let file = args.config.as_deref().map(|path| layers::of_file(path, &mut problems)).unwrap_or_default();
-    let environment = layers::of_environment(environment());
-    resolve([file, environment, layers::of_flags(args)], problems)
+    let layers = read_layers(args.config.as_deref(), layers::of_flags(args), &mut problems);
+    examine(layers, problems).into_config()
+}
+
+fn read_layers(file: Option<&Path>, flags: Vec<Setting>, problems: &mut Vec<Problem>) -> [Vec<Setting>; 3] {
+    let file = file.map(|path| layers::of_file(path, problems)).unwrap_or_default();
+    [file, layers::of_environment(environment()), flags]
 }
 
 /// The variables of this process; what is not UTF-8 is shown with replacement characters.
@@ -44,39 +83,90 @@ fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
-/// Takes the setting of the last layer that has the key. Fails with `problems` and all that are found here.
-fn resolve(layers: [Vec<Setting>; 3], mut problems: Vec<Problem>) -> Result<Config, Failure> {
+impl Examined {
+    fn into_config(self) -> Result<Config, Failure> {
+        match Failure::all(self.problems) {
+            Some(failure) => Err(failure),
+            None => Ok(Config {
+                broker: BrokerConfig::from_static(&self.fixed),
+                fixed: self.fixed,
+                ignored: self
+                    .read
+                    .into_iter()
+                    .filter_map(|read| match read.meaning {
+                        Meaning::Nothing(why) => Some((read.setting.name, why)),
+                        Meaning::Sets(_) => None,
+                    })
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// Takes the setting of the last layer that has the key, and adds all problems that are found to `problems`.
+fn examine(mut layers: [Vec<Setting>; 3], mut problems: Vec<Problem>) -> Examined {
+    kafka_file::with_one_listener(&mut layers, &mut problems);
     let mut fixed = StaticConfig::default();
-    let mut ignored = Vec::new();
+    let mut read = Vec::new();
     for layer in layers {
         let mut seen: BTreeMap<&'static str, Setting> = BTreeMap::new();
         for setting in layer {
-            if let Some(Foreign::Harmless(why)) = foreign(&setting.name, &setting.value)
-                && registry::broker(&setting.name).is_none()
-            {
-                ignored.push((setting.name, why));
-                continue;
-            }
-            let Some(key) = registry::broker(&setting.name) else {
-                problems.push(unknown(&setting));
-                continue;
-            };
-            if let Err(error) = fixed.set(key.name, &setting.value) {
-                problems.push(bad_value(key, &setting, &error));
-                continue;
-            }
-            match seen.entry(key.name) {
-                Entry::Vacant(free) => {
-                    free.insert(setting);
+            let meaning = match understand(&setting, &mut fixed) {
+                Ok(meaning) => meaning,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
                 }
-                // Of two equal flags the later one counts, as a script that adds its own expects.
-                Entry::Occupied(taken) => problems.extend(set_twice(taken.get(), &setting)),
+            };
+            if let Some(key) = registry::broker(&setting.name) {
+                match seen.entry(key.name) {
+                    Entry::Vacant(free) => {
+                        free.insert(setting.clone());
+                    }
+                    // Of two equal flags the later one counts, as a script that adds its own expects.
+                    Entry::Occupied(taken) => problems.extend(set_twice(taken.get(), &setting)),
+                }
             }
+            read.push(Read { setting, meaning });
         }
     }
-    match Failure::all(problems) {
-        Some(failure) => Err(failure),
-        None => Ok(Config { broker: BrokerConfig::from_static(&fixed), fixed, ignored }),
+    if problems.is_empty() {
+        let conflicts = BrokerConfig::from_static(&fixed).conflicts().into_iter();
+        problems.extend(conflicts.map(|conflict| Problem::new(&codes::CONFLICT, conflict)));
+    }
+    Examined { fixed, read, problems }
+}
+
+/// What a setting does; sets it when it sets a key.
+fn understand(setting: &Setting, fixed: &mut StaticConfig) -> Result<Meaning, Problem> {
+    let key = registry::broker(&setting.name);
+    match (foreign(&setting.name, &setting.value), key) {
+        (Some(Foreign::Unsupported(why)), _) => return Err(unsupported(setting, why)),
+        (Some(Foreign::Harmless(why)), None) => return Ok(Meaning::Nothing(why)),
+        _ => {}
+    }
+    let key = key.ok_or_else(|| unknown(setting))?;
+    fixed.set(key.name, &setting.value).map_err(|error| {
+        let reason = match error {
+            ConfigError::InvalidValue { reason, .. } => reason,
+            other => other.to_string(),
+        };
+        bad_value(key, setting, reason)
+    })?;
+    Ok(key.inert.map_or(Meaning::Sets(key), Meaning::Nothing))
+}
+
+/// Without what it asks for, the broker would be another one than its owner believes: open instead of guarded.
+fn unsupported(setting: &Setting, why: &str) -> Problem {
+    let message = format!("`{}` is not supported", setting.name);
+    match &setting.place {
+        Place::File(at) => {
+            let excerpt = Excerpt { note: why.to_owned(), ..at.key.clone() };
+            Problem::new(&codes::UNSUPPORTED_KEY, message).excerpt(excerpt)
+        }
+        place => {
+            Problem::new(&codes::UNSUPPORTED_KEY, format!("{message}: {why}")).fact(format!("set by {place}"))
+        }
     }
 }
 
@@ -129,11 +219,7 @@ fn variable_of(name: &str) -> String {
     format!("{PREFIX}{}", name.replace('.', "__").to_ascii_uppercase())
 }
 
-fn bad_value(key: &Key, setting: &Setting, error: &ConfigError) -> Problem {
-    let reason = match error {
-        ConfigError::InvalidValue { reason, .. } => reason.clone(),
-        other => other.to_string(),
-    };
+fn bad_value(key: &Key, setting: &Setting, reason: String) -> Problem {
     let message = format!("`{}` cannot be {:?}", setting.name, setting.value);
     match &setting.place {
         Place::File(at) => {

@@ -38,9 +38,8 @@ fn one(
     };
     // no list and an empty one both mean every key.
     let wanted = resource.configuration_keys.as_deref().filter(|keys| !keys.is_empty());
-    let is_wanted = |name: &str, listed: bool| {
-        wanted.map_or(listed, |keys| keys.iter().any(|key| key.as_str() == name))
-    };
+    let is_wanted =
+        |name: &str, listed: bool| wanted.map_or(listed, |keys| keys.iter().any(|key| key.as_str() == name));
     let entries = if resource.resource_type == BROKER_LOGGER {
         loggers(call, &resource.resource_name, is_wanted)
     } else {
