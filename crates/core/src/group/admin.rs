@@ -14,7 +14,6 @@ impl GroupShard {
     /// is of the other type, which is a group in state Dead and no error below v6.
     pub fn describe_group(&self, token: ReplyToken, group: &str, out: &mut Effects) {
         let described = match self.groups.get(group) {
-            _ if group.is_empty() => Err(ErrorCode::InvalidGroupId),
             Some(Group::Classic(group)) => Ok(group.describe()),
             Some(Group::Consumer(_)) | None => Err(ErrorCode::GroupIdNotFound),
         };
@@ -42,11 +41,10 @@ impl GroupShard {
     /// Deletes a group without members and its offsets. The answer is [`Reply::Delete`].
     pub fn delete_group(&mut self, token: ReplyToken, group: &Str, out: &mut Effects) {
         let outcome = match self.groups.get(group) {
-            _ if group.is_empty() => Err(ErrorCode::InvalidGroupId),
             None => Err(ErrorCode::GroupIdNotFound),
             Some(known) if !known.is_empty() => Err(ErrorCode::NonEmptyGroup),
             Some(_) => {
-                self.offsets.remove_where(group, |_, _| true, &mut out.records);
+                self.offsets.remove_where(group, usize::MAX, |_, _| true, &mut out.records);
                 self.remove_group(group, out);
                 Ok(())
             }

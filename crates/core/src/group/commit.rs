@@ -1,4 +1,7 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete.
+//!
+//! An empty group id, which no member may have, is a group like any other here: clients from before groups had members
+//! commit under it, and Kafka lets them.
 
 use eddy_types::{ErrorCode, LeaderEpoch, Millis, Offset, TopicId};
 
@@ -30,9 +33,6 @@ impl GroupShard {
     }
 
     fn validate_commit(&self, request: &CommitOffsets) -> Result<(), ErrorCode> {
-        if request.group.is_empty() {
-            return Err(ErrorCode::InvalidGroupId);
-        }
         match self.groups.get(&request.group) {
             Some(Group::Classic(group)) => {
                 group.validate_commit(&request.member, request.instance.as_deref(), request.generation)
@@ -130,7 +130,6 @@ impl GroupShard {
 
     fn validate_fetch(&self, request: &FetchOffsets) -> Result<(), ErrorCode> {
         match self.groups.get(&request.group) {
-            _ if request.group.is_empty() => Err(ErrorCode::InvalidGroupId),
             Some(Group::Consumer(group)) => {
                 group.validate_fetch(request.member.as_deref(), request.member_epoch)
             }

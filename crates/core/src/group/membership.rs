@@ -66,9 +66,9 @@ impl GroupShard {
     pub fn sync_group(&mut self, now: Millis, token: ReplyToken, request: SyncGroup, out: &mut Effects) {
         let (groups, mut cx) = self.split(now, out);
         let error = match groups.get_mut(&request.group) {
+            _ if request.group.is_empty() => ErrorCode::InvalidGroupId,
             Some(Group::Classic(group)) => return group.sync(&mut cx, token, request),
             Some(Group::Consumer(_)) => return self.consumer_sync_group(now, token, request, out),
-            None if request.group.is_empty() => ErrorCode::InvalidGroupId,
             None => ErrorCode::UnknownMemberId,
         };
         out.reply(token, Reply::Sync(SyncReply::failed(error)));
@@ -78,9 +78,9 @@ impl GroupShard {
     pub fn heartbeat(&mut self, now: Millis, token: ReplyToken, request: Heartbeat, out: &mut Effects) {
         let (groups, mut cx) = self.split(now, out);
         let outcome = match groups.get_mut(&request.group) {
+            _ if request.group.is_empty() => Err(ErrorCode::InvalidGroupId),
             Some(Group::Classic(group)) => group.heartbeat(&mut cx, &request),
             Some(Group::Consumer(_)) => return self.consumer_classic_heartbeat(now, token, request, out),
-            None if request.group.is_empty() => Err(ErrorCode::InvalidGroupId),
             None => Err(ErrorCode::UnknownMemberId),
         };
         out.reply(token, Reply::Heartbeat(outcome));
@@ -91,11 +91,11 @@ impl GroupShard {
         let LeaveGroup { group: id, members } = &request;
         let (groups, mut cx) = self.split(now, out);
         let reply = match groups.get_mut(id) {
+            _ if id.is_empty() => LeaveReply { error: ErrorCode::InvalidGroupId, members: Vec::new() },
             Some(Group::Classic(group)) => {
                 LeaveReply { error: ErrorCode::None, members: group.leave(&mut cx, request.members) }
             }
             Some(Group::Consumer(_)) => return self.consumer_leave_group(now, token, request, out),
-            None if id.is_empty() => LeaveReply { error: ErrorCode::InvalidGroupId, members: Vec::new() },
             None => LeaveReply { error: ErrorCode::None, members: members.iter().map(unknown).collect() },
         };
         out.reply(token, Reply::Leave(reply));

@@ -48,18 +48,19 @@ impl OffsetStore {
         }
     }
 
-    /// Takes away every offset of a group that `goes`, with tombstones; tells how many.
+    /// Takes away the offsets of a group that `goes`, `limit` of them at most, with tombstones; tells how many.
     pub(super) fn remove_where(
         &mut self,
         group: &Str,
+        limit: usize,
         mut goes: impl FnMut(&Str, &CommittedOffset) -> bool,
         records: &mut Vec<GroupRecord>,
     ) -> usize {
-        let mut gone = Vec::new();
-        for (topic, partitions) in self.groups.get(group).into_iter().flatten() {
-            let of_topic = partitions.iter().filter(|(_, offset)| goes(topic, offset));
-            gone.extend(of_topic.map(|(partition, _)| (topic.clone(), *partition)));
-        }
+        let topics = self.groups.get(group).into_iter().flatten();
+        let offsets = topics.flat_map(|(topic, partitions)| partitions.iter().map(move |it| (topic, it.0, it.1)));
+        let gone = offsets.filter(|(topic, _, offset)| goes(topic, offset));
+        let gone: Vec<(Str, i32)> =
+            gone.map(|(topic, partition, _)| (topic.clone(), *partition)).take(limit).collect();
         let count = gone.len();
         for (topic, partition) in gone {
             self.remove(group, &topic, partition);
@@ -68,17 +69,10 @@ impl OffsetStore {
         count
     }
 
-    /// Takes away what every group committed for a topic, with tombstones. Offsets of another topic of that name stay.
-    pub(super) fn remove_topic(&mut self, name: &Str, id: TopicId, records: &mut Vec<GroupRecord>) {
-        let groups: Vec<Str> = self
-            .groups
-            .iter()
-            .filter(|(_, topics)| topics.contains_key(name))
-            .map(|(group, _)| group.clone())
-            .collect();
-        for group in groups {
-            self.remove_where(&group, |topic, offset| topic == name && is_of_topic(offset, id), records);
-        }
+    /// The groups that committed for a topic.
+    pub(super) fn groups_with(&self, topic: &str) -> Vec<Str> {
+        let groups = self.groups.iter().filter(|(_, topics)| topics.contains_key(topic));
+        groups.map(|(group, _)| group.clone()).collect()
     }
 }
 

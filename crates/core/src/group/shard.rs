@@ -9,11 +9,15 @@ use super::classic::ClassicGroup;
 use super::config::{GroupConfig, GroupOverrides};
 use super::consumer::ConsumerGroup;
 use super::effects::Effects;
+use super::expiry::Cleanup;
 use super::offsets::OffsetStore;
 use super::record::{GroupRecord, Str};
 use super::state::{GroupState, GroupType};
 use super::timers::{Timer, Timers};
 use super::topics::ClusterTopics;
+
+/// Records of one tick after which the rest is left to the next: a batch has to stay far below what a log takes.
+pub(super) const RECORDS_PER_TICK: usize = 2_000;
 
 /// The groups and committed offsets of one partition of `__consumer_offsets`.
 ///
@@ -28,8 +32,7 @@ pub struct GroupShard {
     pub(super) groups: BTreeMap<Str, Group>,
     pub(super) offsets: OffsetStore,
     pub(super) timers: Timers,
-    /// When expired offsets are looked for next; `None` until the shard is loaded.
-    pub(super) next_expiry: Option<Millis>,
+    pub(super) cleanup: Cleanup,
 }
 
 /// A group of either type.
@@ -94,7 +97,7 @@ impl GroupShard {
             groups: BTreeMap::new(),
             offsets: OffsetStore::default(),
             timers: Timers::default(),
-            next_expiry: None,
+            cleanup: Cleanup::default(),
         }
     }
 
@@ -151,7 +154,7 @@ impl GroupShard {
                 Group::Consumer(group) => group.loaded(&mut cx),
             }
         }
-        self.next_expiry = Some(now + self.config.offsets_retention_check_interval);
+        self.cleanup.loaded(now + self.config.offsets_retention_check_interval);
     }
 
     /// Takes another configuration; what is under way keeps its deadlines.
@@ -175,15 +178,14 @@ impl GroupShard {
         self.consumer_topics_changed(now, &changed, out);
     }
 
-    /// Ends what is due: sessions, join phases, retentions.
+    /// Ends what is due: sessions, join phases, retentions. What is more than one batch should hold stays due.
     pub fn tick(&mut self, now: Millis, out: &mut Effects) {
-        while let Some((group, timer)) = self.timers.pop_due(now) {
+        while out.records.len() < RECORDS_PER_TICK
+            && let Some((group, timer)) = self.timers.pop_due(now)
+        {
             self.timeout(now, &group, &timer, out);
         }
-        if self.next_expiry.is_some_and(|at| at <= now) {
-            self.expire_offsets(now, out);
-            self.next_expiry = Some(now + self.config.offsets_retention_check_interval);
-        }
+        self.clean_up(now, out);
     }
 
     fn timeout(&mut self, now: Millis, group: &Str, timer: &Timer, out: &mut Effects) {
@@ -198,7 +200,7 @@ impl GroupShard {
     /// When [`GroupShard::tick`] is to be called; a tick before its time does no harm.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Millis> {
-        [self.timers.next(), self.next_expiry].into_iter().flatten().min()
+        [self.timers.next(), self.cleanup.next()].into_iter().flatten().min()
     }
 
     /// The groups, and what their events may use.

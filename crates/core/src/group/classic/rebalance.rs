@@ -26,9 +26,6 @@ impl ClassicGroup {
     pub(super) fn prepare_rebalance(&mut self, cx: &mut Context<'_>, reason: RebalanceReason) {
         cx.out.notes.push(Note::RebalanceStarted { group: self.id.clone(), reason });
         if self.phase == Phase::Completing {
-            for member in self.members.iter_mut() {
-                member.assignment = [].into();
-            }
             self.fail_syncs(cx, ErrorCode::RebalanceInProgress);
         }
         cx.timers.cancel(&self.id, Timer::Sync);
@@ -58,7 +55,7 @@ impl ClassicGroup {
     /// The time of the join phase, or a step of its initial delay, is over.
     pub(super) fn join_phase_is_over(&mut self, cx: &mut Context<'_>) {
         match &mut self.phase {
-            Phase::Preparing(Some(delay)) if delay.newcomers && delay.remaining > Millis(0) => {
+            Phase::Preparing(Some(delay)) if delay.newcomers => {
                 let step = cx.config.initial_rebalance_delay.min(delay.remaining);
                 let remaining = (delay.remaining - delay.step).max(Millis(0));
                 *delay = InitialDelay { step, remaining, newcomers: false };

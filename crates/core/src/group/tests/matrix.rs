@@ -51,6 +51,10 @@ const EVENTS: &[(&str, Event)] = &[
         let protocols = vec![protocol("range"), protocol("other")];
         told_join(world, JoinGroup { protocols, ..rejoin("b") })
     }),
+    ("join, leader changed", |world| {
+        let protocols = vec![protocol("range"), protocol("other")];
+        told_join(world, JoinGroup { protocols, ..rejoin("a") })
+    }),
     ("join, other type", |world| {
         told_join(world, JoinGroup { protocol_type: "connect".into(), ..join("n") })
     }),
@@ -129,6 +133,12 @@ fn each_request_is_answered_by_the_state_of_the_group() {
         join, follower changed
           none        25 "b-1"                     -> none
           Empty       25 "b-1"                     -> Empty
+          Preparing   waits                        -> PreparingRebalance
+          Completing  waits                        -> PreparingRebalance
+          Stable      waits                        -> PreparingRebalance
+        join, leader changed
+          none        25 "a-1"                     -> none
+          Empty       25 "a-1"                     -> Empty
           Preparing   waits                        -> PreparingRebalance
           Completing  waits                        -> PreparingRebalance
           Stable      waits                        -> PreparingRebalance
@@ -295,7 +305,7 @@ fn a_request_that_is_sent_again_replaces_the_one_that_waits() {
 }
 
 #[test]
-fn a_request_without_a_group_id_is_refused() {
+fn no_member_has_an_empty_group_id() {
     let mut world = World::new();
     let group: crate::group::Str = "".into();
     let mut told = vec![told_join(&mut world, JoinGroup { group: group.clone(), ..join("a") })];
@@ -303,10 +313,15 @@ fn a_request_without_a_group_id_is_refused() {
     told.push(world.told(token));
     told.push(world.heartbeat(crate::group::Heartbeat { group: group.clone(), ..heartbeat("a", 1) }));
     told.push(world.leave(crate::group::LeaveGroup { group: group.clone(), ..leave("a") }));
-    told.push(world.commit(crate::group::CommitOffsets { group: group.clone(), ..commit("", -1, 1) }));
-    told.push(world.fetch(fetch("")));
-    told.push(world.delete(""));
-    assert_eq!(told, ["24 \"\"", "24", "24", "24[]", "24", "24", "24"]);
+    let request = DeleteOffsets { group: group.clone(), topics: vec![] };
+    told.push(super::world::brief(
+        &world.answer(|shard, _, token, out| shard.delete_offsets(token, request, out)),
+    ));
+    assert_eq!(told, ["24 \"\"", "24", "24", "24[]", "24"]);
+    // Clients without membership may, and Kafka goes on serving them.
+    assert_eq!(world.commit(crate::group::CommitOffsets { group, ..commit("", -1, 5) }), "0");
+    assert_eq!(world.fetch(fetch("")), "5");
+    assert_eq!(world.delete(""), "0");
 }
 
 #[test]

@@ -211,6 +211,59 @@ fn a_retention_that_the_client_asked_for_goes_first() {
     assert_eq!(world.fetch(fetch("g")), "6");
 }
 
+/// Commits for 5,000 partitions of `t`.
+fn commit_widely(world: &mut World) {
+    let mut request = commit_to("g", "t", 5);
+    let partition = request.topics[0].partitions[0].clone();
+    request.topics[0].partitions =
+        (0..5_000).map(|index| CommitPartition { index, ..partition.clone() }).collect();
+    world.commit(request);
+}
+
+#[test]
+fn what_is_cleared_away_fits_into_batches() {
+    let tombstones = |world: &mut World, from: usize| {
+        let mut batches = Vec::new();
+        let mut before = from;
+        while world.shard.next_deadline() <= Some(world.now) {
+            batches.push(world.log.len() - before);
+            before = world.log.len();
+            world.event(crate::group::GroupShard::tick);
+        }
+        batches.push(world.log.len() - before);
+        batches
+    };
+    let mut world = World::new();
+    commit_widely(&mut world);
+    let before = world.log.len();
+    world.event(|shard, _, out| shard.topic_deleted(&"t".into(), TopicId::ZERO, out));
+    assert_eq!(tombstones(&mut world, before), [2_000, 2_000, 1_000]);
+
+    commit_widely(&mut world);
+    world.commit(commit_to("h", "t", 1));
+    let before = world.log.len();
+    world.now = world.now + RETENTION + Millis(600_000);
+    // The last batch has the tombstones of the groups, and those of `h`.
+    assert_eq!(tombstones(&mut world, before), [0, 2_000, 2_000, 1_000 + 3]);
+    assert_eq!(world.list(), "");
+}
+
+#[test]
+fn more_groups_than_one_tick_looks_through_are_all_looked_through() {
+    let mut world = World::new();
+    let mut groups: Vec<String> = (0..2_500).map(|group| format!("g{group}")).collect();
+    groups.push(String::new());
+    world.event(|shard, now, out| {
+        for group in &groups {
+            shard.commit_offsets(now, crate::group::ReplyToken(0), commit_to(group, "t", 1), out);
+        }
+        out.replies.clear();
+    });
+    world.pass(2 * RETENTION.0);
+    assert_eq!(world.list(), "");
+    assert!(world.is_forgotten());
+}
+
 #[test]
 fn thousands_of_members_are_no_burden_for_the_timers() {
     let mut world = World::with(GroupConfig::default());
