@@ -275,6 +275,59 @@ impl BrokerConfig {
         config
     }
 
+    /// Values that do not go together, a sentence each; Kafka does not start with them either.
+    #[must_use]
+    pub fn conflicts(&self) -> Vec<String> {
+        let number = i64::from;
+        let mut conflicts: Vec<String> = Vec::new();
+        let (heartbeat, session) = (self.broker_heartbeat_interval_ms, self.broker_session_timeout_ms);
+        if heartbeat >= session {
+            conflicts.push(format!(
+                "broker.heartbeat.interval.ms ({heartbeat}) must be below broker.session.timeout.ms ({session})"
+            ));
+        }
+        let bounded = [
+            (
+                ["group.min.session.timeout.ms", "group.max.session.timeout.ms", ""],
+                [number(self.group_min_session_timeout_ms), number(self.group_max_session_timeout_ms), i64::MAX],
+            ),
+            (
+                [
+                    "group.consumer.min.session.timeout.ms",
+                    "group.consumer.session.timeout.ms",
+                    "group.consumer.max.session.timeout.ms",
+                ],
+                [
+                    number(self.group_consumer_min_session_timeout_ms),
+                    number(self.group_consumer_session_timeout_ms),
+                    number(self.group_consumer_max_session_timeout_ms),
+                ],
+            ),
+            (
+                [
+                    "group.consumer.min.heartbeat.interval.ms",
+                    "group.consumer.heartbeat.interval.ms",
+                    "group.consumer.max.heartbeat.interval.ms",
+                ],
+                [
+                    number(self.group_consumer_min_heartbeat_interval_ms),
+                    number(self.group_consumer_heartbeat_interval_ms),
+                    number(self.group_consumer_max_heartbeat_interval_ms),
+                ],
+            ),
+        ];
+        for (names, values) in bounded {
+            for (name, value) in names.windows(2).zip(values.windows(2)) {
+                if let ([less, more], [a, b]) = (name, value)
+                    && a > b
+                {
+                    conflicts.push(format!("{less} ({a}) must not be above {more} ({b})"));
+                }
+            }
+        }
+        conflicts
+    }
+
     /// The address that clients are told to connect to.
     #[must_use]
     pub fn advertised(&self) -> &Address {
@@ -308,6 +361,27 @@ mod tests {
             assert!(!(BrokerConfig::FIELDS.contains(&key.name) && key.inert.is_some()), "{}", key.name);
             assert!(!(key.inert.is_some() && key.dynamic), "{}", key.name);
         }
+    }
+
+    #[test]
+    fn values_that_do_not_go_together_are_found() {
+        assert_eq!(BrokerConfig::default().conflicts(), [""; 0]);
+        let pairs = [
+            ("group.min.session.timeout.ms", "10m"),
+            ("group.max.session.timeout.ms", "5m"),
+            ("group.consumer.session.timeout.ms", "61s"),
+            ("broker.heartbeat.interval.ms", "3s"),
+        ];
+        let config = BrokerConfig::from_static(&StaticConfig::from_pairs(pairs).unwrap());
+        assert_eq!(
+            config.conflicts(),
+            [
+                "broker.heartbeat.interval.ms (3000) must be below broker.session.timeout.ms (3000)",
+                "group.min.session.timeout.ms (600000) must not be above group.max.session.timeout.ms (300000)",
+                "group.consumer.session.timeout.ms (61000) must not be above \
+                 group.consumer.max.session.timeout.ms (60000)",
+            ]
+        );
     }
 
     #[test]

@@ -12,23 +12,45 @@ pub enum Foreign {
 /// One entry: a name, or the beginning of names when it ends with a dot.
 struct Entry {
     name: &'static str,
-    /// Values that ask for nothing.
-    nothing: &'static [&'static str],
+    nothing: Nothing,
     why: &'static str,
+}
+
+/// Which values ask for nothing that is not there.
+enum Nothing {
+    None,
+    /// These, whatever their case, spaces aside.
+    Values(&'static [&'static str]),
+    /// Lists of one item at most.
+    OneItem,
+}
+
+impl Nothing {
+    fn asked_by(&self, value: &str) -> bool {
+        match self {
+            Nothing::None => false,
+            Nothing::Values(values) => {
+                let value = value.replace(' ', "");
+                values.iter().any(|nothing| nothing.eq_ignore_ascii_case(&value))
+            }
+            Nothing::OneItem => super::parse_list(value).len() <= 1,
+        }
+    }
 }
 
 const TLS: &str = "connections are not encrypted";
 const SASL: &str = "clients do not authenticate";
 const ACL: &str = "there is no authorizer: every client may do everything";
 const PLUGIN: &str = "Java classes are not loaded";
+const ALONE: &str = "brokers do not find each other by it: each would be a cluster of its own";
 const PORT: &str = "set listeners and advertised.listeners";
 
 const fn entry(name: &'static str, why: &'static str) -> Entry {
-    Entry { name, nothing: &[], why }
+    Entry { name, nothing: Nothing::None, why }
 }
 
-const fn unless(name: &'static str, nothing: &'static [&'static str], why: &'static str) -> Entry {
-    Entry { name, nothing, why }
+const fn unless(name: &'static str, values: &'static [&'static str], why: &'static str) -> Entry {
+    Entry { name, nothing: Nothing::Values(values), why }
 }
 
 /// Who sets one of these counts on what it does: the broker does not start without it.
@@ -51,6 +73,9 @@ static UNSUPPORTED: &[Entry] = &[
     unless("config.providers", &[""], "values are taken as they stand, not looked up elsewhere"),
     entry("config.providers.", "values are taken as they stand, not looked up elsewhere"),
     unless("remote.log.storage.system.enable", &["false"], "there is no tiered storage"),
+    unless("process.roles", &["broker,controller", "controller,broker"], "every node is broker and controller"),
+    Entry { name: "controller.quorum.voters", nothing: Nothing::OneItem, why: ALONE },
+    Entry { name: "controller.quorum.bootstrap.servers", nothing: Nothing::OneItem, why: ALONE },
     entry("host.name", PORT),
     entry("port", PORT),
     entry("advertised.host.name", PORT),
@@ -82,10 +107,8 @@ pub fn foreign(name: &str, value: &str) -> Option<Foreign> {
     let is = |entry: &&Entry| {
         name == entry.name || (entry.name.ends_with('.') && name.starts_with(entry.name))
     };
-    let value = value.trim();
     if let Some(entry) = UNSUPPORTED.iter().find(is) {
-        let nothing = entry.nothing.iter().any(|nothing| nothing.eq_ignore_ascii_case(value));
-        return Some(if nothing { Foreign::Harmless(entry.why) } else { Foreign::Unsupported(entry.why) });
+        return Some(if entry.nothing.asked_by(value) { Foreign::Harmless(entry.why) } else { Foreign::Unsupported(entry.why) });
     }
     HARMLESS.iter().find(is).map(|entry| Foreign::Harmless(entry.why))
 }
@@ -106,6 +129,8 @@ mod tests {
             ("allow.everyone.if.no.acl.found", "false"),
             ("client.quota.callback.class", "x"),
             ("delegation.token.secret.key", "x"),
+            ("controller.quorum.voters", "1@a:1,2@b:1"),
+            ("process.roles", "controller"),
         ] {
             assert!(matches!(foreign(name, value), Some(Foreign::Unsupported(_))), "{name}");
         }
@@ -119,6 +144,8 @@ mod tests {
             ("connections.max.reauth.ms", "0"),
             ("remote.log.storage.system.enable", "false"),
             ("zookeeper.connect", "z:2181"),
+            ("controller.quorum.voters", "1@a:1"),
+            ("process.roles", "broker, controller"),
         ] {
             assert!(matches!(foreign(name, value), Some(Foreign::Harmless(_))), "{name}");
         }
