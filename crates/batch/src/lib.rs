@@ -36,7 +36,7 @@ mod walk;
 
 pub use batch::{Batch, batches};
 pub use build::BatchBuilder;
-pub use codec::{Compression, DecompressLimit};
+pub use codec::{Compression, DecompressLimit, decompress};
 pub use control::end_transaction_marker;
 pub use error::{BatchError, Malformed};
 pub use header::{Attributes, BatchHeader, HEADER_BYTES, TimestampType, stamp};

@@ -6,8 +6,9 @@ use eddy_metadata::Image;
 use eddy_types::ErrorCode;
 use eddy_wire::ApiKey;
 
-use crate::connection_state::ConnectionState;
+use crate::connection_state::{ConnectionState, Software};
 use crate::context::Context;
+use crate::telemetry::ClientFacts;
 
 /// A request's surroundings: who asks, in which version, and what the broker knows at the moment.
 #[derive(Clone)]
@@ -36,6 +37,16 @@ impl Call {
     /// Host and port by which this client reaches this broker.
     pub(crate) fn advertised(&self) -> (String, u16) {
         self.ctx.advertised.for_client(self.connection.local)
+    }
+
+    /// What telemetry subscriptions may choose this client by.
+    pub(crate) fn client_facts<'a>(&'a self, software: &'a Software) -> ClientFacts<'a> {
+        ClientFacts {
+            client_id: &self.client_id,
+            software_name: &software.name,
+            software_version: &software.version,
+            peer: self.connection.peer,
+        }
     }
 
     /// The wire number of a code, counted when it is an error.

@@ -34,6 +34,13 @@ pub(crate) enum Silence {
     Stalled,
 }
 
+/// The library that a client uses; empty when it does not say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Software {
+    pub(crate) name: Arc<str>,
+    pub(crate) version: Arc<str>,
+}
+
 /// State of a connection that the sweep over all connections looks at.
 #[derive(Debug)]
 pub(crate) struct ConnectionState {
@@ -55,6 +62,7 @@ pub(crate) struct ConnectionState {
     muted_until: AtomicU64,
     /// Client id of the last request: clients do not change theirs, so it is copied once.
     client_id: Mutex<Arc<str>>,
+    software: Mutex<Software>,
     end: Notify,
     stalled: AtomicBool,
 }
@@ -72,6 +80,7 @@ impl ConnectionState {
             sending: AtomicBool::new(false),
             muted_until: AtomicU64::new(0),
             client_id: Mutex::default(),
+            software: Mutex::default(),
             end: Notify::new(),
             stalled: AtomicBool::new(false),
         }
@@ -80,6 +89,15 @@ impl ConnectionState {
     /// Name of the authenticated user; without authentication everybody is nobody in particular.
     pub(crate) fn user(&self) -> &'static str {
         ANONYMOUS
+    }
+
+    /// What the client says that it is (KIP-511).
+    pub(crate) fn software(&self) -> Software {
+        self.software.lock().clone()
+    }
+
+    pub(crate) fn set_software(&self, name: &str, version: &str) {
+        *self.software.lock() = Software { name: Arc::from(name), version: Arc::from(version) };
     }
 
     /// A client id of a request, as a copy that keeps no frame.

@@ -12,6 +12,7 @@ use crate::advertised::Advertised;
 use crate::loggers::Loggers;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
+use crate::telemetry::Telemetry;
 
 /// How the gateway behaves. Every field has one source: the broker's configuration.
 #[derive(Debug, Clone)]
@@ -40,5 +41,6 @@ pub(crate) struct Context {
     pub(crate) advertised: Advertised,
     pub(crate) sessions: Mutex<SessionCache>,
     pub(crate) quotas: Quotas,
+    pub(crate) telemetry: Telemetry,
     pub(crate) metrics: &'static Metrics,
 }

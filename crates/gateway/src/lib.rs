@@ -25,6 +25,7 @@ mod pipeline;
 mod quota;
 mod resolve;
 mod rules;
+mod telemetry;
 mod topics;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ use crate::advertised::Advertised;
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::quota::Quotas;
+use crate::telemetry::Telemetry;
 
 /// Serves Kafka clients on `listener` until the engine stops; the task ends when no more connections are accepted.
 pub fn serve(
@@ -60,6 +62,7 @@ pub fn serve(
         advertised: Advertised::new(settings.advertised.clone()),
         sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),
         quotas: Quotas::register(registry),
+        telemetry: Telemetry::register(registry),
         metrics,
         settings,
     });

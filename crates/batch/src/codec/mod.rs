@@ -7,8 +7,14 @@ mod zstandard;
 
 use std::fmt;
 
+use bytes::Bytes;
+
+use crate::BatchError;
 pub(crate) use decode::Decoder;
 pub(crate) use encode::Encoder;
+
+/// Bytes that are decompressed at a time.
+const PIECE_BYTES: usize = 8 << 10;
 
 /// Codec of a batch's records (attribute bits 0 to 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -62,6 +68,25 @@ impl Compression {
             Compression::Snappy => "snappy",
             Compression::Lz4 => "lz4",
             Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// All that `payload` decompresses to, for what else clients send in these codecs.
+///
+/// # Errors
+/// The payload is damaged, or more than `limit` bytes come out of it.
+pub fn decompress(codec: Compression, payload: Bytes, limit: u64) -> Result<Bytes, BatchError> {
+    if codec == Compression::None && payload.len() as u64 <= limit {
+        return Ok(payload);
+    }
+    let mut decoder = Decoder::new(codec, payload, limit)?;
+    let mut plain = Vec::new();
+    let mut piece = [0; PIECE_BYTES];
+    loop {
+        match decoder.read(&mut piece)? {
+            0 => return Ok(plain.into()),
+            read => plain.extend_from_slice(piece.get(..read).unwrap_or_default()),
         }
     }
 }

@@ -30,6 +30,9 @@ pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersio
             ..ApiVersionsResponse::default()
         };
     }
+    if call.version >= 3 {
+        call.connection.set_software(&request.client_software_name, &request.client_software_version);
+    }
     let mut response = ApiVersionsResponse { api_keys: served(), ..ApiVersionsResponse::default() };
     if call.version >= 3 {
         response.supported_features = features::all()

@@ -55,6 +55,8 @@ pub(crate) mod k65_describe_transactions;
 pub(crate) mod k66_list_transactions;
 pub(crate) mod k68_consumer_group_heartbeat;
 pub(crate) mod k69_consumer_group_describe;
+pub(crate) mod k71_get_telemetry_subscriptions;
+pub(crate) mod k72_push_telemetry;
 pub(crate) mod k74_list_config_resources;
 pub(crate) mod k75_describe_topic_partitions;
 
@@ -122,6 +124,8 @@ pub(crate) const SERVED: &[Api] = &[
     k66_list_transactions::API,
     k68_consumer_group_heartbeat::API,
     k69_consumer_group_describe::API,
+    k71_get_telemetry_subscriptions::API,
+    k72_push_telemetry::API,
     k74_list_config_resources::API,
     k75_describe_topic_partitions::API,
 ];
@@ -197,6 +201,8 @@ pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, Dispatc
         ApiKey::OffsetDelete => answer_later(call, reader, k47_offset_delete::begin).await,
         ApiKey::ConsumerGroupHeartbeat => answer_later(call, reader, k68_consumer_group_heartbeat::begin).await,
         ApiKey::ConsumerGroupDescribe => answer_later(call, reader, k69_consumer_group_describe::begin).await,
+        ApiKey::GetTelemetrySubscriptions => answer(call, reader, k71_get_telemetry_subscriptions::handle).await,
+        ApiKey::PushTelemetry => answer(call, reader, k72_push_telemetry::handle).await,
         other => unreachable!("{other} is in SERVED and has no handler"),
     }
 }
