@@ -346,7 +346,7 @@ impl Brokers {
     }
 
     /// Forgets what may have led to the wrong broker.
-    async fn forget(&self, to: To<'_>) {
+    pub(crate) async fn forget(&self, to: To<'_>) {
         let mut state = self.state.lock().await;
         match to {
             To::Any | To::Broker(_) => {}

@@ -175,7 +175,7 @@ fn render(page: &Page) -> String {
         Some(true) => out.push_str(
             "\nRetriable: a client tries again by itself, after refreshing its metadata where that helps.\n",
         ),
-        Some(false) => out.push_str("\nNot retriable: a client reports it to the application.\n"),
+        Some(false) => out.push_str("\nNot retriable: the same request would fail again.\n"),
         None => {}
     }
     for (title, sentences) in [("Causes", page.causes), ("What to do", page.actions)] {

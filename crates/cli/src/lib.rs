@@ -15,6 +15,7 @@ mod config;
 mod confirm;
 mod consume;
 mod context;
+mod doctor;
 mod error;
 mod explain;
 mod generate;
@@ -24,6 +25,7 @@ mod jsonl;
 mod moment;
 mod output;
 mod positions;
+mod produce;
 mod profile;
 mod record;
 mod select;
@@ -45,6 +47,8 @@ pub use output::{Cell, Column, Printer};
 /// A command of a client.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write records to a topic
+    Produce(Invocation<produce::Arguments>),
     /// Print records of topics
     Consume(Invocation<consume::Arguments>),
     /// Print the last records of topics, and what comes after them
@@ -55,6 +59,8 @@ pub enum Command {
     Group(Invocation<group::Arguments>),
     /// Show health, brokers and quorum of the cluster
     Cluster(Invocation<cluster::Arguments>),
+    /// Find out whether this machine can work with a cluster, and what is in the way
+    Doctor(Invocation<doctor::Arguments>),
     /// Say what an error code means and what to do
     Explain(Invocation<explain::Arguments>),
     /// List, choose, add and change profiles of clusters
@@ -84,11 +90,13 @@ impl<T: Args> Invocation<T> {
 /// Runs a command to its end. What it found is on stdout, why it failed on stderr.
 pub async fn run(host: Host, command: Command) -> ExitCode {
     let outcome = match command {
+        Command::Produce(call) => start(host, call, produce::run).await,
         Command::Consume(call) => start(host, call, consume::run).await,
         Command::Tail(call) => start(host, call, consume::tail::run).await,
         Command::Topic(call) => start(host, call, topic::run).await,
         Command::Group(call) => start(host, call, group::run).await,
         Command::Cluster(call) => start(host, call, cluster::run).await,
+        Command::Doctor(call) => start(host, call, doctor::run).await,
         // These ask no broker, and work whatever the profiles say.
         Command::Explain(call) => explain::run(&call.printer(), &(host.codes)(), &call.arguments),
         Command::Profile(call) => {

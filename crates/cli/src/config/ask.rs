@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{ALL_BROKERS, Kind, Resource};
 use crate::brokers::{Brokers, To};
-use crate::error::CliError;
+use crate::error::{CliError, Exit};
 
 /// A setting and where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,7 +112,13 @@ pub(super) async fn settings(
         accepted(ApiKey::DescribeConfigs, result.error_code, resource, result.error_message.as_deref())?;
         Ok(result.configs)
     };
-    let described = brokers.call(resource.asked_of()?, &request, read).await?;
+    let described = brokers.call(resource.asked_of()?, &request, read).await;
+    let described = described.map_err(|error| match (error.exit(), resource.kind) {
+        (Exit::NotFound, Kind::Topic) => {
+            CliError::not_found(format!("no such topic: {}", resource.name)).fix("eddy topic ls", "list the topics")
+        }
+        _ => error,
+    })?;
     let mut settings: Vec<Setting> = described.into_iter().map(setting).collect();
     settings.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok(settings)

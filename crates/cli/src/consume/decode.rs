@@ -85,7 +85,7 @@ impl Aborted {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use eddy_batch::{BatchBuilder, Compression, end_transaction_marker};
+    use eddy_batch::{BatchBuilder, Compression};
     use eddy_types::{Millis, Offset, ProducerEpoch, ProducerId};
 
     use super::*;
@@ -98,6 +98,17 @@ mod tests {
         for text in texts {
             batch.append(Millis(5), None, Some(text.as_bytes()));
         }
+        batch.build().unwrap()
+    }
+
+    /// Says that the producer's transaction is aborted.
+    fn abort(base: i64, producer: i64) -> Bytes {
+        let mut batch = BatchBuilder::new(Compression::None)
+            .base_offset(Offset(base))
+            .producer(ProducerId(producer), ProducerEpoch(0), -1)
+            .transactional()
+            .control();
+        batch.append(Millis(5), Some(&[0, 0, 0, 0]), Some(&[0; 6]));
         batch.build().unwrap()
     }
 
@@ -134,7 +145,7 @@ mod tests {
             batch(0, 7, &["kept"]),
             batch(1, 8, &["aborted"]),
             batch(2, 7, &["kept too"]),
-            marker(3, 8),
+            abort(3, 8),
             batch(4, 8, &["of the next transaction"]),
         ];
         let kept = ["0 kept", "2 kept too", "4 of the next transaction"];

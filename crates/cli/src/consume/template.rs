@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for format in ["%", "%q", "%v{hexx}", "%o{big12}", "%h{%o}", "%v{hex", "\\q", "\\x1", "%d{strftime[%Q]}"] {
+        for format in ["%", "%q", "%v{hexx}", "%o{big12}", "%h{%o}", "%v{hex", "\\q", "\\x1", "%d{strftime[%]}"] {
             assert!(format.parse::<Template>().is_err(), "{format}");
         }
     }
