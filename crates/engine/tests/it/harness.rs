@@ -42,7 +42,7 @@ pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) ->
             dir: data_dir.join("metadata"),
             me: ME,
             disk: Arc::clone(&disk),
-            static_config: StaticConfig::default(),
+            static_config: StaticConfig::from_pairs([("log.cleaner.backoff.ms", "50")]).unwrap(),
             new_cluster_id: ClusterId([7; 16]),
             snapshot_after: 5000,
         },
