@@ -21,7 +21,6 @@ mod shard;
 mod state;
 mod timers;
 mod topics;
-mod unbound;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 //! the start of a stable generation and becoming empty are recorded, so a group that is loaded anew is one or the other.
 
 mod check;
+mod convert;
 mod describe;
 mod heartbeat;
 mod join;

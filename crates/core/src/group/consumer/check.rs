@@ -27,7 +27,13 @@ impl ConsumerGroup {
         }
         check!(CGR_2, self.target_epoch <= self.epoch, "{}: {} > {}", self.id, self.target_epoch, self.epoch);
         check!(CGR_4, self.instances.iter().eq(instances), "{}: {:?}", self.id, self.instances);
-        check!(CGR_4, self.subscriptions.same_counts(&subscriptions), "{}: {:?}", self.id, self.subscriptions);
+        check!(
+            CGR_4,
+            self.subscriptions.same_counts(&subscriptions),
+            "{}: {:?}",
+            self.id,
+            self.subscriptions
+        );
     }
 
     fn check_owners(&self) {
@@ -35,8 +41,13 @@ impl ConsumerGroup {
         for (id, member) in &self.members {
             for (topic, partition, _) in member.assigned.iter().chain(member.revoking.iter()) {
                 owned += 1;
-                let owner = self.owners.get(&topic).and_then(|owners| owners.get(&partition));
-                check!(CGR_1, owner == Some(id), "{topic}-{partition} of {} is {owner:?}'s and {id}'s", self.id);
+                let owner = self.owner(topic, partition);
+                check!(
+                    CGR_1,
+                    owner == Some(id),
+                    "{topic}-{partition} of {} is {owner:?}'s and {id}'s",
+                    self.id
+                );
             }
         }
         let known: usize = self.owners.values().map(BTreeMap::len).sum();

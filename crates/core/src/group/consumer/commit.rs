@@ -42,7 +42,8 @@ impl ConsumerGroup {
         if epoch == member.epoch {
             return Ok(());
         }
-        let owned = member.assigned.epoch(topic, partition).or_else(|| member.revoking.epoch(topic, partition));
+        let owned =
+            member.assigned.epoch(topic, partition).or_else(|| member.revoking.epoch(topic, partition));
         match owned {
             Some(assigned_at) if assigned_at <= epoch => Ok(()),
             _ => Err(stale(member)),

@@ -59,7 +59,9 @@ impl ConsumerHeartbeat {
                 return invalid("topic partitions must be empty when (re-)joining");
             }
             if self.topic_names.is_none() && self.topic_regex.is_none() {
-                return invalid("subscribed topic names or a subscribed topic regex must be given when (re-)joining");
+                return invalid(
+                    "subscribed topic names or a subscribed topic regex must be given when (re-)joining",
+                );
             }
         } else if self.member_epoch == LEFT_FOR_A_TIME && self.instance.is_none() {
             return invalid("instance id is missing");
@@ -86,20 +88,25 @@ impl ConsumerHeartbeat {
     }
 
     /// The member's wishes after the request: what was left out stays as it was.
-    fn wishes(&self, before: &ConsumerMemberValue) -> ConsumerMemberValue {
-        let mut topic_names = self.topic_names.clone().unwrap_or_else(|| before.topic_names.clone());
+    fn wishes(&self, before: Option<&ConsumerMemberValue>) -> ConsumerMemberValue {
+        let keep = |new: &Option<Str>, old: fn(&ConsumerMemberValue) -> &Option<Str>| {
+            new.clone().or_else(|| before.and_then(|before| old(before).clone()))
+        };
+        let known_names = || before.map(|before| before.topic_names.clone()).unwrap_or_default();
+        let mut topic_names = self.topic_names.clone().unwrap_or_else(known_names);
         topic_names.sort();
         topic_names.dedup();
-        let topic_regex = self.topic_regex.clone().or_else(|| before.topic_regex.clone());
+        let known_timeout = before.map_or(Millis(-1), |before| before.rebalance_timeout);
         ConsumerMemberValue {
-            instance: self.instance.clone().or_else(|| before.instance.clone()),
-            rack: self.rack.clone().or_else(|| before.rack.clone()),
+            instance: keep(&self.instance, |before| &before.instance),
+            rack: keep(&self.rack, |before| &before.rack),
             client_id: self.client_id.clone(),
             client_host: self.client_host.clone(),
             topic_names,
-            topic_regex: topic_regex.filter(|regex| !regex.is_empty()),
-            rebalance_timeout: self.rebalance_timeout.unwrap_or(before.rebalance_timeout),
-            assignor: self.assignor.clone().or_else(|| before.assignor.clone()),
+            topic_regex: keep(&self.topic_regex, |before| &before.topic_regex)
+                .filter(|regex| !regex.is_empty()),
+            rebalance_timeout: self.rebalance_timeout.unwrap_or(known_timeout),
+            assignor: keep(&self.assignor, |before| &before.assignor),
             classic: None,
         }
     }
@@ -138,7 +145,11 @@ impl ConsumerGroup {
     }
 
     /// A static name belongs to one member at a time.
-    fn admit_static(&self, instance: &Str, request: &ConsumerHeartbeat) -> Result<Admission, ConsumerGroupError> {
+    fn admit_static(
+        &self,
+        instance: &Str,
+        request: &ConsumerHeartbeat,
+    ) -> Result<Admission, ConsumerGroupError> {
         let Some(owner) = self.instances.get(instance) else {
             if request.joins() {
                 return Ok(Admission::AsItself);
@@ -179,33 +190,44 @@ impl ConsumerGroup {
         let known_epoch = self.members.get(id).map_or(0, |member| member.epoch);
         let assigned_before = self.members.get(id).map(|member| member.assigned.clone()).unwrap_or_default();
 
-        let subscription_changed = self.update_wishes(context, id, request);
+        let before = self.members.get(id).map(|member| member.wishes.clone());
+        let wishes = request.wishes(before.as_ref());
+        let subscription_changed = self.take_wishes(context, id, before, wishes);
         self.update_epoch(context, subscription_changed || membership_changed);
         self.update_target(context);
         self.reconcile(context, id, subscription_changed, request.owned.as_ref());
-        context.timers.set(&self.id, Timer::ConsumerSession(id.clone()), context.now + self.session_timeout(context));
+        context.timers.set(
+            &self.id,
+            Timer::ConsumerSession(id.clone()),
+            context.now + self.session_timeout(context),
+        );
 
         let missed_answer = request.member_epoch != known_epoch;
         self.answer(context, id, request.is_full() || missed_answer, &assigned_before)
     }
 
-    /// Takes over what the member asks for; returns whether it subscribes to something else now.
-    fn update_wishes(&mut self, context: &mut Context<'_>, id: &Str, request: &ConsumerHeartbeat) -> bool {
-        let before = self.members.get(id).cloned();
-        let is_new = before.is_none();
-        let before = before.unwrap_or_default().wishes;
-        let wishes = request.wishes(&before);
-        if is_new || wishes != before {
-            self.write_wishes(context, id, wishes.clone());
+    /// Takes over what a member asks for; returns whether it subscribes to something else now.
+    pub(super) fn take_wishes(
+        &mut self,
+        context: &mut Context<'_>,
+        id: &Str,
+        before: Option<ConsumerMemberValue>,
+        wishes: ConsumerMemberValue,
+    ) -> bool {
+        let names = before.as_ref().map_or(&[][..], |before| &before.topic_names);
+        let regex = before.as_ref().and_then(|before| before.topic_regex.as_ref());
+        let other_regex = wishes.topic_regex.as_ref() != regex;
+        let resubscribed = other_regex || wishes.topic_names != names;
+        if before.as_ref() != Some(&wishes) {
+            self.write_wishes(context, id, wishes);
         }
-        let changed = wishes.topic_names != before.topic_names || wishes.topic_regex != before.topic_regex;
-        if wishes.topic_regex != before.topic_regex {
+        if other_regex {
             self.update_regexes(context);
         }
-        if changed {
+        if resubscribed {
             self.note_rebalance(context, RebalanceReason::Join);
         }
-        changed
+        resubscribed
     }
 
     /// A static member comes back: what its former self had is its own. Returns whether a third member had to
@@ -241,7 +263,6 @@ impl ConsumerGroup {
         }
         let subscribed = self.subscriptions.topic_ids(&member.wishes, context.topics);
         let target = self.target(id);
-        let owner = |topic, partition| self.owners.get(&topic).and_then(|owners| owners.get(&partition));
         let step = Reconciliation {
             member,
             target_epoch: self.target_epoch,
@@ -249,7 +270,7 @@ impl ConsumerGroup {
             subscribed: &subscribed,
             subscription_changed,
             owned,
-            is_taken: |topic, partition| owner(topic, partition).is_some_and(|owner| owner != id),
+            is_taken: |topic, partition| self.owner(topic, partition).is_some_and(|owner| owner != id),
         };
         let next = step.step();
         if next == *member {

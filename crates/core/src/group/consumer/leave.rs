@@ -89,12 +89,28 @@ impl ConsumerGroup {
         let group = || self.id.clone();
         let members = || self.members.keys().cloned();
         let mut records: Vec<GroupRecord> = Vec::new();
-        records.extend(members().map(|member| GroupRecord::ConsumerCurrentMember { group: group(), member, value: None }));
-        records.extend(members().map(|member| GroupRecord::ConsumerTargetMember { group: group(), member, value: None }));
+        records.extend(members().map(|member| GroupRecord::ConsumerCurrentMember {
+            group: group(),
+            member,
+            value: None,
+        }));
+        records.extend(members().map(|member| GroupRecord::ConsumerTargetMember {
+            group: group(),
+            member,
+            value: None,
+        }));
         records.push(GroupRecord::ConsumerTarget { group: group(), value: None });
-        records.extend(members().map(|member| GroupRecord::ConsumerMember { group: group(), member, value: None }));
+        records.extend(members().map(|member| GroupRecord::ConsumerMember {
+            group: group(),
+            member,
+            value: None,
+        }));
         let regexes = self.subscriptions.resolved().cloned();
-        records.extend(regexes.map(|regex| GroupRecord::ConsumerRegex { group: group(), regex, value: None }));
+        records.extend(regexes.map(|regex| GroupRecord::ConsumerRegex {
+            group: group(),
+            regex,
+            value: None,
+        }));
         records.push(GroupRecord::ConsumerGroup { group: group(), value: None });
         records
     }

@@ -3,7 +3,7 @@
 use eddy_types::Millis;
 
 use super::partitions::OwnedPartitions;
-use crate::group::record::{ConsumerCurrentValue, ConsumerMemberValue, Str};
+use crate::group::record::{ConsumerCurrentValue, ConsumerMemberValue};
 
 /// The epoch of a static member that left for a time only.
 pub(super) const LEFT_FOR_A_TIME: i32 = -2;
@@ -93,11 +93,6 @@ impl Member {
         self.state == MemberState::Stable && self.epoch == target_epoch
     }
 
-    /// The expression that it subscribes to.
-    pub(super) fn regex(&self) -> Option<&Str> {
-        self.wishes.topic_regex.as_ref()
-    }
-
     pub(super) fn current_value(&self) -> ConsumerCurrentValue {
         ConsumerCurrentValue {
             epoch: self.epoch,
@@ -111,7 +106,12 @@ impl Member {
     /// Takes what a record says, or nothing if it is a tombstone.
     pub(super) fn set_current(&mut self, value: Option<&ConsumerCurrentValue>) {
         let Some(value) = value else {
-            *self = Member { wishes: self.wishes.clone(), epoch: LEAVES, previous_epoch: LEAVES, ..Member::default() };
+            *self = Member {
+                wishes: self.wishes.clone(),
+                epoch: LEAVES,
+                previous_epoch: LEAVES,
+                ..Member::default()
+            };
             return;
         };
         self.epoch = value.epoch;

@@ -8,12 +8,16 @@
 
 mod assignor;
 mod check;
+mod classic;
 mod commit;
+mod convert;
 mod describe;
 mod heartbeat;
 mod leave;
 mod member;
+mod membership;
 mod partitions;
+mod protocol;
 mod reconcile;
 mod request;
 mod shard;
@@ -121,7 +125,9 @@ impl ConsumerGroup {
                 }
             }
             GroupRecord::ConsumerMember { member, value, .. } => self.set_wishes(member, value.as_ref()),
-            GroupRecord::ConsumerCurrentMember { member, value, .. } => self.set_current(member, value.as_ref()),
+            GroupRecord::ConsumerCurrentMember { member, value, .. } => {
+                self.set_current(member, value.as_ref())
+            }
             GroupRecord::ConsumerRegex { regex, value, .. } => {
                 self.subscriptions.set_resolved(regex, value.as_ref());
             }
@@ -215,8 +221,16 @@ impl ConsumerGroup {
         let (group2, member2) = (group.clone(), member.clone());
         let (group3, member3) = (group.clone(), member.clone());
         self.write(context, GroupRecord::ConsumerCurrentMember { group, member, value: None });
-        self.write(context, GroupRecord::ConsumerTargetMember { group: group2, member: member2, value: None });
+        self.write(
+            context,
+            GroupRecord::ConsumerTargetMember { group: group2, member: member2, value: None },
+        );
         self.write(context, GroupRecord::ConsumerMember { group: group3, member: member3, value: None });
+    }
+
+    /// Who owns a partition.
+    fn owner(&self, topic: TopicId, partition: i32) -> Option<&Str> {
+        self.owners.get(&topic)?.get(&partition)
     }
 
     fn member(&self, id: &Str) -> Result<&Member, ConsumerGroupError> {

@@ -42,11 +42,16 @@ impl Partitions {
 
     /// Every partition, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (TopicId, i32)> + '_ {
-        self.0.iter().flat_map(|(&topic, partitions)| partitions.iter().map(move |&partition| (topic, partition)))
+        self.0
+            .iter()
+            .flat_map(|(&topic, partitions)| partitions.iter().map(move |&partition| (topic, partition)))
     }
 
     pub(super) fn from_record(topics: &[TopicPartitions]) -> Partitions {
-        topics.iter().flat_map(|topic| topic.partitions.iter().map(|&partition| (topic.topic, partition))).collect()
+        topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|&partition| (topic.topic, partition)))
+            .collect()
     }
 
     pub(super) fn to_record(&self) -> Vec<TopicPartitions> {
@@ -100,7 +105,9 @@ impl OwnedPartitions {
 
     /// Every partition with its epoch, ascending.
     pub(super) fn iter(&self) -> impl Iterator<Item = (TopicId, i32, i32)> + '_ {
-        self.0.iter().flat_map(|(&topic, partitions)| partitions.iter().map(move |(&p, &epoch)| (topic, p, epoch)))
+        self.0
+            .iter()
+            .flat_map(|(&topic, partitions)| partitions.iter().map(move |(&p, &epoch)| (topic, p, epoch)))
     }
 
     /// The same partitions without epochs.
@@ -145,7 +152,8 @@ impl OwnedPartitions {
     pub(super) fn from_record(topics: &[TopicPartitions], member_epoch: i32) -> OwnedPartitions {
         let mut owned = OwnedPartitions::default();
         for topic in topics {
-            let epochs = topic.assignment_epochs.as_deref().filter(|epochs| epochs.len() == topic.partitions.len());
+            let epochs =
+                topic.assignment_epochs.as_deref().filter(|epochs| epochs.len() == topic.partitions.len());
             for (at, &partition) in topic.partitions.iter().enumerate() {
                 let epoch = epochs.and_then(|epochs| epochs.get(at)).copied().unwrap_or(member_epoch);
                 owned.insert(topic.topic, partition, epoch);

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use eddy_types::{ErrorCode, Millis};
 
 use super::ConsumerGroup;
+use super::convert::upgrade;
 use super::heartbeat::Admission;
 use super::member::LEFT_FOR_A_TIME;
 use super::request::{ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer};
 use crate::group::effects::{Effects, RebalanceReason, Reply, ReplyToken};
-use crate::group::record::{GroupRecord, Str};
+use crate::group::record::Str;
 use crate::group::shard::{Group, GroupShard};
 use crate::group::timers::Timer;
 
@@ -40,7 +41,7 @@ impl GroupShard {
         let (groups, mut context) = self.split(now, out);
         match groups.get_mut(&request.group) {
             Some(Group::Consumer(group)) => Ok(group.heartbeat(&mut context, request, &admission)),
-            _ => Err(no_group(&request.group)),
+            _ => Err(not_consumer(&request.group, MISSING)),
         }
     }
 
@@ -52,24 +53,18 @@ impl GroupShard {
         out: &mut Effects,
     ) -> Result<Admission, ConsumerGroupError> {
         let id = &request.group;
-        let config = &self.config.consumer;
-        match self.groups.get(id) {
-            Some(Group::Consumer(group)) => group.admit(config, request),
-            Some(Group::Classic(_)) if !request.joins() => Err(classic_group(id)),
-            None if !request.joins() => Err(no_group(id)),
-            known => {
-                let is_new = known.is_none();
-                let group = ConsumerGroup::new(id.clone());
-                let admission = group.admit(config, request)?;
-                if !is_new {
-                    self.timers.cancel_group(id);
-                    out.records.push(GroupRecord::ClassicGroup { group: id.clone(), value: None });
-                }
-                self.groups.insert(id.clone(), Group::Consumer(Box::new(group)));
-                let _ = now;
-                Ok(admission)
+        let (group, records) = match self.groups.get(id) {
+            Some(Group::Consumer(group)) => return group.admit(&self.config.consumer, request),
+            Some(Group::Classic(_)) if !request.joins() => return Err(not_consumer(id, CLASSIC)),
+            Some(Group::Classic(classic)) if !classic.members.is_empty() => {
+                upgrade(classic, &self.config, &self.topics).map_err(|reason| not_consumer(id, reason))?
             }
-        }
+            None if !request.joins() => return Err(not_consumer(id, MISSING)),
+            Some(Group::Classic(_)) | None => (ConsumerGroup::new(id.clone()), Vec::new()),
+        };
+        let admission = group.admit(&self.config.consumer, request)?;
+        self.replace_by_consumer(now, group, records, out);
+        Ok(admission)
     }
 
     fn leave_by_heartbeat(
@@ -82,8 +77,8 @@ impl GroupShard {
         let (groups, mut context) = self.split(now, out);
         let group = match groups.get_mut(id) {
             Some(Group::Consumer(group)) => group,
-            Some(Group::Classic(_)) => return Err(classic_group(id)),
-            None => return Err(no_group(id)),
+            Some(Group::Classic(_)) => return Err(not_consumer(id, CLASSIC)),
+            None => return Err(not_consumer(id, MISSING)),
         };
         group.named(&request.member, request.instance.as_ref())?;
         if request.member_epoch == LEFT_FOR_A_TIME {
@@ -94,23 +89,14 @@ impl GroupShard {
         Ok(ConsumerHeartbeatAnswer::left(&request.member, request.member_epoch))
     }
 
-    /// Takes members out of a consumer group.
-    pub(super) fn remove_consumers(
+    /// A deadline of a consumer group has come.
+    pub(in crate::group) fn consumer_timeout(
         &mut self,
         now: Millis,
         id: &Str,
-        members: &[Str],
-        reason: RebalanceReason,
+        timer: &Timer,
         out: &mut Effects,
     ) {
-        let (groups, mut context) = self.split(now, out);
-        if let Some(Group::Consumer(group)) = groups.get_mut(id) {
-            group.remove(&mut context, members, reason);
-        }
-    }
-
-    /// A deadline of a consumer group has come.
-    pub(in crate::group) fn consumer_timeout(&mut self, now: Millis, id: &Str, timer: &Timer, out: &mut Effects) {
         let (groups, mut context) = self.split(now, out);
         let Some(Group::Consumer(group)) = groups.get_mut(id) else { return };
         if let Some((member, reason)) = group.due(&mut context, timer) {
@@ -147,10 +133,9 @@ impl GroupShard {
     }
 }
 
-fn no_group(group: &Str) -> ConsumerGroupError {
-    ConsumerGroupError::GroupNotFound { group: group.clone(), reason: "it does not exist" }
-}
+const MISSING: &str = "it does not exist";
+const CLASSIC: &str = "it is a classic group";
 
-fn classic_group(group: &Str) -> ConsumerGroupError {
-    ConsumerGroupError::GroupNotFound { group: group.clone(), reason: "it is a classic group" }
+fn not_consumer(group: &Str, reason: &'static str) -> ConsumerGroupError {
+    ConsumerGroupError::GroupNotFound { group: group.clone(), reason }
 }

@@ -92,7 +92,11 @@ impl Subscriptions {
     }
 
     /// The topics of a member that exist.
-    pub(super) fn topic_ids(&self, wishes: &ConsumerMemberValue, topics: &ClusterTopics) -> BTreeSet<TopicId> {
+    pub(super) fn topic_ids(
+        &self,
+        wishes: &ConsumerMemberValue,
+        topics: &ClusterTopics,
+    ) -> BTreeSet<TopicId> {
         let matched = wishes.topic_regex.as_ref().and_then(|regex| self.resolved.get(regex));
         let names = wishes.topic_names.iter().chain(matched.into_iter().flatten());
         names.filter_map(|name| topics.get(name)).map(|facts| facts.id).collect()
@@ -106,7 +110,7 @@ impl Subscriptions {
 
     /// A number that changes when a subscribed topic comes, goes, is made anew or gets more partitions; 0 when none of
     /// them exists.
-    fn metadata_hash(&self, topics: &ClusterTopics) -> i64 {
+    pub(super) fn metadata_hash(&self, topics: &ClusterTopics) -> i64 {
         const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
         let mut hash = OFFSET_BASIS;
         for name in self.topic_names() {
@@ -155,7 +159,8 @@ impl ConsumerGroup {
     pub(super) fn update_regexes(&mut self, context: &mut Context<'_>) {
         let topics = context.topics;
         let known = |regex: &&Str| self.subscriptions.resolved.contains_key(*regex);
-        let new: Vec<Str> = self.subscriptions.regexes.keys().filter(|regex| !known(regex)).cloned().collect();
+        let new: Vec<Str> =
+            self.subscriptions.regexes.keys().filter(|regex| !known(regex)).cloned().collect();
         for regex in new {
             let names = topics.iter().map(|(name, _)| name);
             let matched = self.subscriptions.resolve(&regex, names, topics).unwrap_or_default();
@@ -183,7 +188,9 @@ impl ConsumerGroup {
     pub(in crate::group) fn topics_changed(&mut self, context: &mut Context<'_>, changed: &BTreeSet<Str>) {
         let regexes: Vec<Str> = self.subscriptions.resolved.keys().cloned().collect();
         for regex in regexes {
-            let Some(matched) = self.subscriptions.resolve(&regex, changed.iter(), context.topics) else { continue };
+            let Some(matched) = self.subscriptions.resolve(&regex, changed.iter(), context.topics) else {
+                continue;
+            };
             if self.subscriptions.resolved.get(&regex) != Some(&matched) {
                 self.write_regex(context, regex, Some(matched));
             }

@@ -91,7 +91,8 @@ impl ConsumerGroup {
         let partition_counts = self.subscriptions.partition_counts(topics);
         let spec = GroupSpec { members: members.collect(), partition_counts: &partition_counts };
         let targets = self.preferred_assignor(&context.config.consumer).assign(&spec);
-        let changed = |(id, target): &(&Str, Partitions)| self.targets.get(*id).unwrap_or(&nothing.1) != target;
+        let changed =
+            |(id, target): &(&Str, Partitions)| self.targets.get(*id).unwrap_or(&nothing.1) != target;
         self.members.keys().zip(targets).filter(changed).map(|(id, target)| (id.clone(), target)).collect()
     }
 

@@ -73,7 +73,8 @@ fn retain(spec: &GroupSpec<'_>, topics: &mut [Topic], loads: &mut [usize]) {
             let Ok(place) = topics.binary_search_by_key(id, |topic| topic.id) else { continue };
             let Some(topic) = topics.get_mut(place) else { continue };
             for &partition in partitions {
-                let owner = usize::try_from(partition).ok().and_then(|partition| topic.owners.get_mut(partition));
+                let owner =
+                    usize::try_from(partition).ok().and_then(|partition| topic.owners.get_mut(partition));
                 if let Some(owner @ None) = owner {
                     *owner = Some(index);
                     *load += 1;

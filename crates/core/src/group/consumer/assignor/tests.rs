@@ -18,7 +18,10 @@ struct Group {
 
 impl Group {
     fn of(topics: &[(u8, i32)]) -> Group {
-        Group { members: BTreeMap::new(), counts: topics.iter().map(|&(id, count)| (topic(id), count)).collect() }
+        Group {
+            members: BTreeMap::new(),
+            counts: topics.iter().map(|&(id, count)| (topic(id), count)).collect(),
+        }
     }
 
     fn join(&mut self, member: &str, topics: &[u8]) -> &mut Group {
@@ -57,9 +60,12 @@ impl Group {
 
     /// Every partition of a subscribed topic has exactly one owner, who subscribes to the topic.
     fn check(&self) {
-        let subscribed: BTreeSet<TopicId> = self.members.values().flat_map(|(_, topics, _)| topics).copied().collect();
-        let expected: BTreeSet<_> =
-            subscribed.iter().flat_map(|id| (0..self.counts.get(id).copied().unwrap_or(0)).map(|p| (*id, p))).collect();
+        let subscribed: BTreeSet<TopicId> =
+            self.members.values().flat_map(|(_, topics, _)| topics).copied().collect();
+        let expected: BTreeSet<_> = subscribed
+            .iter()
+            .flat_map(|id| (0..self.counts.get(id).copied().unwrap_or(0)).map(|p| (*id, p)))
+            .collect();
         let mut seen = BTreeSet::new();
         for (id, (_, topics, target)) in &self.members {
             for partition in target.iter() {
@@ -158,7 +164,9 @@ fn topics_that_do_not_exist_have_nothing_to_assign() {
         let mut group = Group::of(&[]);
         group.join("a", &[1]).join("b", &[1, 2]).assign(assignor);
         assert_eq!(group.loads(), [0, 0]);
-        assert!(assignor.assign(&GroupSpec { members: Vec::new(), partition_counts: &group.counts }).is_empty());
+        assert!(
+            assignor.assign(&GroupSpec { members: Vec::new(), partition_counts: &group.counts }).is_empty()
+        );
     }
 }
 
@@ -205,7 +213,8 @@ fn apply(group: &mut Group, step: &Step, homogeneous: bool) {
         Step::Join(member, _) if homogeneous => drop(group.join(&name(member), &[0, 1, 2, 3, 4])),
         Step::Join(member, topics) => {
             let target = group.members.remove(&name(member)).map(|(_, _, target)| target);
-            group.join(&name(member), topics).members.get_mut(&name(member)).unwrap().2 = target.unwrap_or_default();
+            group.join(&name(member), topics).members.get_mut(&name(member)).unwrap().2 =
+                target.unwrap_or_default();
         }
         Step::Leave(member) => drop(group.members.remove(&name(member))),
         Step::Topic(id, count) => drop(group.counts.insert(topic(*id), *count)),

@@ -9,8 +9,11 @@ use crate::group::consumer::partitions::Partitions;
 /// those that have one more already, so that nothing moves that need not.
 pub(super) fn assign(spec: &GroupSpec<'_>) -> Vec<Partitions> {
     let Some(first) = spec.members.first() else { return Vec::new() };
-    let mut unassigned: BTreeSet<_> =
-        first.topics.iter().flat_map(|&topic| (0..spec.partition_count(topic)).map(move |p| (topic, p))).collect();
+    let mut unassigned: BTreeSet<_> = first
+        .topics
+        .iter()
+        .flat_map(|&topic| (0..spec.partition_count(topic)).map(move |p| (topic, p)))
+        .collect();
     let quota = unassigned.len() / spec.members.len();
     let mut extras = unassigned.len() % spec.members.len();
 

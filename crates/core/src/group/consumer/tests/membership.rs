@@ -234,7 +234,9 @@ fn requests_that_make_no_sense_are_refused() {
         ("no group", |r| r.group = "".into()),
         ("no member id", |r| r.member = "".into()),
         ("no member id while it leaves", |r| (r.member, r.member_epoch) = ("".into(), -1)),
-        ("no member id later", |r| (r.member, r.new_member, r.member_epoch) = ("".into(), Some("x".into()), 1)),
+        ("no member id later", |r| {
+            (r.member, r.new_member, r.member_epoch) = ("".into(), Some("x".into()), 1)
+        }),
         ("empty instance", |r| r.instance = Some("".into())),
         ("empty rack", |r| r.rack = Some("".into())),
         ("no rebalance timeout", |r| r.rebalance_timeout = None),
@@ -261,7 +263,8 @@ fn requests_that_make_no_sense_are_refused() {
 #[test]
 fn a_client_of_version_0_gets_an_id() {
     let mut world = World::new();
-    let request = ConsumerHeartbeat { member: "".into(), new_member: Some("made".into()), ..join("", &["a"]) };
+    let request =
+        ConsumerHeartbeat { member: "".into(), new_member: Some("made".into()), ..join("", &["a"]) };
     assert_eq!(&*world.heartbeat(request).unwrap().member, "made");
     world.heartbeat(beat("made", 1)).unwrap();
 }
@@ -271,7 +274,8 @@ fn a_full_group_takes_only_those_that_are_in_it() {
     let mut world = World::new();
     world.config.consumer.size_max = 2;
     world.shard.update_config(world.config.clone());
-    let named = |id: &str, instance: &str| ConsumerHeartbeat { instance: Some(instance.into()), ..join(id, &["a"]) };
+    let named =
+        |id: &str, instance: &str| ConsumerHeartbeat { instance: Some(instance.into()), ..join(id, &["a"]) };
     world.heartbeat(join("m1", &["a"])).unwrap();
     world.heartbeat(named("m2", "i2")).unwrap();
     let error = world.heartbeat(join("m3", &["a"])).unwrap_err();

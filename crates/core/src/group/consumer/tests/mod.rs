@@ -1,6 +1,7 @@
 //! Groups are tested through a shard, as its owner uses it, and each event is checked: the invariants hold, and the
 //! records rebuild the same groups.
 
+mod classic;
 mod epochs;
 mod membership;
 mod reconciling;
@@ -15,8 +16,8 @@ use eddy_types::{Millis, TopicId};
 
 use crate::group::shard::Group;
 use crate::group::{
-    ClusterTopics, ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer, Effects, GroupConfig, GroupRecord,
-    GroupShard, Partitions, Reply, ReplyToken, Str, TopicFacts,
+    ClusterTopics, ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer, Effects, GroupConfig,
+    GroupRecord, GroupShard, Partitions, Reply, ReplyToken, Str, TopicFacts,
 };
 
 /// A shard, its log, its clock and the topics of its cluster.
@@ -102,17 +103,29 @@ impl World {
         &mut self,
         request: ConsumerHeartbeat,
     ) -> Result<ConsumerHeartbeatAnswer, ConsumerGroupError> {
+        self.heartbeat_and_more(request).0
+    }
+
+    /// A heartbeat, and what else came of it.
+    pub(super) fn heartbeat_and_more(
+        &mut self,
+        request: ConsumerHeartbeat,
+    ) -> (Result<ConsumerHeartbeatAnswer, ConsumerGroupError>, Effects) {
         let token = self.token();
         let leaves = request.member_epoch < 0;
         let out = self.event(|shard, now, out| shard.consumer_heartbeat(now, token, request, out));
-        let answer = out.replies.into_iter().find_map(|(to, reply)| match reply {
-            Reply::ConsumerHeartbeat(answer) if to == token => Some(answer),
+        let answer = out.replies.iter().find_map(|(to, reply)| match reply {
+            Reply::ConsumerHeartbeat(answer) if *to == token => Some(answer.clone()),
             _ => None,
         });
         let answer = answer.expect("a heartbeat is answered at once");
-        assert!(answer.is_ok() || out.records.is_empty(), "a refused heartbeat changes nothing: {:?}", out.records);
+        assert!(
+            answer.is_ok() || out.records.is_empty(),
+            "a refused heartbeat changes nothing: {:?}",
+            out.records
+        );
         assert!(leaves || answer.as_ref().map_or(true, |answer| answer.heartbeat_interval > Millis(0)));
-        answer
+        (answer, out)
     }
 
     /// Time passes, and what falls due is done.

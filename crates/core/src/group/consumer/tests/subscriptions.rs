@@ -163,7 +163,10 @@ fn what_is_no_expression_is_refused_and_changes_nothing() {
         let request = ConsumerHeartbeat { topic_regex: Some(regex.into()), ..join("m", &[]) };
         let error = world.heartbeat(request).unwrap_err();
         assert!(matches!(error, ConsumerGroupError::InvalidPattern(_)), "{regex}");
-        assert!(error.to_string().starts_with("subscribed topic regex is not a regular expression"), "{error}");
+        assert!(
+            error.to_string().starts_with("subscribed topic regex is not a regular expression"),
+            "{error}"
+        );
     }
     assert!(world.shard.groups.is_empty());
 }
@@ -174,9 +177,7 @@ fn an_expression_is_recorded_once_and_forgotten_with_its_last_member() {
     world.set_topic("a", 1);
     let regex = |id: &str| ConsumerHeartbeat { topic_regex: Some("a|b".into()), ..join(id, &[]) };
     let count = |world: &World, there: bool| {
-        let of = |record: &&GroupRecord| {
-            matches!(record, GroupRecord::ConsumerRegex { value, .. } if value.is_some() == there)
-        };
+        let of = |record: &&GroupRecord| matches!(record, GroupRecord::ConsumerRegex { value, .. } if value.is_some() == there);
         world.log.iter().filter(of).count()
     };
     world.heartbeat(regex("m1")).unwrap();
