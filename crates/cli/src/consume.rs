@@ -57,7 +57,7 @@ struct What {
     #[arg(long)]
     committed: bool,
     #[command(flatten)]
-    filter: filter::Arguments,
+    filter: filter::Globs,
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), CliError> {

@@ -1,8 +1,9 @@
 //! `eddy topic`: list, create, describe, alter, delete, trim, analyze.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 
-use crate::Context;
+use crate::{Column, Context};
 use crate::error::{CliError, Exit};
 
 mod alter;
@@ -59,6 +60,19 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Prints what was done, and says what was not: nothing at all when all failed.
+fn report<T: Serialize>(
+    context: &Context,
+    columns: &[Column<T>],
+    done: &[T],
+    failed: Vec<CliError>,
+) -> Result<(), CliError> {
+    if !done.is_empty() || failed.is_empty() {
+        context.printer.rows(columns, done)?;
+    }
+    all_done(failed)
+}
+
 /// The first of what failed, with the others as facts; `Ok` when nothing did.
 fn all_done(failed: Vec<CliError>) -> Result<(), CliError> {
     let mut failed = failed.into_iter();
@@ -68,7 +82,8 @@ fn all_done(failed: Vec<CliError>) -> Result<(), CliError> {
 
 /// Adds the key that was probably meant to a refusal of configuration.
 fn with_key_suggestion<'a>(error: CliError, keys: impl Iterator<Item = &'a String>) -> CliError {
-    if error.exit() != Exit::Failed {
+    // Some brokers say so themselves.
+    if error.exit() != Exit::Failed || error.to_string().contains("did you mean") {
         return error;
     }
     keys.filter(|key| eddy_metadata::config::registry::topic(key).is_none())

@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::select::glob_set;
 
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Arguments {
+pub(crate) struct Globs {
     /// Only records whose key fits this glob
     #[arg(long, value_name = "GLOB")]
     key: Vec<String>,
@@ -28,17 +28,17 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    pub(crate) fn new(arguments: &Arguments) -> Result<Filter, CliError> {
-        let set = |globs: &[String]| {
-            let globs: Vec<&str> = globs.iter().map(String::as_str).collect();
-            if globs.is_empty() { Ok(None) } else { glob_set(&globs).map(Some) }
+    pub(crate) fn new(globs: &Globs) -> Result<Filter, CliError> {
+        let set = |texts: &[String]| {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            if texts.is_empty() { Ok(None) } else { glob_set(&texts).map(Some) }
         };
         let header = |text: &String| match text.split_once('=') {
             Some((name, glob)) => Ok((name.to_owned(), Some(glob_set(&[glob])?))),
             None => Ok((text.clone(), None)),
         };
-        let headers = arguments.header.iter().map(header).collect::<Result<_, CliError>>()?;
-        Ok(Filter { key: set(&arguments.key)?, value: set(&arguments.value)?, headers })
+        let headers = globs.header.iter().map(header).collect::<Result<_, CliError>>()?;
+        Ok(Filter { key: set(&globs.key)?, value: set(&globs.value)?, headers })
     }
 
     pub(crate) fn passes(&self, record: &Record) -> bool {
@@ -65,10 +65,10 @@ mod tests {
 
     fn passes(key: &[&str], value: &[&str], header: &[&str]) -> bool {
         let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let arguments = Arguments { key: own(key), value: own(value), header: own(header) };
+        let globs = Globs { key: own(key), value: own(value), header: own(header) };
         let trace = Header { key: Bytes::from_static(b"trace"), value: Some(Bytes::from_static(b"eu/1=2")) };
         let record = Record { headers: vec![trace], ..Record::sample() };
-        Filter::new(&arguments).unwrap().passes(&record)
+        Filter::new(&globs).unwrap().passes(&record)
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn null_fits_no_glob() {
-        let filter = Filter::new(&Arguments { value: vec!["*".to_owned()], ..Arguments::default() }).unwrap();
+        let filter = Filter::new(&Globs { value: vec!["*".to_owned()], ..Globs::default() }).unwrap();
         assert!(!filter.passes(&Record { value: None, ..Record::sample() }));
         assert!(filter.passes(&Record { value: Some(Bytes::new()), ..Record::sample() }));
     }

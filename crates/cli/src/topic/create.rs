@@ -11,7 +11,7 @@ use eddy_types::{ErrorCode, TopicId};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{ADMIN_TIMEOUT_MS, all_done, assignment, with_key_suggestion};
+use super::{ADMIN_TIMEOUT_MS, assignment, report, with_key_suggestion};
 use crate::brokers::topic_name;
 use crate::error::CliError;
 use crate::{Brokers, Cell, Column, Context, To};
@@ -73,8 +73,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     if !arguments.dry_run {
         wait_for_leaders(brokers, &rows).await?;
     }
-    context.printer.rows(COLUMNS, &rows)?;
-    all_done(failed)
+    report(context, COLUMNS, &rows, failed)
 }
 
 fn request(arguments: &Arguments) -> CreateTopicsRequest {

@@ -7,7 +7,7 @@ use eddy_client::{CallError, accepted};
 use eddy_types::ErrorCode;
 use serde::Serialize;
 
-use super::{ADMIN_TIMEOUT_MS, all_done};
+use super::{ADMIN_TIMEOUT_MS, report};
 use crate::brokers::topic_name;
 use crate::error::{CliError, Exit};
 use crate::{Cell, Column, Context, To, Topic, select};
@@ -77,8 +77,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         }
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
-    context.printer.rows(COLUMNS, &rows)?;
-    all_done(failed)
+    report(context, COLUMNS, &rows, failed)
 }
 
 fn row(topic: &Topic, outcome: &'static str) -> Row {
