@@ -27,6 +27,15 @@ async fn versions_are_those_of_kafka_4_3_r_1_3() {
         (1, (4, 18)),
         (2, (1, 11)),
         (3, (0, 13)),
+        (8, (2, 10)),
+        (9, (1, 10)),
+        (10, (0, 6)),
+        (11, (0, 9)),
+        (12, (0, 4)),
+        (13, (0, 5)),
+        (14, (0, 5)),
+        (15, (0, 6)),
+        (16, (0, 5)),
         (18, (0, 4)),
         (19, (2, 7)),
         (20, (1, 6)),
@@ -56,7 +65,13 @@ async fn versions_are_those_of_kafka_4_3_r_1_3() {
         (64, (0, 0)),
         (65, (0, 0)),
         (66, (0, 2)),
+        (71, (0, 0)),
+        (72, (0, 0)),
+        (42, (0, 2)),
         (44, (0, 1)),
+        (47, (0, 0)),
+        (68, (0, 1)),
+        (69, (0, 1)),
         (60, (0, 2)),
         (61, (0, 0)),
         (75, (0, 0)),
@@ -67,9 +82,9 @@ async fn versions_are_those_of_kafka_4_3_r_1_3() {
 }
 
 #[tokio::test]
-async fn brokers_own_apis_and_telemetry_are_not_advertised_r_1_2_r_1_6() {
+async fn brokers_own_apis_are_not_advertised_r_1_2() {
     let served = ranges(&Broker::start().await).await;
-    for key in [4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 71, 72, 73, 82] {
+    for key in [4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82] {
         assert!(!served.contains_key(&key), "api key {key}");
     }
 }
@@ -134,7 +149,7 @@ async fn names_of_software_are_checked_r_2_6() {
 async fn unknown_apis_and_versions_close_the_connection_after_the_answers_before_r_2_5() {
     let broker = Broker::start().await;
     for (key, version) in
-        [(999_i16, 0_i16), (-1, 0), (4, 0), (3, 99), (3, -1), (0, 2), (1, 3), (10, 0), (71, 0)]
+        [(999_i16, 0_i16), (-1, 0), (4, 0), (3, 99), (3, -1), (0, 2), (1, 3), (10, 7), (73, 0)]
     {
         let mut client = broker.connect().await;
         client.send(9, &MetadataRequest::default()).await;

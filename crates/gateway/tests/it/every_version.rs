@@ -7,7 +7,8 @@ use eddy_wire::{ApiKey, Reader, Str, Writer};
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::messages::ApiVersionsResponse;
 
-use crate::harness::{Broker, Client, text};
+use crate::group_requests;
+use crate::harness::{Broker, Client, settings, text};
 use crate::records::batch;
 
 /// Random requests of each version.
@@ -77,7 +78,8 @@ async fn random_requests_of_every_version_are_answered() {
 
 #[tokio::test]
 async fn good_and_bad_requests_of_every_version_are_answered() {
-    let broker = Broker::start().await;
+    // A lone member of a group would wait for others.
+    let broker = Broker::with(settings(), &[("group.initial.rebalance.delay.ms", "0")]).await;
     broker.topic("t", 2, &[]).await;
     broker.produce("t", 0, batch(&["a", "b"])).await;
     let id = broker.topic_id("t").await;
@@ -129,7 +131,8 @@ fn telling_requests(key: ApiKey, version: i16, id: TopicId) -> Vec<Box<dyn AnyMe
         }
         ApiKey::DescribeProducers => vec![Box::new(describe_producers())],
         ApiKey::DescribeTopicPartitions => vec![Box::new(describe_topic_partitions())],
-        other => telling_admin_requests(other, version),
+        other => group_requests::telling(other, version, id)
+            .unwrap_or_else(|| telling_admin_requests(other, version)),
     }
 }
 
@@ -194,6 +197,10 @@ fn telling_admin_requests(key: ApiKey, version: i16) -> Vec<Box<dyn AnyMessage>>
             let state_filters = vec!["Ongoing".into(), "Foo".into()];
             vec![Box::new(list_transactions::ListTransactionsRequest { state_filters, ..Default::default() })]
         }
+        ApiKey::GetTelemetrySubscriptions => {
+            vec![Box::new(get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest::default())]
+        }
+        ApiKey::PushTelemetry => vec![Box::new(push_telemetry::PushTelemetryRequest::default())],
         other => panic!("{other} is served and not tested"),
     }
 }

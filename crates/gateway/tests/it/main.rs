@@ -20,4 +20,5 @@ mod metadata;
 mod produce;
 mod quotas;
 mod records;
+mod telemetry;
 mod topics;
