@@ -57,7 +57,8 @@ impl OffsetStore {
         records: &mut Vec<GroupRecord>,
     ) -> usize {
         let topics = self.groups.get(group).into_iter().flatten();
-        let offsets = topics.flat_map(|(topic, partitions)| partitions.iter().map(move |it| (topic, it.0, it.1)));
+        let offsets =
+            topics.flat_map(|(topic, partitions)| partitions.iter().map(move |it| (topic, it.0, it.1)));
         let gone = offsets.filter(|(topic, _, offset)| goes(topic, offset));
         let gone: Vec<(Str, i32)> =
             gone.map(|(topic, partition, _)| (topic.clone(), *partition)).take(limit).collect();

@@ -5,8 +5,7 @@ use eddy_types::{ErrorCode, Millis};
 use super::clients::{join, protocol};
 use super::world::World;
 use crate::group::{
-    Blob, JoinGroup, JoinReply, JoinedGroup, LeaveGroup, LeavingMember, Reply, ReplyToken, Str, SyncGroup,
-    SyncReply,
+    Blob, JoinGroup, JoinReply, LeaveGroup, LeavingMember, Reply, ReplyToken, Str, SyncGroup, SyncReply,
 };
 
 /// How many partitions there are to assign.
@@ -35,13 +34,6 @@ pub(super) struct Player {
     pub(super) protocol_type: &'static str,
     pub(super) id_required: bool,
     pub(super) can_skip: bool,
-}
-
-/// What a player learnt, for those who check.
-pub(super) enum Learnt {
-    Joined(JoinedGroup),
-    Assigned(SyncReply),
-    Other,
 }
 
 impl Player {
@@ -147,15 +139,15 @@ impl Player {
         self.restart();
     }
 
-    /// Takes the answer that it waits for, if it has come.
-    pub(super) fn listen(&mut self, world: &mut World) -> Learnt {
-        let Some(token) = self.waits_for else { return Learnt::Other };
+    /// Takes the answer that it waits for, if it has come; gives the assignment, if it is one.
+    pub(super) fn listen(&mut self, world: &mut World) -> Option<SyncReply> {
+        let token = self.waits_for?;
         let Some(reply) = world.try_reply(token) else {
             if !world.waits(token) {
                 // The coordinator died: the request is lost.
                 self.waits_for = None;
             }
-            return Learnt::Other;
+            return None;
         };
         self.waits_for = None;
         match reply {
@@ -165,23 +157,23 @@ impl Player {
                 let assigns = joined.leader == joined.member && !joined.skip_assignment;
                 let members = joined.members.iter().map(|member| member.member.clone());
                 self.leads = if assigns { members.collect() } else { Vec::new() };
-                Learnt::Joined(joined)
+                None
             }
             Reply::Join(JoinReply::Failed { error: ErrorCode::MemberIdRequired, member }) => {
                 self.member = member;
-                Learnt::Other
+                None
             }
             Reply::Join(JoinReply::Failed { error, .. }) => {
                 self.obey(error);
-                Learnt::Other
+                None
             }
             Reply::Sync(sync) if sync.error == ErrorCode::None => {
                 self.is_settled = true;
-                Learnt::Assigned(sync)
+                Some(sync)
             }
             Reply::Sync(sync) => {
                 self.obey(sync.error);
-                Learnt::Other
+                None
             }
             other => panic!("{other:?} answers a join or a sync"),
         }
@@ -197,10 +189,10 @@ impl Player {
         }
     }
 
-    /// Does what a well-behaved client does next.
-    pub(super) fn behave(&mut self, world: &mut World) -> Learnt {
+    /// Does what a well-behaved client does next; gives the assignment, if that led to one.
+    pub(super) fn behave(&mut self, world: &mut World) -> Option<SyncReply> {
         if self.is_fenced {
-            return Learnt::Other;
+            return None;
         }
         if self.waits_for.is_none() {
             match (self.generation, self.is_settled) {

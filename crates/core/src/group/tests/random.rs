@@ -7,18 +7,19 @@ use std::collections::BTreeMap;
 use eddy_types::Millis;
 
 use super::clients::{commit_to, fetch};
-use super::player::{Learnt, PARTITIONS, Player};
+use super::player::{PARTITIONS, Player};
 use super::world::{World, brief};
 use crate::group::shard::Group;
 use crate::group::{
     CommitOffsets, DeleteOffsets, GroupConfig, GroupRecord, GroupState, LeaveGroup, LeavingMember, Note, Str,
+    SyncReply,
 };
 
 const SCHEDULES: u64 = 10_000;
 const EVENTS: usize = 40;
 
 /// SplitMix64: small, and the same everywhere.
-pub(super) struct Random(u64);
+pub(in crate::group) struct Random(pub(in crate::group) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -29,15 +30,15 @@ impl Random {
         mixed ^ mixed >> 31
     }
 
-    pub(super) fn below(&mut self, limit: usize) -> usize {
+    pub(in crate::group) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    pub(super) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub(in crate::group) fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 
-    fn chance(&mut self, of: usize) -> bool {
+    pub(in crate::group) fn chance(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 }
@@ -49,8 +50,9 @@ struct Witness {
     births: BTreeMap<Str, u32>,
     /// Who has a partition in a generation (G1).
     owners: BTreeMap<(Str, u32, i32, u8), Str>,
-    /// The highest generation that was recorded, or told since the coordinator began (G3).
+    /// The generation of each group when last looked at, since the coordinator began (G3).
     generations: BTreeMap<Str, i32>,
+    /// The generation that was recorded last, under any coordinator (G3).
     recorded: BTreeMap<Str, i32>,
     /// What was committed last (G2).
     committed: BTreeMap<(Str, Str), i64>,
@@ -126,7 +128,11 @@ impl Schedule {
             21..=23 => self.commit(at),
             24 => self.delete(at),
             25 => self.kick(),
-            26 => self.world.fail_over(),
+            26 => {
+                self.world.fail_over();
+                // A generation without assignments is forgotten, and counted again.
+                self.witness.generations.clear();
+            }
             _ => {
                 let span = self
                     .random
@@ -142,13 +148,13 @@ impl Schedule {
     }
 
     fn behave(&mut self, at: usize) {
-        let learnt = self.players[at].behave(&mut self.world);
-        self.witness_of(at, learnt);
+        let assigned = self.players[at].behave(&mut self.world);
+        self.witness_of(at, assigned);
     }
 
     fn listen(&mut self, at: usize) {
-        let learnt = self.players[at].listen(&mut self.world);
-        self.witness_of(at, learnt);
+        let assigned = self.players[at].listen(&mut self.world);
+        self.witness_of(at, assigned);
     }
 
     fn stale_generation(&mut self, at: usize) -> i32 {
@@ -228,30 +234,21 @@ impl Schedule {
         self.world.leave(LeaveGroup { group: "g".into(), members: vec![member] });
     }
 
-    fn witness_of(&mut self, at: usize, learnt: Learnt) {
+    /// A player has its assignment: nobody else has any of it (G1).
+    fn witness_of(&mut self, at: usize, assigned: Option<SyncReply>) {
         let player = &self.players[at];
-        let group = player.group.clone();
-        match learnt {
-            Learnt::Joined(joined) => {
-                let highest = self.witness.generations.entry(group).or_insert(0);
-                // An answer that was lost and found tells of an earlier generation, never of a later one.
-                *highest = (*highest).max(joined.generation);
-            }
-            Learnt::Assigned(sync) => {
-                let birth = self.witness.births.get(&group).copied().unwrap_or(0);
-                for partition in sync.assignment.iter() {
-                    let key = (group.clone(), birth, player.generation, *partition);
-                    let owner = self.witness.owners.entry(key).or_insert_with(|| player.identity());
-                    assert_eq!(*owner, player.identity(), "partition {partition} in {}", player.generation);
-                }
-            }
-            Learnt::Other => {}
+        let birth = self.witness.births.get(&player.group).copied().unwrap_or(0);
+        for partition in assigned.iter().flat_map(|sync| sync.assignment.iter()) {
+            let key = (player.group.clone(), birth, player.generation, *partition);
+            let owner = self.witness.owners.entry(key).or_insert_with(|| player.identity());
+            assert_eq!(*owner, player.identity(), "partition {partition} in {}", player.generation);
         }
     }
 
     /// Looks at what was recorded and noted since the last time.
     fn testify(&mut self) {
-        let Witness { recorded, committed, log_seen, notes_seen, births, .. } = &mut self.witness;
+        let Witness { recorded, committed, log_seen, notes_seen, births, generations, .. } =
+            &mut self.witness;
         for record in &self.world.log[*log_seen..] {
             match record {
                 GroupRecord::ClassicGroup { group, value: Some(value) } => {
@@ -272,9 +269,16 @@ impl Schedule {
         for note in &self.world.notes[*notes_seen..] {
             if let Note::GroupDeleted { group } = note {
                 *births.entry(group.clone()).or_insert(0) += 1;
+                generations.remove(group);
             }
         }
         *notes_seen = self.world.notes.len();
+        for (id, group) in &self.world.shard.groups {
+            if let Group::Classic(group) = group {
+                let last = generations.insert(id.clone(), group.generation).unwrap_or(0);
+                assert!(group.generation >= last, "{id} goes back from {last} to {}", group.generation);
+            }
+        }
     }
 
     /// From now on everyone behaves: soon every partition has an owner (G4).
