@@ -6,7 +6,7 @@ mod join;
 mod matrix;
 mod offsets;
 mod player;
-mod random;
+pub(super) mod random;
 mod reload;
 mod static_members;
 mod sync;
