@@ -44,6 +44,10 @@ impl Default for FlushConfig {
 /// How often the thread looks around while partitions are dirty.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Flushed batches stay in memory up to this. Readers that are further behind find them in the page cache; memory that is
+/// used again and again costs less than fresh memory for every batch (ADR 7).
+const CACHED_BYTES_MAX: usize = 32 << 20;
+
 /// Time for the WAL's thread to tell the partitions of its last group. When it is over, the next start replays that group.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -175,10 +179,10 @@ impl Worker {
         }
     }
 
-    /// Drops flushed batches from the caches when they hold more than half of the budget.
+    /// Drops flushed batches from the caches when they hold more than is of use.
     fn evict(&mut self) {
         let budget = self.partitions.tail_budget();
-        let enough = budget.limit() / 2;
+        let enough = CACHED_BYTES_MAX.min(budget.limit() / 2);
         if budget.used() > enough {
             let share = enough / 2 / self.cached.len().max(1);
             for keep in [share, 0] {

@@ -70,6 +70,8 @@ pub(crate) async fn serve(
         let outbound = write_answers(ctx, &mut writing, state, &pipeline);
         tokio::pin!(inbound, outbound);
         let reason = tokio::select! {
+            // The writing half comes after the reading half and sees what that has queued: see `Pipeline::next`.
+            biased;
             reason = &mut inbound => reason,
             reason = &mut outbound => return reason.unwrap_or(CloseReason::Stopping),
             silence = state.ended() => return silence.into(),
@@ -215,10 +217,14 @@ async fn write_segments(
     let mut first = 0;
     while first < segments.len() {
         let mut written = {
-            let rest = segments.iter().skip(first).take(SLICES_MAX);
-            let slices: smallvec::SmallVec<[IoSlice<'_>; 64]> =
-                rest.map(|segment| IoSlice::new(segment)).collect();
-            socket.write_vectored(&slices).await?
+            match segments.get(first..).unwrap_or_default() {
+                [one] => socket.write(one).await?,
+                rest => {
+                    let slices: smallvec::SmallVec<[IoSlice<'_>; 64]> =
+                        rest.iter().take(SLICES_MAX).map(|segment| IoSlice::new(segment)).collect();
+                    socket.write_vectored(&slices).await?
+                }
+            }
         };
         if written == 0 {
             return Err(std::io::ErrorKind::WriteZero.into());

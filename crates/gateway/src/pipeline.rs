@@ -4,8 +4,9 @@
 //! answers in one write, and never lets one overtake another.
 
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use eddy_engine::BudgetPermit;
@@ -40,7 +41,6 @@ pub(crate) struct Queued {
 #[derive(Default)]
 pub(crate) struct Pipeline {
     queue: Mutex<Inner>,
-    pushed: Notify,
     popped: Notify,
 }
 
@@ -72,30 +72,28 @@ impl Pipeline {
 
     pub(crate) fn push(&self, queued: Queued) {
         self.queue.lock().answers.push_back(queued);
-        self.pushed.notify_one();
     }
 
     /// No more requests: [`Pipeline::next`] ends after the last answer.
     pub(crate) fn close(&self) {
         self.queue.lock().closed = true;
-        self.pushed.notify_one();
     }
 
-    /// The next answer in order; `None` after the last one.
+    /// The next answer in order; `None` after the last one. It wakes nobody: both halves are one task, in which the writing
+    /// half is polled after the reading half.
     pub(crate) async fn next(&self) -> Option<Queued> {
-        loop {
-            {
-                let mut inner = self.queue.lock();
-                if let Some(queued) = inner.answers.pop_front() {
+        poll_fn(|_| {
+            let mut inner = self.queue.lock();
+            match inner.answers.pop_front() {
+                Some(queued) => {
                     inner.taken += 1;
-                    return Some(queued);
+                    Poll::Ready(Some(queued))
                 }
-                if inner.closed {
-                    return None;
-                }
+                None if inner.closed => Poll::Ready(None),
+                None => Poll::Pending,
             }
-            self.pushed.notified().await;
-        }
+        })
+        .await
     }
 
     /// The next answer if one is queued.
