@@ -14,7 +14,7 @@ use crate::group::timers::Timer;
 impl ClassicGroup {
     /// A client wants to be a member, or a member joins again.
     pub(in crate::group) fn join(&mut self, cx: &mut Context<'_>, token: ReplyToken, request: JoinGroup) {
-        if !self.has_room_for(&request.member, cx.config.size_max) {
+        if !self.has_room_for(&request, cx.config.size_max) {
             // A member of a group that has to shrink goes like one that left.
             self.remove_member(cx, &request.member, ErrorCode::GroupMaxSizeReached);
             refuse(cx, token, ErrorCode::GroupMaxSizeReached, "".into());
@@ -37,9 +37,12 @@ impl ClassicGroup {
     }
 
     /// Whether the group has a place for the member. While members join, those who waited longest keep theirs:
-    /// so a group that is larger than groups may be now shrinks to its limit.
-    fn has_room_for(&self, member: &str, size_max: usize) -> bool {
-        let known = self.members.get(member);
+    /// so a group that is larger than groups may be now shrinks to its limit. Unlike in Kafka a static member that comes
+    /// back takes its former place in a full group.
+    fn has_room_for(&self, request: &JoinGroup, size_max: usize) -> bool {
+        let former = request.instance.as_ref().and_then(|instance| self.members.of_instance(instance));
+        let id = if request.member.is_empty() { former } else { Some(&request.member) };
+        let known = id.and_then(|id| self.members.get(id));
         match self.phase {
             Phase::Empty => true,
             Phase::Preparing(_) => {

@@ -48,6 +48,17 @@ fn a_static_leader_that_cannot_skip_the_assignment_does_not_learn_that_it_leads(
 }
 
 #[test]
+fn a_static_member_comes_back_to_a_full_group() {
+    let config = crate::group::GroupConfig { size_max: 2, ..Default::default() };
+    let requests = vec![join_static("a", "i"), join_static("b", "j")];
+    let mut world = World::with(config).and_join(requests).and_sync(&["a", "b"], 1);
+    let token = world.join(JoinGroup { new_member: "b-2".into(), ..join_static("b", "j") });
+    assert_eq!(world.told(token), "gen 1 b-2 of a-1");
+    let token = world.join(join_static("c", "k"));
+    assert_eq!(world.told(token), "81 \"\"");
+}
+
+#[test]
 fn the_former_owner_of_a_static_name_is_fenced() {
     let mut world = stable();
     world.join(JoinGroup { new_member: "b-2".into(), ..join_static("b", "j") });
