@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cli_records;
+mod cli_session;
+mod cli_topics;
 mod cluster;
 mod command_line;
 mod configuration;

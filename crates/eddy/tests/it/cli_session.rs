@@ -1,0 +1,64 @@
+//! A broker and the commands that are run against it.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+
+use crate::support::{Broker, eddy, finish};
+
+/// A broker of its own; commands find it by `-b`.
+pub(crate) struct Session {
+    dir: TempDir,
+    broker: Broker,
+}
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Session {
+    pub(crate) fn start() -> Session {
+        let dir = TempDir::new().unwrap();
+        let broker = Broker::start(dir.path(), &[]);
+        Session { dir, broker }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.broker.kafka)
+    }
+
+    /// Runs a command without input; arguments are separated by spaces.
+    pub(crate) fn run(&self, arguments: &str) -> Done {
+        self.run_with(&arguments.split(' ').collect::<Vec<_>>(), b"")
+    }
+
+    /// Runs a command with an input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &[u8]) -> Done {
+        // A file, not a pipe: a command that ends without reading all of it is no trouble.
+        let path = self.dir.path().join("input");
+        std::fs::File::create(&path).unwrap().write_all(input).unwrap();
+        let mut command = eddy(self.dir.path());
+        command.env("XDG_CONFIG_HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path());
+        command.args(arguments).args(["-b", &self.address()]);
+        command.stdin(Stdio::from(std::fs::File::open(&path).unwrap()));
+        let (code, stdout, stderr) = finish(&mut command);
+        Done { code, stdout, stderr }
+    }
+
+    /// The stdout of a command that must go well.
+    pub(crate) fn out(&self, arguments: &str) -> String {
+        self.out_with(&arguments.split(' ').collect::<Vec<_>>(), b"")
+    }
+
+    /// The stdout of a command with an input that must go well.
+    pub(crate) fn out_with(&self, arguments: &[&str], input: &[u8]) -> String {
+        let done = self.run_with(arguments, input);
+        assert_eq!(done.code, 0, "{arguments:?}: {}", done.stderr);
+        done.stdout
+    }
+}
