@@ -18,6 +18,7 @@ mod partition;
 mod partitions;
 mod read;
 mod recovery;
+mod traffic;
 mod watch;
 
 pub use ack::{AckGroup, AckResult, AckToken};
@@ -32,4 +33,5 @@ pub use housekeeping::HousekeepingConfig;
 pub use partition::{NewBatch, Partition, PartitionKey};
 pub use partitions::Partitions;
 pub use read::{PartitionRead, ReadRequest};
+pub use traffic::Traffic;
 pub use watch::FetchWaiter;

@@ -21,6 +21,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::ack::AckToken;
 use crate::error::AppendError;
 use crate::flush_queue::FlushQueue;
+use crate::traffic::Traffic;
 use crate::watch::{FetchWaiter, Watchers, Woken};
 
 /// Identity of a partition: its topic's id, not its name, so that a topic made again is another one.
@@ -63,6 +64,7 @@ pub struct Partition {
     flush_queue: Arc<FlushQueue>,
     state: Mutex<State>,
     last_append: AtomicI64,
+    traffic: Traffic,
 }
 
 struct State {
@@ -116,6 +118,7 @@ impl Partition {
                 gone: false,
             }),
             last_append: AtomicI64::new(Millis::NONE.0),
+            traffic: Traffic::default(),
         });
         partition.touch(&mut partition.state.lock());
         partition.wal.submit(Entry::Name { partition: local, topic: key.topic, index: key.index }, None);
@@ -148,6 +151,11 @@ impl Partition {
     /// Its log on disk.
     pub fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// What went in and out since the start.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Wall-clock time of the newest append since the start, [`Millis::NONE`] before the first.
@@ -196,6 +204,7 @@ impl Partition {
                     bytes: bytes.freeze(),
                     charge,
                 };
+                self.traffic.count_produced(range, stamped.bytes.len());
                 self.enqueue(stamped, room);
                 range
             }

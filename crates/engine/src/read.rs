@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eddy_core::{Diverging, EpochMatch, Offsets, divergence};
-use eddy_log::{ReadError as LogReadError, ReadOutcome};
-use eddy_types::{LeaderEpoch, Offset};
+use eddy_log::{FetchedBytes, ReadError as LogReadError, ReadOutcome};
+use eddy_types::{LeaderEpoch, Offset, OffsetRange};
 
 use crate::error::ReadError;
 use crate::partition::Partition;
@@ -65,7 +65,10 @@ impl Partition {
         let slices = if asked >= limit || (request.max_bytes == 0 && !request.at_least_one) {
             Vec::new()
         } else {
-            self.read_log(asked, limit, request.max_bytes, request.at_least_one).await?
+            let fetched = self.read_log(asked, limit, request.max_bytes, request.at_least_one).await?;
+            self.traffic()
+                .count_fetched(OffsetRange { start: asked, end: fetched.end_offset }, fetched.bytes);
+            fetched.slices
         };
         Ok(PartitionRead { offsets, slices, diverging: None })
     }
@@ -76,19 +79,19 @@ impl Partition {
         limit: Offset,
         max_bytes: usize,
         at_least_one: bool,
-    ) -> Result<Vec<Bytes>, ReadError> {
+    ) -> Result<FetchedBytes, ReadError> {
         let outcome =
             self.log().read(from, limit, max_bytes, at_least_one).map_err(|error| read_error(from, error))?;
         let disk = match outcome {
-            ReadOutcome::Ready(fetched) => return Ok(fetched.slices),
+            ReadOutcome::Ready(fetched) => return Ok(fetched),
             ReadOutcome::Disk(disk) => disk,
         };
         if let Some(cached) = disk.try_cached() {
-            return cached.map(|fetched| fetched.slices).map_err(|error| read_error(from, error));
+            return cached.map_err(|error| read_error(from, error));
         }
         let read = tokio::task::spawn_blocking(move || disk.run()).await;
         match read {
-            Ok(fetched) => fetched.map(|fetched| fetched.slices).map_err(|error| read_error(from, error)),
+            Ok(fetched) => fetched.map_err(|error| read_error(from, error)),
             // The blocking thread panicked, which its hook has reported.
             Err(_) => Err(ReadError::PartitionGone),
         }
