@@ -145,7 +145,10 @@ async fn look(context: &Context, arguments: &Arguments, findings: &mut Findings<
     }
     findings.add(clock::check(&seen).await)?;
     if !arguments.canary {
-        return findings.add(Check::skip("canary", "not asked for (--canary writes and reads a record on every broker)"));
+        return findings.add(Check::skip(
+            "canary",
+            "not asked for (--canary writes and reads a record on every broker)",
+        ));
     }
     context.changes()?;
     for check in canary::check(context, &seen).await {
@@ -210,8 +213,16 @@ mod tests {
         let check = Check::fail("advertised", "broker 2 advertises localhost:9092")
             .advise("set on broker 2: listeners.advertised = \"HOST:9092\"")
             .code("ED-3002");
-        expect![[r#""#]].assert_eq(&render(&printer, &check));
-        expect![[r#""#]].assert_eq(&render(&printer, &Check::ok("tcp", "0.6 ms")));
+        expect![[r#"
+            FAIL  advertised  broker 2 advertises localhost:9092
+                              set on broker 2: listeners.advertised = "HOST:9092"
+                              more: eddy explain ED-3002
+        "#]]
+        .assert_eq(&render(&printer, &check));
+        expect![[r#"
+            ok    tcp         0.6 ms
+        "#]]
+        .assert_eq(&render(&printer, &Check::ok("tcp", "0.6 ms")));
     }
 
     #[test]

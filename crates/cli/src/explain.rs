@@ -58,8 +58,12 @@ struct Page {
 const COLUMNS: &[Column<Page>] = &[
     Column::new("CODE", |row| Cell::text(row.code.clone())),
     Column::new("NUMBER", |row| row.number.map_or(Cell::None, Cell::count)),
-    Column::new("RETRIABLE", |row| row.retriable.map_or(Cell::None, |retriable| Cell::text(if retriable { "yes" } else { "no" }))),
-    Column::new("MEANING", |row| Cell::text(if row.number.is_some() { row.meaning } else { row.title.as_str() })),
+    Column::new("RETRIABLE", |row| {
+        row.retriable.map_or(Cell::None, |retriable| Cell::text(if retriable { "yes" } else { "no" }))
+    }),
+    Column::new("MEANING", |row| {
+        Cell::text(if row.number.is_some() { row.meaning } else { row.title.as_str() })
+    }),
 ];
 
 /// Prints a page, or the list; `own` are the binary's codes.
@@ -245,13 +249,45 @@ mod tests {
 
     #[test]
     fn a_page_has_meaning_causes_and_remedies() {
-        expect![[r#""#]].assert_eq(&render(&find(OWN, "rebalance-in-progress").unwrap()));
-        expect![[r#""#]].assert_eq(&render(&find(OWN, "ED-1001").unwrap()));
+        expect![[r#"
+            REBALANCE_IN_PROGRESS(27): an error code of the Kafka protocol
+
+            The group is rebalancing: rejoin.
+
+            Not retriable: the same request would fail again.
+
+            What to do
+              - Nothing when seldom: the member joins again and goes on.
+              - When often: eddy group describe GROUP shows who comes and goes; static members
+                (group.instance.id) and the consumer protocol (group.protocol=consumer) rebalance
+                less.
+        "#]]
+        .assert_eq(&render(&find(OWN, "rebalance-in-progress").unwrap()));
+        expect![[r#"
+            ED-1001: the listener's port is in use
+
+            A listener must be bound before the broker touches its data.
+
+            Causes
+              - Another broker runs on this machine.
+
+            What to do
+              - eddy up --port 9192 uses another port.
+
+            Exit code of the process: 1
+        "#]]
+        .assert_eq(&render(&find(OWN, "ED-1001").unwrap()));
     }
 
     #[test]
     fn a_typing_error_is_guessed() {
-        expect![[r#""#]].assert_eq(&unknown(OWN, "REBALANCE_IN_PROGRES").to_string());
+        expect![[r#"
+            error: no such code: REBALANCE_IN_PROGRES
+              did you mean REBALANCE_IN_PROGRESS?
+              fix: eddy explain REBALANCE_IN_PROGRESS   explain that
+                   eddy explain --all                   list every code
+        "#]]
+        .assert_eq(&unknown(OWN, "REBALANCE_IN_PROGRES").to_string());
         assert_eq!(near(OWN, "ED-1002"), ["ED-1001"]);
         assert!(near(OWN, "wurst").is_empty());
     }

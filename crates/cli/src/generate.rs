@@ -53,7 +53,11 @@ pub(crate) fn run(printer: &Printer, host: &Host, arguments: Arguments) -> Resul
     }
 }
 
-pub(crate) fn completions(printer: &Printer, host: &Host, arguments: &ShellArguments) -> Result<(), CliError> {
+pub(crate) fn completions(
+    printer: &Printer,
+    host: &Host,
+    arguments: &ShellArguments,
+) -> Result<(), CliError> {
     let mut command = (host.command_line)();
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
@@ -94,7 +98,9 @@ mod tests {
 
     #[test]
     fn a_shell_goes_by_name_or_path() {
-        for (text, wanted) in [("bash", Shell::Bash), ("/usr/bin/zsh", Shell::Zsh), ("pwsh.exe", Shell::PowerShell)] {
+        for (text, wanted) in
+            [("bash", Shell::Bash), ("/usr/bin/zsh", Shell::Zsh), ("pwsh.exe", Shell::PowerShell)]
+        {
             assert_eq!(shell(text), Ok(wanted), "{text}");
         }
         assert!(shell("/bin/csh").is_err());

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// A moment, absolute or counted from now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,9 @@ impl FromStr for Moment {
             return Ok(Moment::At(timestamp.as_millisecond()));
         }
         if text.starts_with(['-', '+']) {
-            let duration: SignedDuration = text.parse().map_err(|_| wanted())?;
+            let span: Span = text.parse().map_err(|_| wanted())?;
+            // Without a calendar a day has 24 hours.
+            let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wanted())?;
             return i64::try_from(duration.as_millis()).map(Moment::FromNow).map_err(|_| wanted());
         }
         // A date and time without a zone is the user's own.

@@ -74,7 +74,9 @@ pub(crate) async fn positions(
                     for one in &topic.partitions {
                         let place = Place { topic: topic.name.to_string(), partition: one.partition_index };
                         match ErrorCode::from_code(one.error_code) {
-                            Some(ErrorCode::None) => read.push((place, Some(one.offset).filter(|at| *at >= 0))),
+                            Some(ErrorCode::None) => {
+                                read.push((place, Some(one.offset).filter(|at| *at >= 0)))
+                            }
                             Some(code) => retry |= code.is_retriable(),
                             None => {}
                         }
@@ -134,7 +136,8 @@ pub(crate) async fn first_times(
                     let bytes = one.records.unwrap_or_default();
                     let time = open.get(index).and_then(|(_, from)| first_time(&bytes, *from));
                     // A partition with an error, or with nothing to read after all, is not asked about again.
-                    let is_over = one.error_code != 0 || one.high_watermark <= open.get(index).map_or(0, |(_, at)| *at);
+                    let is_over =
+                        one.error_code != 0 || one.high_watermark <= open.get(index).map_or(0, |(_, at)| *at);
                     if time.is_some() || is_over {
                         let (place, _) = open.swap_remove(index);
                         times.extend(time.map(|time| (place, time)));
@@ -160,7 +163,8 @@ async fn by_leader<'a>(
     let mut by_leader: BTreeMap<BrokerId, Vec<&'a Place>> = BTreeMap::new();
     for place in places {
         let topic = cluster.topics.iter().find(|topic| topic.name == place.topic);
-        let partition = topic.and_then(|topic| topic.partitions.iter().find(|one| one.index == place.partition));
+        let partition =
+            topic.and_then(|topic| topic.partitions.iter().find(|one| one.index == place.partition));
         if let Some(partition) = partition.filter(|partition| partition.leader != BrokerId::NONE) {
             by_leader.entry(partition.leader).or_default().push(place);
         }
@@ -181,9 +185,9 @@ fn list_offsets(places: &[&Place], wanted: Wanted) -> ListOffsetsRequest {
         partition.current_leader_epoch = -1;
         topics.entry(&place.topic).or_default().push(partition);
     }
-    let topics = topics
-        .into_iter()
-        .map(|(topic, partitions)| ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions));
+    let topics = topics.into_iter().map(|(topic, partitions)| {
+        ListOffsetsTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
+    });
     let mut request = ListOffsetsRequest::default()
         .with_isolation_level(i8::from(wanted == Wanted::LastStable))
         .with_topics(topics.collect());
@@ -202,9 +206,9 @@ fn first_fetch(from: &[(Place, i64)]) -> FetchRequest {
             .with_partition_max_bytes(FIRST_BYTES);
         topics.entry(&place.topic).or_default().push(partition);
     }
-    let topics = topics
-        .into_iter()
-        .map(|(topic, partitions)| FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions));
+    let topics = topics.into_iter().map(|(topic, partitions)| {
+        FetchTopic::default().with_topic(topic_name(topic)).with_partitions(partitions)
+    });
     FetchRequest::default()
         .with_max_wait_ms(0)
         .with_min_bytes(0)
@@ -229,6 +233,7 @@ fn first_time(bytes: &Bytes, from: i64) -> Option<i64> {
     }
     let header = BatchHeader::parse(bytes).ok()?;
     // With a delete horizon, the base is that horizon.
-    let time = if header.attributes.has_delete_horizon() { header.max_timestamp } else { header.base_timestamp };
+    let time =
+        if header.attributes.has_delete_horizon() { header.max_timestamp } else { header.base_timestamp };
     Some(time.0)
 }

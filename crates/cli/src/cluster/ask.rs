@@ -75,7 +75,10 @@ pub(super) async fn list(brokers: &Brokers, cluster: &Cluster) -> Result<Vec<Bro
         None => cluster
             .nodes
             .iter()
-            .map(|node| Broker { rack: node.rack.clone(), ..Broker::new(node.id.0, node.address.to_string()) })
+            .map(|node| Broker {
+                rack: node.rack.clone(),
+                ..Broker::new(node.id.0, node.address.to_string())
+            })
             .collect(),
     };
     listed.sort_unstable_by_key(|broker| broker.id);
@@ -111,7 +114,9 @@ pub(super) async fn ask_dirs(brokers: &Brokers, broker: &mut Broker) -> Result<(
         }
         let sizes = dir.topics.iter().flat_map(|topic| &topic.partitions).map(|one| one.partition_size);
         bytes = sizes.filter_map(|size| u64::try_from(size).ok()).fold(bytes, u64::saturating_add);
-        if let (Ok(total_bytes), Ok(usable_bytes)) = (u64::try_from(dir.total_bytes), u64::try_from(dir.usable_bytes)) {
+        if let (Ok(total_bytes), Ok(usable_bytes)) =
+            (u64::try_from(dir.total_bytes), u64::try_from(dir.usable_bytes))
+        {
             let disk = Disk { total_bytes, usable_bytes };
             if broker.disk.is_none_or(|other| other.used_percent() < disk.used_percent()) {
                 broker.disk = Some(disk);
@@ -142,7 +147,8 @@ impl Broker {
 
 /// Counts what each broker has, as metadata says.
 pub(super) fn count(cluster: &Cluster, brokers: &mut [Broker]) {
-    let mut by_id: BTreeMap<i32, &mut Broker> = brokers.iter_mut().map(|broker| (broker.id, broker)).collect();
+    let mut by_id: BTreeMap<i32, &mut Broker> =
+        brokers.iter_mut().map(|broker| (broker.id, broker)).collect();
     for partition in cluster.topics.iter().flat_map(|topic| &topic.partitions) {
         if let Some(leader) = by_id.get_mut(&partition.leader.0) {
             leader.leads += 1;
@@ -216,7 +222,8 @@ pub(super) async fn quorum(brokers: &Brokers) -> Result<Option<Quorum>, CliError
             .with_partitions(vec![PartitionData::default()]);
         let answer: DescribeQuorumResponse =
             connection.send(&DescribeQuorumRequest::default().with_topics(vec![topic])).await?;
-        let partition = answer.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+        let partition =
+            answer.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
         Ok(partition.filter(|partition| answer.error_code == 0 && partition.error_code == 0))
     });
     let Some(partition) = asked.await? else { return Ok(None) };

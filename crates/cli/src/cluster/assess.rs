@@ -82,8 +82,14 @@ fn summary(facts: &Facts, problems: &[Problem]) -> String {
         .iter()
         .filter(|broker| broker.is_fenced || broker.unreachable.is_some() || broker.out_of_sync > 0)
         .count();
+    let leaderless = facts.troubled.iter().filter(|one| one.leader.is_none()).count();
+    let under_min_isr = facts.troubled.iter().filter(|one| one.is_under_min_isr()).count();
     match problems.first() {
         None => format!("{} serving", plural(all, "broker")),
+        Some(_) if leaderless > 0 => format!("{} without a leader", plural(leaderless, "partition")),
+        Some(_) if under_min_isr > 0 => {
+            format!("{} below min.insync.replicas", plural(under_min_isr, "partition"))
+        }
         Some(worst) if worst.status == Status::Unhealthy => format!("{}: {}", worst.subject, worst.text),
         Some(_) if poorly > 0 => format!("{poorly} of {} behind", plural(all, "broker")),
         Some(worst) => format!("{}: {}", worst.subject, worst.text),
@@ -102,8 +108,7 @@ fn leaderless(facts: &Facts) -> Vec<Problem> {
 }
 
 fn under_min_isr(facts: &Facts) -> Vec<Problem> {
-    let under: Vec<&Troubled> =
-        facts.troubled.iter().filter(|one| one.leader.is_some() && one.is_under_min_isr()).collect();
+    let under: Vec<&Troubled> = facts.troubled.iter().filter(|one| one.is_under_min_isr()).collect();
     let Some(first) = under.first() else { return Vec::new() };
     let text = format!(
         "below min.insync.replicas, acks=all is refused (e.g. {}: in sync {}, needs {})",
@@ -155,10 +160,12 @@ fn out_of_sync(facts: &Facts) -> Vec<Problem> {
         .filter(|one| one.replicas.iter().any(|id| !one.isr.contains(id) && !known(id)))
         .collect();
     if let Some(first) = orphans.first() {
-        let mut missing: Vec<i32> = orphans.iter().flat_map(|one| one.replicas.clone()).filter(|id| !known(id)).collect();
+        let mut missing: Vec<i32> =
+            orphans.iter().flat_map(|one| one.replicas.clone()).filter(|id| !known(id)).collect();
         missing.sort_unstable();
         missing.dedup();
-        let text = format!("not there, {} out of ISR (e.g. {})", plural(orphans.len(), "partition"), first.place);
+        let text =
+            format!("not there, {} out of ISR (e.g. {})", plural(orphans.len(), "partition"), first.place);
         found.push(problem(Status::Degraded, format!("broker {}", list(&missing)), text));
     }
     found
@@ -185,9 +192,17 @@ fn disks(facts: &Facts) -> Vec<Problem> {
         let used = disk.used_percent();
         let subject = format!("broker {}", broker.id);
         if used >= DISK_BAD_PERCENT {
-            found.push(problem(Status::Unhealthy, subject, format!("disk {used}% (bad from {DISK_BAD_PERCENT}%)")));
+            found.push(problem(
+                Status::Unhealthy,
+                subject,
+                format!("disk {used}% (bad from {DISK_BAD_PERCENT}%)"),
+            ));
         } else if used >= DISK_WARN_PERCENT {
-            found.push(problem(Status::Degraded, subject, format!("disk {used}% (warn at {DISK_WARN_PERCENT}%)")));
+            found.push(problem(
+                Status::Degraded,
+                subject,
+                format!("disk {used}% (warn at {DISK_WARN_PERCENT}%)"),
+            ));
         }
     }
     found

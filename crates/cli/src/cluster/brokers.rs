@@ -14,7 +14,9 @@ const COLUMNS: &[Column<Broker>] = &[
     Column::new("REPLICAS", |row| Cell::Count(row.replicas as i64)),
     Column::new("OUT OF SYNC", |row| Cell::Count(row.out_of_sync as i64)),
     Column::new("LOG", |row| row.log_bytes.map_or(Cell::None, Cell::Bytes)),
-    Column::new("DISK", |row| row.disk.map_or(Cell::None, |disk| Cell::text(format!("{}%", disk.used_percent())))),
+    Column::new("DISK", |row| {
+        row.disk.map_or(Cell::None, |disk| Cell::text(format!("{}%", disk.used_percent())))
+    }),
     Column::wide("DISK TOTAL", |row| row.disk.map_or(Cell::None, |disk| Cell::Bytes(disk.total_bytes))),
     Column::wide("DISK FREE", |row| row.disk.map_or(Cell::None, |disk| Cell::Bytes(disk.usable_bytes))),
 ];

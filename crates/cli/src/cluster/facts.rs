@@ -89,8 +89,9 @@ pub(crate) struct Troubled {
 }
 
 impl Troubled {
-    /// Whether a producer with acks=all is refused.
+    /// Whether a producer with acks=all is refused for that reason: without a leader, all are.
     pub(crate) fn is_under_min_isr(&self) -> bool {
-        self.min_isr.is_some_and(|min| self.isr.len() < usize::try_from(min).unwrap_or(0))
+        self.leader.is_some()
+            && self.min_isr.is_some_and(|min| self.isr.len() < usize::try_from(min).unwrap_or(0))
     }
 }

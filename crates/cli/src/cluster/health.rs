@@ -179,7 +179,11 @@ fn prometheus(facts: &Facts, health: &Health) -> String {
     let count = Counts::of(facts);
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, value: usize| {
-        writeln!(out, "# HELP eddy_cluster_{name} {help}\n# TYPE eddy_cluster_{name} gauge\neddy_cluster_{name} {value}").ok();
+        writeln!(
+            out,
+            "# HELP eddy_cluster_{name} {help}\n# TYPE eddy_cluster_{name} gauge\neddy_cluster_{name} {value}"
+        )
+        .ok();
     };
     gauge("healthy", "1 when nothing is wrong.", usize::from(health.status == Status::Healthy));
     gauge("serving", "1 when everything is served.", usize::from(health.status != Status::Unhealthy));
@@ -208,3 +212,6 @@ impl Counts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use eddy_client::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use eddy_client::accepted;
+use eddy_client::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use eddy_client::protocol::StrBytes;
 use serde::Serialize;
 

@@ -108,15 +108,15 @@ pub(super) async fn settings(
         .with_include_synonyms(true)
         .with_include_documentation(documentation);
     let read = |answer: DescribeConfigsResponse| {
-        let result = answer.results.into_iter().next().ok_or_else(|| missing(ApiKey::DescribeConfigs, resource))?;
+        let result =
+            answer.results.into_iter().next().ok_or_else(|| missing(ApiKey::DescribeConfigs, resource))?;
         accepted(ApiKey::DescribeConfigs, result.error_code, resource, result.error_message.as_deref())?;
         Ok(result.configs)
     };
     let described = brokers.call(resource.asked_of()?, &request, read).await;
     let described = described.map_err(|error| match (error.exit(), resource.kind) {
-        (Exit::NotFound, Kind::Topic) => {
-            CliError::not_found(format!("no such topic: {}", resource.name)).fix("eddy topic ls", "list the topics")
-        }
+        (Exit::NotFound, Kind::Topic) => CliError::not_found(format!("no such topic: {}", resource.name))
+            .fix("eddy topic ls", "list the topics"),
         _ => error,
     })?;
     let mut settings: Vec<Setting> = described.into_iter().map(setting).collect();
@@ -185,12 +185,18 @@ pub(super) async fn alter(
         .with_resource_type(resource.kind.code())
         .with_resource_name(text(resource.wire_name()))
         .with_configs(changes.iter().map(change).collect());
-    let request =
-        IncrementalAlterConfigsRequest::default().with_resources(vec![asked]).with_validate_only(only_validate);
+    let request = IncrementalAlterConfigsRequest::default()
+        .with_resources(vec![asked])
+        .with_validate_only(only_validate);
     let read = |answer: IncrementalAlterConfigsResponse| {
         let result = answer.responses.into_iter().next();
         let result = result.ok_or_else(|| missing(ApiKey::IncrementalAlterConfigs, resource))?;
-        accepted(ApiKey::IncrementalAlterConfigs, result.error_code, resource, result.error_message.as_deref())
+        accepted(
+            ApiKey::IncrementalAlterConfigs,
+            result.error_code,
+            resource,
+            result.error_message.as_deref(),
+        )
     };
     brokers.call(resource.asked_of()?, &request, read).await
 }
@@ -214,8 +220,10 @@ impl Resource {
             Kind::Broker if self.is_all_brokers() => Ok(To::Any),
             Kind::Broker | Kind::BrokerLogger => match self.name.parse() {
                 Ok(id) => Ok(To::Broker(BrokerId(id))),
-                Err(_) => Err(CliError::usage(format!("a broker goes by its id, or {ALL_BROKERS}: {}", self.name))
-                    .fix("eddy cluster brokers", "list the brokers")),
+                Err(_) => {
+                    Err(CliError::usage(format!("a broker goes by its id, or {ALL_BROKERS}: {}", self.name))
+                        .fix("eddy cluster brokers", "list the brokers"))
+                }
             },
             Kind::Topic | Kind::Group | Kind::ClientMetrics => Ok(To::Any),
         }

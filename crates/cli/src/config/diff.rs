@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::Resource;
 use super::ask::{Setting, Source, settings};
 use super::value::with_unit;
-use super::Resource;
 use crate::error::CliError;
 use crate::{Cell, Column, Context};
 

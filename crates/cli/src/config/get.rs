@@ -25,7 +25,9 @@ const COLUMNS: &[Column<Setting>] = &[
     Column::new("KEY", |row| Cell::text(row.key.clone())),
     Column::new("VALUE", |row| value(row)),
     Column::new("SOURCE", |row| Cell::text(row.source.words())),
-    Column::wide("DEFAULT", |row| row.default().map_or(Cell::None, |value| Cell::text(with_unit(&row.key, value)))),
+    Column::wide("DEFAULT", |row| {
+        row.default().map_or(Cell::None, |value| Cell::text(with_unit(&row.key, value)))
+    }),
     Column::wide("READ ONLY", |row| Cell::text(if row.read_only { "yes" } else { "no" })),
     Column::wide("ALSO SET", |row| also(row)),
 ];

@@ -58,7 +58,10 @@ fn by_look(node: &Node, is_loopback: bool, bootstrap: &[Address]) -> Option<Chec
         return Some(failed(format!("broker {} advertises no address: {}", node.id, node.address)));
     }
     if matches!(host.as_str(), "0.0.0.0" | "::") {
-        return Some(failed(format!("broker {} advertises {}, which is no address to connect to", node.id, node.address)));
+        return Some(failed(format!(
+            "broker {} advertises {}, which is no address to connect to",
+            node.id, node.address
+        )));
     }
     let asked_for_it = bootstrap.iter().any(is_loopback_name);
     (is_loopback_name(&node.address) && !is_loopback && !asked_for_it).then(|| {
@@ -72,8 +75,14 @@ fn by_look(node: &Node, is_loopback: bool, bootstrap: &[Address]) -> Option<Chec
 fn advice(node: &Node) -> Vec<String> {
     let port = node.address.port;
     vec![
-        format!("clients connect to what brokers advertise: it must lead to broker {} from where they run", node.id),
-        format!("set on broker {}: listeners.advertised = \"HOST:{port}\" (Kafka: advertised.listeners)", node.id),
+        format!(
+            "clients connect to what brokers advertise: it must lead to broker {} from where they run",
+            node.id
+        ),
+        format!(
+            "set on broker {}: listeners.advertised = \"HOST:{port}\" (Kafka: advertised.listeners)",
+            node.id
+        ),
     ]
 }
 
@@ -89,13 +98,16 @@ async fn identity(seen: &Seen, node: &Node, connection: &Connection) -> Check {
     };
     if cluster.id != seen.cluster.id {
         let id = cluster.id.as_deref().unwrap_or("without id");
-        let mut check =
-            Check::fail("advertised", format!("broker {} advertises {}, where cluster {id} answers", node.id, node.address));
+        let mut check = Check::fail(
+            "advertised",
+            format!("broker {} advertises {}, where cluster {id} answers", node.id, node.address),
+        );
         check.advice = advice(node);
         return check.code("ED-3002");
     }
     if let Some(said) = is_another(node, connection).await {
-        let text = format!("broker {} advertises {}, where another broker answers: {said}", node.id, node.address);
+        let text =
+            format!("broker {} advertises {}, where another broker answers: {said}", node.id, node.address);
         let mut check = Check::fail("advertised", text).code("ED-3002");
         check.advice = advice(node);
         return check;
@@ -111,7 +123,8 @@ async fn is_another(node: &Node, connection: &Connection) -> Option<String> {
         .with_resource_type(RESOURCE_BROKER)
         .with_resource_name(StrBytes::from_string(node.id.0.to_string()))
         .with_configuration_keys(Some(vec![StrBytes::from_static_str("node.id")]));
-    let answer = connection.send(&DescribeConfigsRequest::default().with_resources(vec![resource])).await.ok()?;
+    let answer =
+        connection.send(&DescribeConfigsRequest::default().with_resources(vec![resource])).await.ok()?;
     let result = answer.results.into_iter().next()?;
     let is_refused = result.error_code == ErrorCode::InvalidRequest as i16;
     is_refused.then(|| result.error_message.map(|words| words.to_string()).unwrap_or_default())
@@ -131,7 +144,10 @@ mod tests {
     #[test]
     fn localhost_is_wrong_only_from_afar() {
         let wrong = look("localhost:9092", false, "broker.internal:9092").unwrap();
-        assert_eq!(wrong, "broker 2 advertises localhost:9092, which from here is this machine, not the broker");
+        assert_eq!(
+            wrong,
+            "broker 2 advertises localhost:9092, which from here is this machine, not the broker"
+        );
         assert_eq!(look("localhost:9092", true, "localhost:9092"), None);
         assert_eq!(look("broker2.internal:9092", false, "broker.internal:9092"), None);
     }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eddy_batch::{BatchBuilder, Compression};
-use eddy_client::messages::create_topics_request::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig};
+use eddy_client::messages::create_topics_request::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
+};
 use eddy_client::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use eddy_client::messages::{ApiKey, BrokerId, CreateTopicsRequest, ProduceRequest};
 use eddy_client::protocol::StrBytes;
@@ -27,7 +29,9 @@ const READ_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn check(context: &Context, seen: &Seen) -> Vec<Check> {
     let failed = |error: &CliError, what: &str| {
         let check = Check::fail("canary", format!("{what}: {}", error.message())).code("ED-3006");
-        check.advise("eddy cluster health shows what is wrong with the cluster; the client may lack permissions")
+        check.advise(
+            "eddy cluster health shows what is wrong with the cluster; the client may lack permissions",
+        )
     };
     let brokers = match context.brokers().await {
         Ok(brokers) => brokers,
@@ -44,12 +48,13 @@ pub(super) async fn check(context: &Context, seen: &Seen) -> Vec<Check> {
             Ok(round) => {
                 let text = format!("produce+consume on broker {id}: {}", round.text);
                 checks.push(Check::ok("canary", text));
-                checks.extend(round.skew_ms.map(clock::judge));
+                checks.extend(round.skew_ms.map(|skew_ms| clock::judge(&format!("broker {id}: "), skew_ms)));
             }
             Err(error) => checks.push(failed(&error, &format!("broker {id}"))),
         }
     }
-    let deleted = brokers.retry(To::Controller, async |connection| connection.delete_topic(&topic).await).await;
+    let deleted =
+        brokers.retry(To::Controller, async |connection| connection.delete_topic(&topic).await).await;
     if let Err(error) = deleted {
         let check = Check::warn("canary", format!("cannot delete {topic}: {}", error.message()));
         checks.push(check.advise(format!("eddy topic delete {topic}")));
@@ -118,7 +123,10 @@ async fn round(brokers: &Brokers, topic: &str, index: i32) -> Result<Round, CliE
         .await?;
     let text = millis(began);
     if fetched.batches.is_empty() {
-        return Err(CliError::new(crate::Exit::Failed, format!("the record at offset {offset} did not come back")));
+        return Err(CliError::new(
+            crate::Exit::Failed,
+            format!("the record at offset {offset} did not come back"),
+        ));
     }
     Ok(Round { text, skew_ms: Some(appended - sent_ms).filter(|_| appended > 0) })
 }

@@ -33,7 +33,7 @@ pub(super) async fn check(seen: &Seen) -> Check {
         let leader = partition.current_voters.iter().find(|voter| voter.replica_id == partition.leader_id)?;
         Some(leader.last_caught_up_timestamp).filter(|at| *at > 0)
     });
-    theirs.map_or_else(unknown, |theirs| judge(theirs - (began.0 + round_trip_ms / 2)))
+    theirs.map_or_else(unknown, |theirs| judge("", theirs - (began.0 + round_trip_ms / 2)))
 }
 
 fn unknown() -> Check {
@@ -41,8 +41,8 @@ fn unknown() -> Check {
 }
 
 /// A skew in milliseconds, positive when the cluster's clock is ahead.
-pub(super) fn judge(skew_ms: i64) -> Check {
-    let text = format!("skew {skew_ms:+} ms");
+pub(super) fn judge(whose: &str, skew_ms: i64) -> Check {
+    let text = format!("{whose}skew {skew_ms:+} ms");
     match skew_ms.abs() {
         ..WARN_MS => Check::ok("clock", text),
         WARN_MS..FAIL_MS => Check::warn("clock", text)
@@ -61,9 +61,9 @@ mod tests {
 
     #[test]
     fn skew_is_judged_both_ways() {
-        assert_eq!(judge(12).text, "skew +12 ms");
-        assert_eq!(judge(-12).outcome, Outcome::Ok);
-        assert_eq!(judge(-1_500).outcome, Outcome::Warn);
-        assert_eq!(judge(120_000).outcome, Outcome::Fail);
+        assert_eq!(judge("", 12).text, "skew +12 ms");
+        assert_eq!(judge("", -12).outcome, Outcome::Ok);
+        assert_eq!(judge("", -1_500).outcome, Outcome::Warn);
+        assert_eq!(judge("", 120_000).outcome, Outcome::Fail);
     }
 }

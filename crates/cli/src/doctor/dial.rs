@@ -74,7 +74,8 @@ async fn resolve(address: &Address, step: Duration, checks: &mut Vec<Check>) -> 
     let ips: Vec<String> = sockets.iter().map(|socket| socket.ip().to_string()).collect();
     // A numeric address needs no name server.
     if ips.first().is_none_or(|ip| *ip != address.host) {
-        checks.push(Check::ok("resolve", format!("{} → {} ({})", address.host, ips.join(", "), millis(began))));
+        checks
+            .push(Check::ok("resolve", format!("{} → {} ({})", address.host, ips.join(", "), millis(began))));
     }
     Some(sockets)
 }
@@ -105,9 +106,17 @@ async fn reach(
     let failed = Check::fail("tcp", said.join("; ")).code("ED-3003");
     checks.push(if refused {
         let host = &address.host;
-        failed
-            .advise(format!("nothing listens on port {} there: is the broker running, is it another port?", address.port))
-            .advise(format!("on {host}: ss -ltn shows the ports; a broker on 127.0.0.1 is reached from {host} only"))
+        let failed = failed.advise(format!(
+            "nothing listens on port {} there: is the broker running, is it another port?",
+            address.port
+        ));
+        if sockets.iter().all(|socket| socket.ip().is_loopback()) {
+            failed.advise("eddy up starts a local cluster on port 9092")
+        } else {
+            failed.advise(format!(
+                "on {host}: ss -ltn shows the ports; 127.0.0.1 there is reached from {host} only"
+            ))
+        }
     } else {
         failed.advise("a firewall, a security group or a wrong address: packets are lost on the way")
     });

@@ -43,7 +43,10 @@ pub(super) async fn ask(connection: Connection, is_loopback: bool) -> (Vec<Check
     let partitions = || cluster.topics.iter().flat_map(|topic| &topic.partitions);
     let leaderless = partitions().filter(|partition| partition.leader.0 < 0).count();
     if leaderless > 0 {
-        let check = Check::fail("leaders", format!("{leaderless} of {} partitions have no leader", partitions().count()));
+        let check = Check::fail(
+            "leaders",
+            format!("{leaderless} of {} partitions have no leader", partitions().count()),
+        );
         checks.push(check.advise("eddy cluster health shows which, and what is missing"));
     }
     (checks, Some(Seen { connection, cluster, is_loopback }))

@@ -181,7 +181,9 @@ fn assigned(mut bytes: Bytes) -> BTreeMap<String, Vec<i32>> {
     }
     let newest = ConsumerProtocolAssignment::VERSIONS.max;
     let version = bytes.get_i16().clamp(0, newest);
-    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut bytes, version) else { return BTreeMap::new() };
+    let Ok(assignment) = ConsumerProtocolAssignment::decode(&mut bytes, version) else {
+        return BTreeMap::new();
+    };
     let topics = assignment.assigned_partitions.into_iter();
     topics.map(|topic| (topic.topic.to_string(), sorted(topic.partitions))).collect()
 }
@@ -207,7 +209,8 @@ pub(super) async fn progress(
         };
         member.assigned.iter().flat_map(places).collect::<Vec<_>>()
     });
-    let places: BTreeSet<Place> = committed.keys().cloned().chain(assigned).chain(more.iter().cloned()).collect();
+    let places: BTreeSet<Place> =
+        committed.keys().cloned().chain(assigned).chain(more.iter().cloned()).collect();
     let places: Vec<Place> = places.into_iter().collect();
     let start = positions(brokers, &places, Wanted::Earliest).await?;
     let stable = positions(brokers, &places, Wanted::LastStable).await?;

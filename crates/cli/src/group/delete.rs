@@ -1,7 +1,7 @@
 //! `eddy group delete`.
 
-use eddy_client::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse};
 use eddy_client::accepted;
+use eddy_client::messages::{ApiKey, DeleteGroupsRequest, DeleteGroupsResponse};
 use serde::Serialize;
 
 use super::carry_out::not_empty;

@@ -36,7 +36,9 @@ pub(super) const PARTITIONS: &[Column<Progress>] = &[
     Column::new("END", |row| offset(row.end)),
     Column::new("LAG", |row| offset(row.lag)),
     Column::new("LAG TIME", |row| row.lag_ms.map_or(Cell::None, |ms| Cell::text(span(ms)))),
-    Column::wide("WAITING SINCE", |row| row.waiting_since_ms.map_or(Cell::None, |ms| Cell::text(rfc3339(ms)))),
+    Column::wide("WAITING SINCE", |row| {
+        row.waiting_since_ms.map_or(Cell::None, |ms| Cell::text(rfc3339(ms)))
+    }),
     Column::new("MEMBER", |row| row.member.as_ref().map_or(Cell::None, Cell::text)),
     Column::wide("HOST", |row| row.host.as_ref().map_or(Cell::None, Cell::text)),
 ];
@@ -136,17 +138,180 @@ mod tests {
 
     #[test]
     fn people_get_a_summary_partitions_and_members() {
-        check(Format::Table, true, &expect![[r#""#]]);
+        check(
+            Format::Table,
+            true,
+            &expect![[r#"
+            billing   Stable · classic · 3 members · range · coordinator 2 · 41,232 behind, 6m12s
+
+            TOPIC    P  COMMITTED      END     LAG  LAG TIME  MEMBER
+            orders   0    306,112  306,112       0  0 ms      billing-1-5f9c
+            orders   1    264,650  305,870  41,220  6m12s     billing-2-5f9c
+            orders   2    301,000  301,000       0  0 ms      billing-3-5f9c
+            orders   3          -        0       -  -         billing-3-5f9c
+            returns  0          7       19      12  6m12s     -
+
+            MEMBER          CLIENT     HOST      PARTITIONS  ASSIGNED
+            billing-1-5f9c  billing-1  10.0.4.6           1  orders:0
+            billing-2-5f9c  billing-2  10.0.4.7           1  orders:1
+            billing-3-5f9c  billing-3  10.0.4.8           2  orders:2-3
+        "#]],
+        );
     }
 
     #[test]
     fn wide_has_everything_and_pipes_get_plain_numbers() {
-        check(Format::Wide, false, &expect![[r#""#]]);
+        check(
+            Format::Wide,
+            false,
+            &expect![[r#"
+            billing   Stable · classic · 3 members · range · coordinator 2 · 41232 behind, 6m12s
+
+            TOPIC<TAB>P<TAB>COMMITTED<TAB>START<TAB>END<TAB>LAG<TAB>LAG TIME<TAB>WAITING SINCE<TAB>MEMBER<TAB>HOST
+            orders<TAB>0<TAB>306112<TAB>0<TAB>306112<TAB>0<TAB>0 ms<TAB>-<TAB>billing-1-5f9c<TAB>10.0.4.6
+            orders<TAB>1<TAB>264650<TAB>0<TAB>305870<TAB>41220<TAB>6m12s<TAB>2026-11-21T06:40:50Z<TAB>billing-2-5f9c<TAB>10.0.4.7
+            orders<TAB>2<TAB>301000<TAB>0<TAB>301000<TAB>0<TAB>0 ms<TAB>-<TAB>billing-3-5f9c<TAB>10.0.4.8
+            orders<TAB>3<TAB>-<TAB>0<TAB>0<TAB>-<TAB>-<TAB>-<TAB>billing-3-5f9c<TAB>10.0.4.8
+            returns<TAB>0<TAB>7<TAB>0<TAB>19<TAB>12<TAB>6m12s<TAB>2026-11-21T06:40:50Z<TAB>-<TAB>-
+
+            MEMBER<TAB>CLIENT<TAB>HOST<TAB>INSTANCE<TAB>EPOCH<TAB>PARTITIONS<TAB>ASSIGNED<TAB>TARGET
+            billing-1-5f9c<TAB>billing-1<TAB>10.0.4.6<TAB>-<TAB>-<TAB>1<TAB>orders:0<TAB>-
+            billing-2-5f9c<TAB>billing-2<TAB>10.0.4.7<TAB>-<TAB>-<TAB>1<TAB>orders:1<TAB>-
+            billing-3-5f9c<TAB>billing-3<TAB>10.0.4.8<TAB>-<TAB>-<TAB>2<TAB>orders:2-3<TAB>-
+        "#]],
+        );
     }
 
     #[test]
     fn machines_get_numbers_and_nulls() {
-        check(Format::Json, true, &expect![[r#""#]]);
+        check(
+            Format::Json,
+            true,
+            &expect![[r#"
+            {
+              "group": "billing",
+              "kind": "classic",
+              "state": "Stable",
+              "assignor": "range",
+              "epoch": null,
+              "coordinator": {
+                "id": 2,
+                "address": "10.0.4.2:9092"
+              },
+              "members": [
+                {
+                  "member": "billing-1-5f9c",
+                  "instance": null,
+                  "client": "billing-1",
+                  "host": "10.0.4.6",
+                  "epoch": null,
+                  "assigned": {
+                    "orders": [
+                      0
+                    ]
+                  },
+                  "target": null
+                },
+                {
+                  "member": "billing-2-5f9c",
+                  "instance": null,
+                  "client": "billing-2",
+                  "host": "10.0.4.7",
+                  "epoch": null,
+                  "assigned": {
+                    "orders": [
+                      1
+                    ]
+                  },
+                  "target": null
+                },
+                {
+                  "member": "billing-3-5f9c",
+                  "instance": null,
+                  "client": "billing-3",
+                  "host": "10.0.4.8",
+                  "epoch": null,
+                  "assigned": {
+                    "orders": [
+                      2,
+                      3
+                    ]
+                  },
+                  "target": null
+                }
+              ],
+              "partitions": [
+                {
+                  "topic": "orders",
+                  "partition": 0,
+                  "committed": 306112,
+                  "start": 0,
+                  "end": 306112,
+                  "last_stable": null,
+                  "waiting_since_ms": null,
+                  "lag_ms": 0,
+                  "lag": 0,
+                  "member": "billing-1-5f9c",
+                  "host": "10.0.4.6"
+                },
+                {
+                  "topic": "orders",
+                  "partition": 1,
+                  "committed": 264650,
+                  "start": 0,
+                  "end": 305870,
+                  "last_stable": null,
+                  "waiting_since_ms": 1795243250000,
+                  "lag_ms": 372000,
+                  "lag": 41220,
+                  "member": "billing-2-5f9c",
+                  "host": "10.0.4.7"
+                },
+                {
+                  "topic": "orders",
+                  "partition": 2,
+                  "committed": 301000,
+                  "start": 0,
+                  "end": 301000,
+                  "last_stable": null,
+                  "waiting_since_ms": null,
+                  "lag_ms": 0,
+                  "lag": 0,
+                  "member": "billing-3-5f9c",
+                  "host": "10.0.4.8"
+                },
+                {
+                  "topic": "orders",
+                  "partition": 3,
+                  "committed": null,
+                  "start": 0,
+                  "end": 0,
+                  "last_stable": null,
+                  "waiting_since_ms": null,
+                  "lag_ms": null,
+                  "lag": null,
+                  "member": "billing-3-5f9c",
+                  "host": "10.0.4.8"
+                },
+                {
+                  "topic": "returns",
+                  "partition": 0,
+                  "committed": 7,
+                  "start": 0,
+                  "end": 19,
+                  "last_stable": null,
+                  "waiting_since_ms": 1795243250000,
+                  "lag_ms": 372000,
+                  "lag": 12,
+                  "member": null,
+                  "host": null
+                }
+              ],
+              "lag": 41232,
+              "lag_ms": 372000
+            }
+        "#]],
+        );
     }
 
     #[test]

@@ -107,8 +107,11 @@ pub(crate) fn diagnose(looks: &Looks<'_>) -> Diagnosis {
         (std::cmp::Reverse(*verdict), std::cmp::Reverse(movement.now.lag), movement.now.place.clone())
     });
     let verdict = judged.first().map_or(Verdict::Ok, |(verdict, _)| *verdict);
-    let worst: Vec<&Movement<'_>> =
-        judged.iter().filter(|(one, _)| *one == verdict && one.is_bad()).map(|(_, movement)| *movement).collect();
+    let worst: Vec<&Movement<'_>> = judged
+        .iter()
+        .filter(|(one, _)| *one == verdict && one.is_bad())
+        .map(|(_, movement)| *movement)
+        .collect();
     Diagnosis {
         verdict,
         partitions: judged
@@ -132,7 +135,7 @@ impl Looks<'_> {
         Movement {
             now,
             committed: moved(now.committed, before.and_then(|before| before.committed)),
-            written: moved(now.end, before.and_then(|before| before.end)),
+            written: moved(now.end, before.and_then(|before| before.end)).max(0),
         }
     }
 
@@ -153,7 +156,11 @@ impl Looks<'_> {
             return Verdict::Stopped;
         }
         if movement.committed > 0 {
-            return if movement.committed < movement.written { Verdict::Growing } else { Verdict::CatchingUp };
+            return if movement.committed < movement.written {
+                Verdict::Growing
+            } else {
+                Verdict::CatchingUp
+            };
         }
         if is_rebalancing(self.after) && is_rebalancing(self.before) {
             return Verdict::Rebalancing;
@@ -177,7 +184,9 @@ impl Looks<'_> {
             _ => {}
         }
         match verdict {
-            Verdict::Lost => text += &format!("; {} deleted before they were read", count(now.lost().unwrap_or(0))),
+            Verdict::Lost => {
+                text += &format!("; {} deleted before they were read", count(now.lost().unwrap_or(0)))
+            }
             Verdict::Growing | Verdict::CatchingUp => {
                 text += &format!(
                     "; reads {}, written {}",
@@ -207,17 +216,21 @@ impl Looks<'_> {
                 "the group was {} at both looks: a member joins and leaves, or takes long to join",
                 self.after.state
             ),
-            Verdict::Unassigned => "the members no longer subscribe to the topic, or just joined; what they committed \
+            Verdict::Unassigned => {
+                "the members no longer subscribe to the topic, or just joined; what they committed \
                  earlier is kept"
-                .to_owned(),
+                    .to_owned()
+            }
             Verdict::Stalled => self.stall(worst),
             Verdict::Stopped => "no consumer is running under this group id".to_owned(),
             Verdict::Lost => "retention deleted records before they were read; the next fetch goes where \
                  auto.offset.reset says"
                 .to_owned(),
-            Verdict::Ahead => "the topic was deleted and created again, or lost its end; the next fetch goes where \
+            Verdict::Ahead => {
+                "the topic was deleted and created again, or lost its end; the next fetch goes where \
                  auto.offset.reset says"
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 
@@ -225,10 +238,11 @@ impl Looks<'_> {
     fn stall(&self, worst: &[&Movement<'_>]) -> String {
         let Some(first) = worst.first() else { return String::new() };
         if let Some(stable) = first.now.last_stable
-            && first.now.committed.is_some_and(|committed| committed >= stable)
+            && waits_for_transaction(first.now)
         {
             return format!(
-                "a transaction that began at {} is still open: consumers with isolation.level=read_committed wait for it",
+                "a transaction that began at {} is still open: with isolation.level=read_committed consumers wait until its \
+                 producer ends it, or transaction.timeout.ms does",
                 count(stable)
             );
         }
@@ -243,11 +257,16 @@ impl Looks<'_> {
         if !alone {
             return "several members commit nothing: what they all depend on is down, or commits are switched off".to_owned();
         }
-        let moves_elsewhere = self.after.partitions.iter().any(|now| {
-            now.member.as_deref() == Some(&member.member) && self.movement(now).committed > 0
-        });
+        let moves_elsewhere = self
+            .after
+            .partitions
+            .iter()
+            .any(|now| now.member.as_deref() == Some(&member.member) && self.movement(now).committed > 0);
         if moves_elsewhere {
-            format!("{} commits elsewhere: one record of this partition is failing again and again", member.short_name())
+            format!(
+                "{} commits elsewhere: one record of this partition is failing again and again",
+                member.short_name()
+            )
         } else {
             format!(
                 "{} keeps its place in the group but commits nothing: its handler is blocked, or one record is failing",
@@ -266,9 +285,14 @@ impl Looks<'_> {
                 first.now.place
             ),
             _ if readers < partitions => {
-                format!("the members are too slow: {readers} read {partitions} partitions, more can share the work")
+                format!(
+                    "the members are too slow: {readers} read {partitions} partitions, more can share the work"
+                )
             }
-            _ => "the members are too slow, and each partition has its own already: more members would be idle".to_owned(),
+            _ => {
+                "the members are too slow, and each partition has its own already: more members would be idle"
+                    .to_owned()
+            }
         }
     }
 
@@ -309,7 +333,9 @@ impl Looks<'_> {
         if verdict == Verdict::Stalled && !moving.is_empty() {
             evidence.push(format!("commits go on at {}", first_few(&moving)));
         }
-        let ids = |group: &Group| -> Vec<String> { group.members.iter().map(|member| member.member.clone()).collect() };
+        let ids = |group: &Group| -> Vec<String> {
+            group.members.iter().map(|member| member.member.clone()).collect()
+        };
         let (before, after) = (ids(self.before), ids(self.after));
         if before != after {
             let came = after.iter().filter(|id| !before.contains(id)).count();
@@ -337,11 +363,11 @@ impl Looks<'_> {
 
     fn attempts(&self, verdict: Verdict, worst: &[&Movement<'_>]) -> Vec<Attempt> {
         let group = &self.after.group;
-        let attempt =
-            |command: String, effect: &str| Attempt { command, effect: effect.to_owned() };
+        let attempt = |command: String, effect: &str| Attempt { command, effect: effect.to_owned() };
         let first = worst.first().map(|movement| movement.now);
         match (verdict, first) {
             (Verdict::Ok | Verdict::CatchingUp, _) | (_, None) => Vec::new(),
+            (Verdict::Stalled, Some(now)) if waits_for_transaction(now) => Vec::new(),
             (Verdict::Stalled, Some(now)) => {
                 let Some(at) = now.committed.or(now.start) else { return Vec::new() };
                 let Place { topic, partition } = &now.place;
@@ -357,7 +383,10 @@ impl Looks<'_> {
                 ]
             }
             (Verdict::Stopped, Some(_)) => {
-                vec![attempt(format!("eddy group seek {group} --to latest"), "start from new records only (dry run)")]
+                vec![attempt(
+                    format!("eddy group seek {group} --to latest"),
+                    "start from new records only (dry run)",
+                )]
             }
             (Verdict::Growing, Some(now)) => vec![
                 attempt(format!("eddy topic describe {}", now.place.topic), "see its partitions and rates"),
@@ -380,10 +409,16 @@ impl Looks<'_> {
                     format!("eddy config get topic {} retention.ms retention.bytes", now.place.topic),
                     "see how long records are kept",
                 ),
-                attempt(format!("eddy group seek {group} --to earliest"), "go on with the oldest record (dry run)"),
+                attempt(
+                    format!("eddy group seek {group} --to earliest"),
+                    "go on with the oldest record (dry run)",
+                ),
             ],
             (Verdict::Ahead, Some(_)) => {
-                vec![attempt(format!("eddy group seek {group} --to earliest"), "read the new topic whole (dry run)")]
+                vec![attempt(
+                    format!("eddy group seek {group} --to earliest"),
+                    "read the new topic whole (dry run)",
+                )]
             }
         }
     }
@@ -392,6 +427,11 @@ impl Looks<'_> {
     fn rate(&self, offsets: i64) -> String {
         format!("{}/s", count(offsets.saturating_mul(1000) / self.apart_ms.max(1)))
     }
+}
+
+/// Whether all that may be read without open transactions is read.
+fn waits_for_transaction(now: &Progress) -> bool {
+    now.last_stable.is_some_and(|stable| now.committed.is_some_and(|committed| committed >= stable))
 }
 
 fn is_rebalancing(group: &Group) -> bool {
@@ -411,3 +451,6 @@ fn first_few(names: &[String]) -> String {
     let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
     if names.len() > SHOWN { format!("{shown} and {} more", names.len() - SHOWN) } else { shown }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,6 @@ use super::model::Group;
 use crate::error::CliError;
 use crate::global::duration;
 use crate::moment::now_ms;
-use crate::output::Printer;
 use crate::{Context, Exit};
 
 #[derive(Debug, clap::Args)]
@@ -29,11 +28,10 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Explained<'a> {
+pub(super) struct Explained<'a> {
     #[serde(flatten)]
-    diagnosis: &'a Diagnosis,
-    #[serde(flatten)]
-    group: &'a Group,
+    pub(super) diagnosis: &'a Diagnosis,
+    pub(super) group: &'a Group,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
@@ -49,14 +47,14 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     let apart_ms = i64::try_from(apart.as_millis()).unwrap_or(i64::MAX);
     let diagnosis = diagnose(&Looks { before: &before, after: &after, apart_ms });
     let explained = Explained { diagnosis: &diagnosis, group: &after };
-    context.printer.thing(&explained, |printer| render(printer, &explained))?;
+    context.printer.thing(&explained, |_| render(&explained))?;
     if arguments.check && diagnosis.verdict.is_bad() {
         return Err(CliError::shown(Exit::Unhealthy));
     }
     Ok(())
 }
 
-fn render(_: &Printer, explained: &Explained<'_>) -> String {
+pub(super) fn render(explained: &Explained<'_>) -> String {
     let Explained { group, diagnosis } = explained;
     let mut out = format!("{}   {} · {}", group.group, facts(group).join(" · "), diagnosis.verdict.words());
     let worst = diagnosis.partitions.first().filter(|_| diagnosis.verdict.is_bad());

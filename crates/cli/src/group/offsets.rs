@@ -118,8 +118,7 @@ pub(super) async fn remove(brokers: &Brokers, group: &str, places: &[Place]) -> 
     let topics = topics.into_iter().map(|(topic, partitions)| {
         OffsetDeleteRequestTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
     });
-    let request =
-        OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(topics.collect());
+    let request = OffsetDeleteRequest::default().with_group_id(group_id(group)).with_topics(topics.collect());
     let read = |answer: eddy_client::messages::OffsetDeleteResponse| {
         accepted(ApiKey::OffsetDelete, answer.error_code, group, None)?;
         for topic in &answer.topics {

@@ -45,7 +45,11 @@ pub(crate) struct Kept {
 
 /// Where each partition goes. `found` has what brokers answered for the partition: the offset for a time (`None` when no record is that
 /// new), or the commit of another group. Partitions whose log is not there are left out of the change, with a note.
-pub(crate) fn to_target(target: &Target, progress: &[Progress], found: &BTreeMap<Place, Option<i64>>) -> Vec<Step> {
+pub(crate) fn to_target(
+    target: &Target,
+    progress: &[Progress],
+    found: &BTreeMap<Place, Option<i64>>,
+) -> Vec<Step> {
     progress.iter().map(|partition| step(target, partition, found)).collect()
 }
 

@@ -7,11 +7,11 @@ use super::model::{Group, Place, Progress};
 use super::plan::{self, Step};
 use super::target::{Selection, Target};
 use super::{ask, offsets};
+use crate::Context;
 use crate::brokers::Brokers;
 use crate::error::{CliError, Exit};
 use crate::moment::now_ms;
 use crate::positions::{Wanted, first_times, positions};
-use crate::Context;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -61,7 +61,11 @@ pub(super) async fn find(brokers: &Brokers, name: &str) -> Result<Group, CliErro
     }
 }
 
-async fn progress(brokers: &Brokers, arguments: &Arguments, group: &Group) -> Result<Vec<Progress>, CliError> {
+async fn progress(
+    brokers: &Brokers,
+    arguments: &Arguments,
+    group: &Group,
+) -> Result<Vec<Progress>, CliError> {
     let mut committed = offsets::committed(brokers, &group.group).await?;
     let mut more: Vec<Place> = Vec::new();
     if !arguments.topic.is_empty() {
@@ -98,7 +102,11 @@ async fn selected(brokers: &Brokers, selections: &[Selection]) -> Result<Vec<Pla
     Ok(places.into_iter().collect())
 }
 
-async fn steps(brokers: &Brokers, arguments: &Arguments, progress: &[Progress]) -> Result<Vec<Step>, CliError> {
+async fn steps(
+    brokers: &Brokers,
+    arguments: &Arguments,
+    progress: &[Progress],
+) -> Result<Vec<Step>, CliError> {
     let places: Vec<Place> = progress.iter().map(|partition| partition.place.clone()).collect();
     match (&arguments.to, &arguments.to_group) {
         (_, Some(other)) => {

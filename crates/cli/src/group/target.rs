@@ -81,7 +81,11 @@ impl FromStr for Selection {
         let wanted = || format!("must be TOPIC, TOPIC:0 or TOPIC:0,3-5: {text}");
         // A topic's name has no colon.
         let Some((topic, list)) = text.split_once(':') else {
-            return if text.is_empty() { Err(wanted()) } else { Ok(Selection { topic: text.to_owned(), partitions: None }) };
+            return if text.is_empty() {
+                Err(wanted())
+            } else {
+                Ok(Selection { topic: text.to_owned(), partitions: None })
+            };
         };
         if topic.is_empty() {
             return Err(wanted());

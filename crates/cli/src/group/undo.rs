@@ -8,10 +8,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{self, Kept};
 use super::carry_out::{Ask, Then, carry_out};
-use super::seek::find;
 use super::offsets;
+use super::plan::{self, Kept};
+use super::seek::find;
 use crate::brokers::Brokers;
 use crate::error::{CliError, Exit};
 use crate::moment::rfc3339;
@@ -125,7 +125,10 @@ pub(super) async fn file<'a>(
 ) -> Result<File<'a>, CliError> {
     let cluster = brokers.cluster(Some(&[])).await?.id.unwrap_or_default();
     File::of(&context.host, &cluster, group).ok_or_else(|| {
-        CliError::new(Exit::Failed, "there is no directory to keep an undo in: neither XDG_STATE_HOME nor HOME is set")
+        CliError::new(
+            Exit::Failed,
+            "there is no directory to keep an undo in: neither XDG_STATE_HOME nor HOME is set",
+        )
     })
 }
 
