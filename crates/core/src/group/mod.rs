@@ -12,6 +12,7 @@ mod config;
 mod consumer;
 mod effects;
 mod expiry;
+mod facts;
 mod membership;
 mod offsets;
 mod record;
@@ -31,6 +32,7 @@ pub use consumer::{
     DescribedConsumerMember, InvalidPattern, Partitions,
 };
 pub use effects::{Effects, ExpiryReason, Note, RebalanceReason, Reply, ReplyToken};
+pub use facts::{CommittedFacts, GroupFacts};
 pub use record::{
     Blob, ClassicGroupValue, ClassicMemberValue, CommittedOffset, ConsumerClassicMember,
     ConsumerCurrentValue, ConsumerGroupValue, ConsumerMemberValue, ConsumerRegexValue, ConsumerTargetValue,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use eddy_types::{Millis, TopicId};
 
+use super::facts::CommittedFacts;
 use super::record::{CommittedOffset, GroupRecord, Str};
 
 /// Committed offsets of one group, by topic and partition.
@@ -19,6 +20,20 @@ impl OffsetStore {
     /// What a group committed.
     pub(super) fn of_group(&self, group: &str) -> Option<&GroupOffsets> {
         self.groups.get(group)
+    }
+
+    /// Everything, by group, topic and partition.
+    pub(super) fn iter(&self) -> impl Iterator<Item = CommittedFacts<'_>> {
+        self.groups.iter().flat_map(|(group, topics)| {
+            topics.iter().flat_map(move |(topic, partitions)| {
+                partitions.iter().map(move |(&partition, committed)| CommittedFacts {
+                    group,
+                    topic,
+                    partition,
+                    committed,
+                })
+            })
+        })
     }
 
     /// What a group committed for a partition.

@@ -90,6 +90,11 @@ impl ConsumerGroup {
         self.members.is_empty()
     }
 
+    /// How many members it has.
+    pub(in crate::group) fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// Its state, as it is shown.
     pub(in crate::group) fn state(&self) -> GroupState {
         if self.members.is_empty() {
