@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use eddy_engine::Engine;
-use eddy_wal::{HistogramSnapshot, Pressure, Profile, Stats};
+use eddy_engine::{CleanerStatus, Engine};
+use eddy_wal::{Pressure, Profile, Stats};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+use super::put::Put;
 
 pub(super) fn register(registry: &mut Registry, engine: &Arc<Engine>, profile: Profile, dir: &Path) {
     let info = Info::new([("profile", profile.to_string())]);
@@ -42,6 +42,7 @@ impl Collector for EngineMetrics {
         wal(&mut put, &engine.wal().stats())?;
         backpressure(&mut put, &engine)?;
         storage(&mut put, &engine, &self.dir)?;
+        compaction(&mut put, &engine.cleaner_status())?;
         put.gauge(
             "eddy_controller_active",
             "1 on the broker that leads the metadata group",
@@ -127,45 +128,39 @@ fn storage(put: &mut Put<'_>, engine: &Engine, dir: &str) -> fmt::Result {
     put.counter("eddy_flushed_bytes", "Bytes written to segments", flushed)
 }
 
-/// Writes one metric at a time.
-struct Put<'a>(DescriptorEncoder<'a>);
-
-impl Put<'_> {
-    fn metric(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        metric: &dyn EncodeMetric,
-    ) -> fmt::Result {
-        let help = format!("{help}.");
-        metric.encode(self.0.encode_descriptor(name, &help, unit, metric.metric_type())?)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.metric(name, help, None, &ConstGauge::new(value))
-    }
-
-    fn bytes(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.metric(name, help, Some(&Unit::Bytes), &ConstGauge::new(value))
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        self.metric(name, help, None, &ConstCounter::new(value))
-    }
-
-    fn histogram(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        seen: &HistogramSnapshot,
-    ) -> fmt::Result {
-        let bounds = seen.bounds.iter().copied().chain([f64::MAX]);
-        let buckets: Vec<_> = bounds.zip(seen.counts.iter().copied()).collect();
-        let help = format!("{help}.");
-        self.0
-            .encode_descriptor(name, &help, unit, MetricType::Histogram)?
-            .encode_histogram::<[(&str, &str); 0]>(seen.sum, seen.count, &buckets, None)
-    }
+fn compaction(put: &mut Put<'_>, status: &CleanerStatus) -> fmt::Result {
+    put.gauge("eddy_compaction_running", "1 while a log is compacted", u64::from(status.running.is_some()))?;
+    put.counter("eddy_compaction_runs", "Logs compacted", status.runs)?;
+    put.counter("eddy_compaction_read_bytes", "Bytes that compaction read", status.bytes_read)?;
+    put.counter("eddy_compaction_written_bytes", "Bytes that compaction wrote", status.bytes_written)?;
+    put.counter("eddy_compaction_freed_bytes", "Bytes by which logs became smaller", status.bytes_freed)?;
+    put.counter(
+        "eddy_compaction_dropped_records",
+        "Records that compaction dropped",
+        status.records_dropped,
+    )?;
+    put.measure(
+        "eddy_compaction_dirty_ratio_max",
+        "Largest dirty ratio of a log",
+        None,
+        status.dirty_ratio_max,
+    )?;
+    let since = status.since_last_round.map_or(0.0, |since| since.as_secs_f64());
+    let help = "Time since compaction last looked at all logs";
+    put.measure("eddy_compaction_last_round_age", help, Some(&Unit::Seconds), since)?;
+    put.bytes(
+        "eddy_compaction_map_max",
+        "Most memory that compaction took for keys",
+        status.map_bytes_max as u64,
+    )?;
+    put.gauge(
+        "eddy_compaction_uncleanable_logs",
+        "Logs that are not compacted until the next start; the log says why",
+        status.uncleanable.len() as u64,
+    )?;
+    put.gauge(
+        "eddy_compaction_waiting_logs",
+        "Logs that wait for room on the disk",
+        status.waiting_for_room as u64,
+    )
 }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod process;
+mod put;
 mod topics;
 
 use std::sync::Arc;

@@ -10,10 +10,11 @@ use eddy_core::Offsets;
 use eddy_engine::{Engine, Partition};
 use eddy_types::Millis;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
 use prometheus_client::registry::{Registry, Unit};
+
+use super::put::Put;
 
 /// Partitions with series of their own; a broker with more shows sums a topic only, or the scrape would be all it does.
 const PARTITION_LIMIT: usize = 2000;
@@ -41,15 +42,20 @@ struct Seen {
 struct TopicSum {
     records: i64,
     bytes: u64,
+    segments: u64,
+    /// Records and bytes.
+    produced: (u64, u64),
+    fetched: (u64, u64),
     last_append: Option<Millis>,
 }
 
 impl Collector for TopicMetrics {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(engine) = self.0.upgrade() else { return Ok(()) };
-        let leading = i64::try_from(engine.partitions().count()).unwrap_or(i64::MAX);
+        let leading = engine.partitions().count() as f64;
         let labels = [("role", "leader")];
-        family(&mut encoder, "eddy_partitions", "Partitions of this broker.", None, [(labels, leading)])?;
+        let mut put = Put(encoder);
+        put.family(Gauge, "eddy_partitions", "Partitions of this broker", None, [(labels, leading)])?;
         let mut seen: Vec<Seen> = engine
             .partitions()
             .open_partitions()
@@ -57,8 +63,9 @@ impl Collector for TopicMetrics {
             .map(|partition| Seen { offsets: partition.offsets(), partition })
             .collect();
         seen.sort_by(|a, b| a.name().cmp(&b.name()));
-        topics(&mut encoder, &seen)?;
-        if engine.partitions().count() < PARTITION_LIMIT { partitions(&mut encoder, &seen) } else { Ok(()) }
+        health(&mut put, &engine)?;
+        topics(&mut put, &seen)?;
+        if engine.partitions().count() < PARTITION_LIMIT { partitions(&mut put, &seen) } else { Ok(()) }
     }
 }
 
@@ -68,56 +75,72 @@ impl Seen {
     }
 }
 
-fn topics(encoder: &mut DescriptorEncoder<'_>, seen: &[Seen]) -> fmt::Result {
+/// What is wrong with the partitions of the cluster, as this broker's metadata has it.
+fn health(put: &mut Put<'_>, engine: &Engine) -> fmt::Result {
+    let image = engine.image();
+    let (mut offline, mut under_replicated, mut not_preferred) = (0, 0, 0);
+    for partition in image.topics().flat_map(|topic| topic.partitions.iter()) {
+        offline += u64::from(partition.leader.is_none());
+        under_replicated += u64::from(partition.isr.len() < partition.replicas.len());
+        not_preferred +=
+            u64::from(partition.leader.is_some() && partition.leader.as_ref() != partition.replicas.first());
+    }
+    put.gauge("eddy_partitions_offline", "Partitions without a leader", offline)?;
+    put.gauge("eddy_partitions_under_replicated", "Partitions with a replica out of sync", under_replicated)?;
+    put.gauge(
+        "eddy_partitions_not_preferred",
+        "Partitions that their first replica does not lead",
+        not_preferred,
+    )
+}
+
+fn topics(put: &mut Put<'_>, seen: &[Seen]) -> fmt::Result {
     let mut sums = BTreeMap::<&str, TopicSum>::new();
     for one in seen {
         let sum = sums.entry(one.partition.topic()).or_default();
         sum.records += one.offsets.high_watermark.0 - one.offsets.log_start.0;
         sum.bytes += one.partition.log().size_bytes();
+        sum.segments += one.partition.log().segment_count() as u64;
+        let (produced, fetched) = (one.partition.traffic().produced(), one.partition.traffic().fetched());
+        sum.produced = (sum.produced.0 + produced.0, sum.produced.1 + produced.1);
+        sum.fetched = (sum.fetched.0 + fetched.0, sum.fetched.1 + fetched.1);
         let appended = Some(one.partition.last_append()).filter(|at| *at != Millis::NONE);
         sum.last_append = sum.last_append.max(appended);
     }
-    let records = sums.iter().map(|(topic, sum)| ([("topic", *topic)], sum.records));
-    family(
-        encoder,
-        "eddy_topic_records",
-        "High watermark less log start, over all partitions.",
-        None,
-        records,
-    )?;
-    let bytes =
-        sums.iter().map(|(topic, sum)| ([("topic", *topic)], i64::try_from(sum.bytes).unwrap_or(i64::MAX)));
-    family(encoder, "eddy_topic", "Size of the logs.", Some(&Unit::Bytes), bytes)?;
-    let last = sums.iter().filter_map(|(topic, sum)| Some(([("topic", *topic)], sum.last_append?.0 / 1000)));
-    let help = "When the topic was last written to, since the start of the broker.";
-    family(encoder, "eddy_topic_last_append_timestamp", help, Some(&Unit::Seconds), last)
+    let mut each = |kind, name, help, unit: Option<&Unit>, of: fn(&TopicSum) -> f64| {
+        put.family(kind, name, help, unit, sums.iter().map(|(topic, sum)| ([("topic", *topic)], of(sum))))
+    };
+    let help = "High watermark less log start, over all partitions";
+    each(Gauge, "eddy_topic_records", help, None, |sum| sum.records as f64)?;
+    each(Gauge, "eddy_topic", "Size of the logs", Some(&Unit::Bytes), |sum| sum.bytes as f64)?;
+    each(Gauge, "eddy_topic_segments", "Segments on disk", None, |sum| sum.segments as f64)?;
+    each(Counter, "eddy_topic_produced_records", "Records appended", None, |sum| sum.produced.0 as f64)?;
+    let help = "Bytes of batches appended";
+    each(Counter, "eddy_topic_produced_bytes", help, None, |sum| sum.produced.1 as f64)?;
+    let consumed = |of: fn(&TopicSum) -> f64| {
+        sums.iter().map(move |(topic, sum)| ([("topic", *topic), ("kind", "consumer")], of(sum)))
+    };
+    let help = "Offsets that readers were sent";
+    put.family(Counter, "eddy_topic_fetched_records", help, None, consumed(|sum| sum.fetched.0 as f64))?;
+    let help = "Bytes of batches that readers were sent";
+    put.family(Counter, "eddy_topic_fetched_bytes", help, None, consumed(|sum| sum.fetched.1 as f64))?;
+    let last = sums
+        .iter()
+        .filter_map(|(topic, sum)| Some(([("topic", *topic)], sum.last_append?.0 as f64 / 1000.0)));
+    let help = "When the topic was last written to, since the start of the broker";
+    put.family(Gauge, "eddy_topic_last_append_timestamp", help, Some(&Unit::Seconds), last)
 }
 
-fn partitions(encoder: &mut DescriptorEncoder<'_>, seen: &[Seen]) -> fmt::Result {
+fn partitions(put: &mut Put<'_>, seen: &[Seen]) -> fmt::Result {
     let mut offset = |name, help, of: fn(&Offsets) -> i64| {
         let series = seen.iter().map(|one| {
             let (topic, index) = one.name();
-            ([("topic", topic.to_owned()), ("partition", index.to_string())], of(&one.offsets))
+            ([("topic", topic.to_owned()), ("partition", index.to_string())], of(&one.offsets) as f64)
         });
-        family(encoder, name, help, None, series)
+        put.family(Gauge, name, help, None, series)
     };
-    offset("eddy_log_start_offset", "First offset that may be read.", |offsets| offsets.log_start.0)?;
-    offset("eddy_high_watermark", "End of what consumers may read.", |offsets| offsets.high_watermark.0)?;
-    offset("eddy_log_durable_end_offset", "End of what is on disk.", |offsets| offsets.durable_end.0)?;
-    offset("eddy_log_end_offset", "End of what was appended.", |offsets| offsets.log_end.0)
-}
-
-fn family<L: AsRef<str>, const N: usize>(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    unit: Option<&Unit>,
-    series: impl IntoIterator<Item = ([(&'static str, L); N], i64)>,
-) -> fmt::Result {
-    let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-    for (labels, value) in series {
-        let labels: Vec<(&str, &str)> = labels.iter().map(|(key, label)| (*key, label.as_ref())).collect();
-        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
-    }
-    Ok(())
+    offset("eddy_log_start_offset", "First offset that may be read", |offsets| offsets.log_start.0)?;
+    offset("eddy_high_watermark", "End of what consumers may read", |offsets| offsets.high_watermark.0)?;
+    offset("eddy_log_durable_end_offset", "End of what is on disk", |offsets| offsets.durable_end.0)?;
+    offset("eddy_log_end_offset", "End of what was appended", |offsets| offsets.log_end.0)
 }
