@@ -117,9 +117,12 @@ impl Brokers {
         let mut attempts = Attempts::new(self.deadline());
         loop {
             let outcome = match self.find(to).await {
-                Ok(connection) => {
-                    connection.send(request).await.map_err(CallError::from).and_then(&mut read).map_err(Trouble::Call)
-                }
+                Ok(connection) => connection
+                    .send(request)
+                    .await
+                    .map_err(CallError::from)
+                    .and_then(&mut read)
+                    .map_err(Trouble::Call),
                 Err(trouble) => Err(trouble),
             };
             match outcome {
@@ -152,7 +155,12 @@ impl Brokers {
     }
 
     /// Waits before the next attempt; an error when there is none.
-    async fn before_next(&self, to: To<'_>, trouble: Trouble, attempts: &mut Attempts) -> Result<(), CliError> {
+    async fn before_next(
+        &self,
+        to: To<'_>,
+        trouble: Trouble,
+        attempts: &mut Attempts,
+    ) -> Result<(), CliError> {
         if !trouble.passes() || Instant::now() + attempts.pause >= attempts.deadline {
             return Err(trouble.into_error());
         }

@@ -9,13 +9,15 @@ use crate::record::Record;
 use crate::{Context, Format, Printer, Topic, select};
 
 mod decode;
-mod fetch;
+pub(crate) mod fetch;
 mod filter;
-mod range;
+mod member;
+pub(crate) mod range;
 mod sink;
 pub(crate) mod tail;
 mod template;
 
+pub(crate) use decode::records;
 use fetch::{Event, Options, Target};
 use filter::Filter;
 use range::{Range, Until};
@@ -37,6 +39,9 @@ pub struct Arguments {
     /// Stop after so many records
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     number: Option<u64>,
+    /// Share the partitions with a group, go on where it stopped, and commit what was printed
+    #[arg(short, long, value_name = "GROUP", conflicts_with = "partitions")]
+    group: Option<String>,
     #[command(flatten)]
     what: What,
 }
@@ -66,16 +71,23 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
         range.until = range.until.or(Some(Until::End));
     }
     let source = Source::new(context, &arguments.topics, &arguments.what).await?;
-    let spans = source.spans(range).await?;
     let mut sink = Sink::stdout(arguments.what.printer(context), arguments.what.format.as_ref());
     let limit = arguments.number.unwrap_or(u64::MAX);
-    source.follow(spans, |record| {
+    let each = |record: Option<&Record>| {
         match record {
             Some(record) => sink.record(record)?,
             None => sink.flush()?,
         }
         Ok(sink.count() < limit)
-    }).await?;
+    };
+    match &arguments.group {
+        Some(group) => {
+            // Offsets of the group change.
+            context.changes()?;
+            member::consume(&source, group, range, each).await?;
+        }
+        None => source.follow(source.spans(range).await?, each).await?,
+    }
     sink.end()
 }
 
@@ -103,8 +115,16 @@ impl<'a> Source<'a> {
     }
 
     async fn spans(&self, range: Range) -> Result<BTreeMap<Place, range::Span>, CliError> {
+        self.spans_of(&self.places, range).await
+    }
+
+    async fn spans_of(
+        &self,
+        places: &[Place],
+        range: Range,
+    ) -> Result<BTreeMap<Place, range::Span>, CliError> {
         let end = if self.committed { Wanted::LastStable } else { Wanted::Latest };
-        range::resolve(self.context.brokers().await?, &self.places, range, end).await
+        range::resolve(self.context.brokers().await?, places, range, end).await
     }
 
     /// Calls `each` with every record that passes the filter, and with none when no more are at hand, until it returns false, the spans
@@ -127,7 +147,7 @@ impl<'a> Source<'a> {
                 None => return Ok(()),
                 Some(Event::Note(note)) => self.context.note(note),
                 Some(Event::Chunk(chunk)) => {
-                    let more = decode::records(&chunk, |record| {
+                    let more = records(&chunk, |record| {
                         if self.filter.passes(&record) { each(Some(&record)) } else { Ok(true) }
                     })?;
                     if !more {

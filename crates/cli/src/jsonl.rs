@@ -176,7 +176,11 @@ mod tests {
             record(Some(b"k"), Some(b"v"), vec![header(b"a", Some(b"1")), header(b"a", None)]),
             record(None, None, Vec::new()),
             record(Some(b""), Some(b""), vec![header(b"", Some(b"\xff"))]),
-            record(Some(b"\xff\0"), Some("\u{2028}\"\\\u{1}\u{10ffff}".as_bytes()), vec![header(b"\xc3", None)]),
+            record(
+                Some(b"\xff\0"),
+                Some("\u{2028}\"\\\u{1}\u{10ffff}".as_bytes()),
+                vec![header(b"\xc3", None)],
+            ),
         ] {
             let line = serde_json::to_vec(&Line::new(&record)).unwrap();
             assert!(!line.contains(&b'\n'));

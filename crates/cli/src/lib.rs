@@ -99,9 +99,7 @@ pub async fn run(host: Host, command: Command) -> ExitCode {
         Command::Doctor(call) => start(host, call, doctor::run).await,
         // These ask no broker, and work whatever the profiles say.
         Command::Explain(call) => explain::run(&call.printer(), &(host.codes)(), &call.arguments),
-        Command::Profile(call) => {
-            profile::command::run(&call.printer(), &host, &call.global, call.arguments)
-        }
+        Command::Profile(call) => profile::command::run(&call.printer(), &host, &call.global, call.arguments),
         Command::Generate(call) => generate::run(&call.printer(), &host, call.arguments),
         Command::Completions(call) => generate::completions(&call.printer(), &host, &call.arguments),
     };

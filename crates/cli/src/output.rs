@@ -245,7 +245,7 @@ fn unwritable(error: impl std::fmt::Display) -> CliError {
     CliError::new(Exit::Failed, format!("cannot write the result: {error}"))
 }
 
-fn tabbed(titles: &Vec<String>, rows: &[Vec<Cell>]) -> String {
+fn tabbed(titles: &[String], rows: &[Vec<Cell>]) -> String {
     let mut out = titles.join("\t") + "\n";
     for row in rows {
         let cells: Vec<String> = row.iter().map(|cell| cell.shown(false)).collect();
@@ -344,30 +344,45 @@ mod tests {
 
     #[test]
     fn people_get_aligned_columns_with_units() {
-        check(Format::Wide, true, &expect![[r#"
+        check(
+            Format::Wide,
+            true,
+            &expect![[r#"
             NAME      RECORDS     SIZE
             orders  1,834,112  412 MiB
             a\tb            7        -
-        "#]]);
-        check(Format::Table, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            Format::Table,
+            true,
+            &expect![[r#"
             NAME      RECORDS
             orders  1,834,112
             a\tb            7
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn pipes_get_tabs_and_plain_numbers() {
-        check(Format::Wide, false, &expect![[r#"
+        check(
+            Format::Wide,
+            false,
+            &expect![[r#"
             NAME<TAB>RECORDS<TAB>SIZE
             orders<TAB>1834112<TAB>432013312
             a\tb<TAB>7<TAB>-
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn machines_get_the_rows_themselves() {
-        check(Format::Json, true, &expect![[r#"
+        check(
+            Format::Json,
+            true,
+            &expect![[r#"
             [
               {
                 "name": "orders",
@@ -380,19 +395,28 @@ mod tests {
                 "bytes": null
               }
             ]
-        "#]]);
-        check(Format::Jsonl, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            Format::Jsonl,
+            true,
+            &expect![[r#"
             {"name":"orders","records":1834112,"bytes":432013312}
             {"name":"a\tb","records":7,"bytes":null}
-        "#]]);
-        check(Format::Yaml, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            Format::Yaml,
+            true,
+            &expect![[r#"
             - name: orders
               records: 1834112
               bytes: 432013312
             - name: "a\tb"
               records: 7
               bytes: null
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

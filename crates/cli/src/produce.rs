@@ -133,7 +133,9 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
     context.changes()?;
     let brokers = context.brokers().await?;
     let identity = match arguments.acks {
-        AcksOf::All => Some(brokers.retry(To::Any, async |connection| connection.producer_identity().await).await?),
+        AcksOf::All => {
+            Some(brokers.retry(To::Any, async |connection| connection.producer_identity().await).await?)
+        }
         AcksOf::Leader => None,
     };
     let acks = if identity.is_some() { Acks::All } else { Acks::Leader };
@@ -155,7 +157,11 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
     }
 }
 
-async fn produce(context: &Context, arguments: &Arguments, producer: &mut Producer<'_>) -> Result<(), CliError> {
+async fn produce(
+    context: &Context,
+    arguments: &Arguments,
+    producer: &mut Producer<'_>,
+) -> Result<(), CliError> {
     if !arguments.values.is_empty() {
         for value in &arguments.values {
             producer.add(Draft { value: Some(Bytes::from(value.clone())), ..Draft::default() }).await?;
@@ -226,7 +232,9 @@ impl Progress {
     fn new(context: &Context) -> Progress {
         let is_wanted = !context.global.quiet && io::stderr().is_terminal() && !io::stdin().is_terminal();
         let bar = if is_wanted { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} records  {per_sec}  {msg}  {elapsed}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {human_pos} records  {per_sec}  {msg}  {elapsed}")
+        {
             bar.set_style(style);
         }
         Progress { bar, started: Instant::now() }
@@ -331,7 +339,12 @@ impl<'a> Producer<'a> {
         };
         let before = feed.builder.bytes();
         let timestamp = Millis(draft.timestamp.unwrap_or_else(now_ms));
-        feed.builder.append_with_headers(timestamp, draft.key.as_deref(), draft.value.as_deref(), &draft.headers);
+        feed.builder.append_with_headers(
+            timestamp,
+            draft.key.as_deref(),
+            draft.value.as_deref(),
+            &draft.headers,
+        );
         let added = feed.builder.bytes() - before;
         self.unsent_bytes += added;
         self.records += 1;

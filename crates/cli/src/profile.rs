@@ -77,8 +77,9 @@ impl Profiles {
             let nowhere = "there is no directory for profiles: neither XDG_CONFIG_HOME nor HOME is set";
             return Err(CliError::new(Exit::Failed, nowhere));
         };
-        let failed =
-            |reason: String| CliError::new(Exit::Failed, format!("cannot write {}: {reason}", path.display()));
+        let failed = |reason: String| {
+            CliError::new(Exit::Failed, format!("cannot write {}: {reason}", path.display()))
+        };
         let text = toml::to_string_pretty(self).map_err(|error| failed(error.to_string()))?;
         (host.replace)(&path, text.as_bytes()).map_err(|error| failed(error.to_string()))
     }

@@ -13,12 +13,10 @@ const ALIKE: f64 = 0.75;
 /// # Errors
 /// A name that no topic has, a glob that fits none, or one that is none.
 pub(crate) async fn topics(brokers: &Brokers, patterns: &[String]) -> Result<Vec<Topic>, CliError> {
-    let (globs, names): (Vec<&str>, Vec<&str>) = patterns.iter().map(String::as_str).partition(|text| is_glob(text));
-    let cluster = if globs.is_empty() {
-        brokers.cluster(Some(&names)).await?
-    } else {
-        brokers.cluster(None).await?
-    };
+    let (globs, names): (Vec<&str>, Vec<&str>) =
+        patterns.iter().map(String::as_str).partition(|text| is_glob(text));
+    let cluster =
+        if globs.is_empty() { brokers.cluster(Some(&names)).await? } else { brokers.cluster(None).await? };
     for name in &names {
         if let Err(error) = cluster.topic(name) {
             return Err(with_suggestion(brokers, error, name).await);
@@ -27,7 +25,9 @@ pub(crate) async fn topics(brokers: &Brokers, patterns: &[String]) -> Result<Vec
     for text in &globs {
         let matcher = glob(text)?.compile_matcher();
         if !cluster.topics.iter().any(|topic| !topic.is_internal && matcher.is_match(&topic.name)) {
-            return Err(CliError::not_found(format!("no topic fits {text}")).fix("eddy topic ls", "list the topics"));
+            return Err(
+                CliError::not_found(format!("no topic fits {text}")).fix("eddy topic ls", "list the topics")
+            );
         }
     }
     let set = glob_set(&globs)?;

@@ -3,10 +3,11 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::{Column, Context};
 use crate::error::{CliError, Exit};
+use crate::{Column, Context};
 
 mod alter;
+mod analyze;
 mod configs;
 mod create;
 mod delete;
@@ -39,6 +40,8 @@ enum TopicCommand {
     Delete(delete::Arguments),
     /// Delete the oldest records of a topic
     Trim(trim::Arguments),
+    /// Sample records: sizes, codecs, keys, rates, and what would make them cheaper
+    Analyze(analyze::Arguments),
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), CliError> {
@@ -49,6 +52,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
         TopicCommand::Alter(arguments) => alter::run(context, &arguments).await,
         TopicCommand::Delete(arguments) => delete::run(context, &arguments).await,
         TopicCommand::Trim(arguments) => trim::run(context, &arguments).await,
+        TopicCommand::Analyze(arguments) => analyze::run(context, &arguments).await,
     }
 }
 
@@ -87,7 +91,10 @@ fn with_key_suggestion<'a>(error: CliError, keys: impl Iterator<Item = &'a Strin
         return error;
     }
     keys.filter(|key| eddy_metadata::config::registry::topic(key).is_none())
-        .filter_map(|key| eddy_metadata::config::registry::suggest(key).map(|near| format!("did you mean {near}, not {key}?")))
+        .filter_map(|key| {
+            eddy_metadata::config::registry::suggest(key)
+                .map(|near| format!("did you mean {near}, not {key}?"))
+        })
         .fold(error, CliError::fact)
 }
 
@@ -113,7 +120,8 @@ mod tests {
     #[test]
     fn a_mistyped_key_is_recognised() {
         let error = CliError::refused("x", 40, Some("Unknown topic config name"));
-        let error = with_key_suggestion(error, ["retention.sm".to_owned(), "cleanup.policy".to_owned()].iter());
+        let error =
+            with_key_suggestion(error, ["retention.sm".to_owned(), "cleanup.policy".to_owned()].iter());
         assert!(error.to_string().contains("did you mean retention.ms, not retention.sm?"), "{error}");
     }
 }

@@ -35,8 +35,7 @@ pub(super) async fn facts(brokers: &Brokers) -> Result<Facts, CliError> {
         ask_dirs(brokers, broker).await?;
     }
     count(&cluster, &mut listed);
-    let mut troubled = troubled(&cluster);
-    add_min_isr(brokers, &mut troubled).await?;
+    let troubled = troubled(&cluster, &min_isr(brokers, &cluster).await?);
     Ok(Facts {
         quorum: quorum(brokers).await?,
         cluster: cluster.id.clone(),
@@ -162,53 +161,48 @@ pub(super) fn count(cluster: &Cluster, brokers: &mut [Broker]) {
     }
 }
 
-fn troubled(cluster: &Cluster) -> Vec<Troubled> {
+/// Partitions without a leader, with replicas out of sync, or with fewer in sync than producers with acks=all need.
+fn troubled(cluster: &Cluster, min_isr: &BTreeMap<String, i32>) -> Vec<Troubled> {
     let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect();
     let mut troubled = Vec::new();
     for topic in &cluster.topics {
         for partition in &topic.partitions {
-            if partition.leader != BrokerId::NONE && partition.isr.len() == partition.replicas.len() {
-                continue;
-            }
-            troubled.push(Troubled {
+            let one = Troubled {
                 place: Place { topic: topic.name.clone(), partition: partition.index },
                 leader: Some(partition.leader.0).filter(|leader| *leader >= 0),
                 replicas: ids(&partition.replicas),
                 isr: ids(&partition.isr),
-                min_isr: None,
-            });
+                min_isr: min_isr.get(&topic.name).copied(),
+            };
+            if one.leader.is_none() || one.is_under_replicated() || one.is_under_min_isr() {
+                troubled.push(one);
+            }
         }
     }
     troubled
 }
 
-/// Asks only about topics with trouble: a partition with all its replicas has enough of them.
-async fn add_min_isr(brokers: &Brokers, troubled: &mut [Troubled]) -> Result<(), CliError> {
-    let mut topics: Vec<&str> = troubled.iter().map(|one| one.place.topic.as_str()).collect();
-    topics.dedup();
-    if topics.is_empty() {
-        return Ok(());
-    }
-    let resources = topics.iter().map(|topic| {
-        DescribeConfigsResource::default()
-            .with_resource_type(RESOURCE_TOPIC)
-            .with_resource_name(StrBytes::from_string((*topic).to_owned()))
-            .with_configuration_keys(Some(vec![StrBytes::from_static_str("min.insync.replicas")]))
-    });
-    let request = DescribeConfigsRequest::default().with_resources(resources.collect());
-    let answer: DescribeConfigsResponse = brokers.call(To::Any, &request, Ok).await?;
-    let found: BTreeMap<String, i32> = answer
-        .results
-        .iter()
-        .filter_map(|result| {
+/// Topics of one request for settings.
+const TOPICS_MAX: usize = 500;
+
+/// `min.insync.replicas` of every topic that tells it.
+async fn min_isr(brokers: &Brokers, cluster: &Cluster) -> Result<BTreeMap<String, i32>, CliError> {
+    let mut found = BTreeMap::new();
+    for topics in cluster.topics.chunks(TOPICS_MAX) {
+        let resources = topics.iter().map(|topic| {
+            DescribeConfigsResource::default()
+                .with_resource_type(RESOURCE_TOPIC)
+                .with_resource_name(StrBytes::from_string(topic.name.clone()))
+                .with_configuration_keys(Some(vec![StrBytes::from_static_str("min.insync.replicas")]))
+        });
+        let request = DescribeConfigsRequest::default().with_resources(resources.collect());
+        let answer: DescribeConfigsResponse = brokers.call(To::Any, &request, Ok).await?;
+        found.extend(answer.results.iter().filter_map(|result| {
             let value = result.configs.first()?.value.as_ref()?;
             Some((result.resource_name.to_string(), value.parse().ok()?))
-        })
-        .collect();
-    for one in troubled {
-        one.min_isr = found.get(&one.place.topic).copied();
+        }));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The controllers, where brokers tell of them.

@@ -6,11 +6,17 @@ use super::facts::{Facts, Troubled};
 use crate::moment::span;
 use crate::output::thousands;
 
-/// A disk this full is worth a look, and this full a danger.
-const DISK_WARN_PERCENT: u64 = 80;
-const DISK_BAD_PERCENT: u64 = 95;
 /// A controller that had all so long ago is behind; heartbeats come every half second.
 const QUORUM_LATE_MS: i64 = 10_000;
+
+/// How full a disk may be, in percent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DiskLimits {
+    /// From here on it is worth a look.
+    pub(crate) warn: u64,
+    /// From here on it is a danger.
+    pub(crate) bad: u64,
+}
 
 /// How well it is, worst last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -42,7 +48,7 @@ pub(crate) struct Health {
     /// What is wrong, worst first.
     pub(crate) problems: Vec<Problem>,
     /// What is as it should be.
-    pub(crate) well: Vec<&'static str>,
+    pub(crate) well: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,12 +60,12 @@ pub(crate) struct Problem {
 }
 
 /// Judges a cluster.
-pub(crate) fn assess(facts: &Facts) -> Health {
+pub(crate) fn assess(facts: &Facts, limits: DiskLimits) -> Health {
     let mut problems = Vec::new();
     let mut well = Vec::new();
-    let mut check = |found: Vec<Problem>, if_well: &'static str| {
+    let mut check = |found: Vec<Problem>, if_well: &str| {
         if found.is_empty() && !if_well.is_empty() {
-            well.push(if_well);
+            well.push(if_well.to_owned());
         }
         problems.extend(found);
     };
@@ -69,7 +75,8 @@ pub(crate) fn assess(facts: &Facts) -> Health {
     check(out_of_sync(facts), "all replicas in sync");
     check(quorum(facts), if facts.quorum.is_some() { "metadata log 0 behind" } else { "" });
     let knows_disks = facts.brokers.iter().any(|broker| broker.disk.is_some());
-    check(disks(facts), if knows_disks { "disks below 80%" } else { "" });
+    let if_well = if knows_disks { format!("disks below {}%", limits.warn) } else { String::new() };
+    check(disks(facts, limits), &if_well);
     problems.sort_by_key(|problem| std::cmp::Reverse(problem.status));
     let status = problems.first().map_or(Status::Healthy, |worst| worst.status);
     Health { status, summary: summary(facts, &problems), problems, well }
@@ -185,24 +192,17 @@ fn quorum(facts: &Facts) -> Vec<Problem> {
     .collect()
 }
 
-fn disks(facts: &Facts) -> Vec<Problem> {
+fn disks(facts: &Facts, limits: DiskLimits) -> Vec<Problem> {
+    let DiskLimits { warn, bad } = limits;
     let mut found = Vec::new();
     for broker in &facts.brokers {
         let Some(disk) = broker.disk else { continue };
         let used = disk.used_percent();
         let subject = format!("broker {}", broker.id);
-        if used >= DISK_BAD_PERCENT {
-            found.push(problem(
-                Status::Unhealthy,
-                subject,
-                format!("disk {used}% (bad from {DISK_BAD_PERCENT}%)"),
-            ));
-        } else if used >= DISK_WARN_PERCENT {
-            found.push(problem(
-                Status::Degraded,
-                subject,
-                format!("disk {used}% (warn at {DISK_WARN_PERCENT}%)"),
-            ));
+        if used >= bad {
+            found.push(problem(Status::Unhealthy, subject, format!("disk {used}% (bad from {bad}%)")));
+        } else if used >= warn {
+            found.push(problem(Status::Degraded, subject, format!("disk {used}% (warn at {warn}%)")));
         }
     }
     found

@@ -89,6 +89,11 @@ pub(crate) struct Troubled {
 }
 
 impl Troubled {
+    /// Whether a replica is out of sync.
+    pub(crate) fn is_under_replicated(&self) -> bool {
+        self.isr.len() < self.replicas.len()
+    }
+
     /// Whether a producer with acks=all is refused for that reason: without a leader, all are.
     pub(crate) fn is_under_min_isr(&self) -> bool {
         self.leader.is_some()

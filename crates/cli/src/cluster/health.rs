@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::ask;
-use super::assess::{Health, Status, assess, plural};
+use super::assess::{DiskLimits, Health, Status, assess, plural};
 use super::facts::Facts;
 use crate::error::CliError;
 use crate::global::duration;
@@ -26,6 +26,12 @@ pub(super) struct Arguments {
     /// Time between two looks of --watch and --wait
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     every: Duration,
+    /// Percent of a disk from which on it is worth a look; 101 for never
+    #[arg(long, value_name = "PERCENT", default_value_t = 80)]
+    disk_warn: u64,
+    /// Percent of a disk from which on it is a danger; 101 for never
+    #[arg(long, value_name = "PERCENT", default_value_t = 95)]
+    disk_bad: u64,
     /// Print for a monitoring system instead
     #[arg(long = "as", value_name = "SYSTEM", value_enum)]
     system: Option<System>,
@@ -65,8 +71,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         return watch(context, arguments).await;
     }
     let (facts, health) = match arguments.wait {
-        Some(until) => wait(context, until, arguments.every).await?,
-        None => look(context).await?,
+        Some(until) => wait(context, arguments, until).await?,
+        None => look(context, arguments).await?,
     };
     show(context, arguments, &facts, &health)?;
     let exit = match (arguments.system, health.status) {
@@ -79,32 +85,32 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     Err(CliError::shown(exit))
 }
 
-async fn look(context: &Context) -> Result<(Facts, Health), CliError> {
+async fn look(context: &Context, arguments: &Arguments) -> Result<(Facts, Health), CliError> {
     let facts = ask::facts(context.brokers().await?).await?;
-    let health = assess(&facts);
+    let health = assess(&facts, DiskLimits { warn: arguments.disk_warn, bad: arguments.disk_bad });
     Ok((facts, health))
 }
 
 async fn watch(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
     loop {
-        let (facts, health) = look(context).await?;
+        let (facts, health) = look(context, arguments).await?;
         show(context, arguments, &facts, &health)?;
         tokio::time::sleep(arguments.every).await;
     }
 }
 
 /// Looks until it is as wanted. A cluster that cannot be reached yet is waited for as well; at the end, what was seen last counts.
-async fn wait(context: &Context, until: Until, every: Duration) -> Result<(Facts, Health), CliError> {
+async fn wait(context: &Context, arguments: &Arguments, until: Until) -> Result<(Facts, Health), CliError> {
     let deadline = Instant::now() + context.global.timeout;
     loop {
-        let seen = look(context).await;
+        let seen = look(context, arguments).await;
         let is_there = match (&seen, until) {
             (Ok((_, health)), Until::Healthy) => health.status == Status::Healthy,
             (Ok((_, health)), Until::Serving) => health.status != Status::Unhealthy,
             (Err(error), _) if error.exit() == Exit::Unreachable => false,
             (Err(_), _) => true,
         };
-        let pause = every.min(WAIT_PAUSE_MAX);
+        let pause = arguments.every.min(WAIT_PAUSE_MAX);
         if is_there || Instant::now() + pause >= deadline {
             return seen;
         }
@@ -167,7 +173,7 @@ fn nagios(facts: &Facts, health: &Health) -> String {
         facts.partitions,
         count.leaderless,
         count.under_min_isr,
-        facts.troubled.len(),
+        count.under_replicated,
     );
     for problem in &health.problems {
         writeln!(out, "{}: {}", problem.subject, problem.text).ok();
@@ -192,7 +198,7 @@ fn prometheus(facts: &Facts, health: &Health) -> String {
     gauge("partitions", "Partitions.", facts.partitions);
     gauge("partitions_leaderless", "Partitions without a leader.", count.leaderless);
     gauge("partitions_under_min_isr", "Partitions below min.insync.replicas.", count.under_min_isr);
-    gauge("partitions_under_replicated", "Partitions with a replica out of sync.", facts.troubled.len());
+    gauge("partitions_under_replicated", "Partitions with a replica out of sync.", count.under_replicated);
     out
 }
 
@@ -200,6 +206,7 @@ struct Counts {
     unreachable: usize,
     leaderless: usize,
     under_min_isr: usize,
+    under_replicated: usize,
 }
 
 impl Counts {
@@ -209,6 +216,7 @@ impl Counts {
             unreachable: facts.brokers.iter().filter(out).count(),
             leaderless: facts.troubled.iter().filter(|one| one.leader.is_none()).count(),
             under_min_isr: facts.troubled.iter().filter(|one| one.is_under_min_isr()).count(),
+            under_replicated: facts.troubled.iter().filter(|one| one.is_under_replicated()).count(),
         }
     }
 }

@@ -48,8 +48,11 @@ pub(crate) fn records(
 
 fn unreadable(chunk: &Chunk, offset: i64, error: &BatchError) -> CliError {
     let (topic, partition) = (&chunk.topic, chunk.partition);
-    CliError::new(Exit::Failed, format!("cannot read the batch of {topic}-{partition} at offset {offset}: {error}"))
-        .fix(format!("eddy consume {topic} -p {partition} --offset {}", offset + 1), "go on behind it")
+    CliError::new(
+        Exit::Failed,
+        format!("cannot read the batch of {topic}-{partition} at offset {offset}: {error}"),
+    )
+    .fix(format!("eddy consume {topic} -p {partition} --offset {}", offset + 1), "go on behind it")
 }
 
 /// Which producers are within a transaction that was aborted, as batches pass by (KIP-98).
@@ -69,7 +72,9 @@ impl Aborted {
     /// Whether a batch is a marker or belongs to an aborted transaction. Must see every batch.
     fn leaves_out(&mut self, batch: &Batch) -> bool {
         let producer = batch.header.producer_id.0;
-        while let Some((producer, _)) = self.coming.pop_if(|(_, first)| *first <= batch.header.last_offset().0) {
+        while let Some((producer, _)) =
+            self.coming.pop_if(|(_, first)| *first <= batch.header.last_offset().0)
+        {
             self.open.insert(producer);
         }
         if batch.header.attributes.is_control() {

@@ -126,14 +126,17 @@ async fn supervise(
             if ended.progressed {
                 failing_since = None;
             }
-            if !ended.passes && let Some(error) = ended.trouble {
+            if !ended.passes
+                && let Some(error) = ended.trouble
+            {
                 return Err(error);
             }
             homeless = ended.targets;
             trouble = ended.trouble;
         } else if trouble.is_none() {
             let one = homeless.first().map(|target| format!("{}-{}", target.topic, target.partition));
-            trouble = Some(CliError::new(Exit::Unreachable, format!("no leader for {}", one.unwrap_or_default())));
+            trouble =
+                Some(CliError::new(Exit::Unreachable, format!("no leader for {}", one.unwrap_or_default())));
         }
         if let Some(error) = trouble {
             let since = *failing_since.get_or_insert_with(Instant::now);
@@ -150,7 +153,10 @@ async fn supervise(
 }
 
 /// Targets by who leads them now; those without a leader are left out.
-async fn by_leader(brokers: &Brokers, targets: &[Target]) -> Result<BTreeMap<BrokerId, Vec<Target>>, CliError> {
+async fn by_leader(
+    brokers: &Brokers,
+    targets: &[Target],
+) -> Result<BTreeMap<BrokerId, Vec<Target>>, CliError> {
     let mut names: Vec<&str> = targets.iter().map(|target| &*target.topic).collect();
     names.sort_unstable();
     names.dedup();
@@ -214,7 +220,8 @@ struct Loop<'a> {
 impl Loop<'_> {
     /// Until all targets are done or have moved away.
     async fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
-        let limit = if self.targets.iter().any(|target| target.topic_id.is_zero()) { BY_NAME_MAX } else { i16::MAX };
+        let limit =
+            if self.targets.iter().any(|target| target.topic_id.is_zero()) { BY_NAME_MAX } else { i16::MAX };
         let mut pending = connection.start_up_to(limit, &self.request()).await?;
         loop {
             let answer = pending.answer().await?;
@@ -224,8 +231,7 @@ impl Loop<'_> {
             self.targets.retain(|target| !target.is_done());
             let more = !self.targets.is_empty() && self.strays.is_empty();
             // The next bytes are on their way while these are printed.
-            let next =
-                if more { Some(connection.start_up_to(limit, &self.request()).await?) } else { None };
+            let next = if more { Some(connection.start_up_to(limit, &self.request()).await?) } else { None };
             for chunk in chunks {
                 if self.sender.send(Ok(Event::Chunk(chunk))).await.is_err() {
                     self.targets.clear();
@@ -292,7 +298,12 @@ impl Loop<'_> {
         Ok(chunks)
     }
 
-    async fn take_one(&mut self, index: usize, data: PartitionData, chunks: &mut Vec<Chunk>) -> Result<(), Trouble> {
+    async fn take_one(
+        &mut self,
+        index: usize,
+        data: PartitionData,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<(), Trouble> {
         let Some(target) = self.targets.get_mut(index) else { return Ok(()) };
         match ErrorCode::from_code(data.error_code) {
             Some(ErrorCode::None) => {

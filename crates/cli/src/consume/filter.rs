@@ -48,7 +48,10 @@ impl Filter {
             (Some(set), Some(bytes)) => set.is_match(&*String::from_utf8_lossy(bytes)),
         };
         let has_header = |(name, set): &(String, Option<GlobSet>)| {
-            record.headers.iter().any(|header| *header.key == *name.as_bytes() && fits(set, header.value.as_deref()))
+            record
+                .headers
+                .iter()
+                .any(|header| *header.key == *name.as_bytes() && fits(set, header.value.as_deref()))
         };
         fits(&self.key, record.key.as_deref())
             && fits(&self.value, record.value.as_deref())

@@ -152,7 +152,9 @@ pub(crate) async fn resolve(
         _ => None,
     };
     if until_ms.is_some_and(|until| until > now) {
-        return Err(CliError::usage("the time to stop at is still to come").fix("--offset @TIME", "consume for ever"));
+        return Err(
+            CliError::usage("the time to stop at is still to come").fix("--offset @TIME", "consume for ever")
+        );
     }
     let froms = at_time(brokers, places, from_ms).await?;
     let untils = at_time(brokers, places, until_ms).await?;
@@ -242,12 +244,16 @@ mod tests {
         assert_eq!(span("@-1h"), (20, None));
         assert_eq!(span("@-1h:end"), (20, Some(50)));
         let range: Range = "@2026-11-21T06:47:02Z:2026-11-21T07:00:00Z".parse().unwrap();
-        let times = (From::Time(Moment::At(1_795_243_622_000)), Some(Until::Time(Moment::At(1_795_244_400_000))));
+        let times =
+            (From::Time(Moment::At(1_795_243_622_000)), Some(Until::Time(Moment::At(1_795_244_400_000))));
         assert_eq!((range.from, range.until), times);
         let range: Range = "@2026-11-21T06:47:02Z:1h".parse().unwrap();
         assert_eq!(range.until, Some(Until::After(3_600_000)));
         let range: Range = "@:-1h".parse().unwrap();
-        assert_eq!((range.from, range.until), (From::Start(0), Some(Until::Time(Moment::FromNow(-3_600_000)))));
+        assert_eq!(
+            (range.from, range.until),
+            (From::Start(0), Some(Until::Time(Moment::FromNow(-3_600_000))))
+        );
     }
 
     #[test]

@@ -64,16 +64,20 @@ impl<W: Write> Sink<W> {
     /// Prints a record, perhaps not before [`flush`](Self::flush).
     pub(crate) fn record(&mut self, record: &Record) -> Result<(), CliError> {
         self.count += 1;
-        let failed = |error: &dyn std::fmt::Display| CliError::new(Exit::Failed, format!("cannot write a record: {error}"));
+        let failed = |error: &dyn std::fmt::Display| {
+            CliError::new(Exit::Failed, format!("cannot write a record: {error}"))
+        };
         match &self.form {
             Form::Template(template) => template.write(record, self.count, &mut self.buffer),
             Form::Line => self.buffer.extend(line(self.printer, record).into_bytes()),
             Form::Json => {
                 self.buffer.extend_from_slice(if self.count == 1 { b"\n" } else { b",\n" });
-                serde_json::to_writer(&mut self.buffer, &Line::new(record)).map_err(|error| failed(&error))?;
+                serde_json::to_writer(&mut self.buffer, &Line::new(record))
+                    .map_err(|error| failed(&error))?;
             }
             Form::Jsonl => {
-                serde_json::to_writer(&mut self.buffer, &Line::new(record)).map_err(|error| failed(&error))?;
+                serde_json::to_writer(&mut self.buffer, &Line::new(record))
+                    .map_err(|error| failed(&error))?;
                 self.buffer.push(b'\n');
             }
             Form::Yaml => {
@@ -144,46 +148,67 @@ mod tests {
         let mut sink = Sink::new(Vec::new(), Printer::plain(format, human), None);
         let trace = Header { key: Bytes::from_static(b"trace"), value: Some(Bytes::from_static(b"abc")) };
         sink.record(&Record { headers: vec![trace], ..Record::sample() }).unwrap();
-        let tombstone = Record { key: Some(Bytes::from_static(b"\xff\x1b")), value: None, ..Record::sample() };
+        let tombstone =
+            Record { key: Some(Bytes::from_static(b"\xff\x1b")), value: None, ..Record::sample() };
         sink.record(&tombstone).unwrap();
-        sink.record(&Record { key: None, value: Some(Bytes::from_static(b"a\x1b[2J")), ..Record::sample() }).unwrap();
+        sink.record(&Record { key: None, value: Some(Bytes::from_static(b"a\x1b[2J")), ..Record::sample() })
+            .unwrap();
         sink.end().unwrap();
         expected.assert_eq(&String::from_utf8(sink.out).unwrap().replace('\u{1b}', "<ESC>"));
     }
 
     #[test]
     fn a_terminal_gets_lines_that_do_nothing_to_it() {
-        check(Format::Table, true, &expect![[r#"
+        check(
+            Format::Table,
+            true,
+            &expect![[r#"
             orders 1:42  2026-11-21T06:47:02.123Z  key  some value  {trace=abc}
             orders 1:42  2026-11-21T06:47:02.123Z  0xff1b  -
             orders 1:42  2026-11-21T06:47:02.123Z  -  a\u{1b}[2J
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_pipe_gets_the_values() {
-        check(Format::Table, false, &expect![[r#"
+        check(
+            Format::Table,
+            false,
+            &expect![[r#"
             some value
 
             a<ESC>[2J
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn machines_get_documents_that_end() {
-        check(Format::Json, false, &expect![[r#"
+        check(
+            Format::Json,
+            false,
+            &expect![[r#"
             [
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key":"key","value":"some value","headers":[{"key":"trace","value":"abc"}]},
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key_base64":"/xs=","value":null,"headers":[]},
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key":null,"value":"a\u001b[2J","headers":[]}
             ]
-        "#]]);
-        check(Format::Jsonl, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            Format::Jsonl,
+            true,
+            &expect![[r#"
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key":"key","value":"some value","headers":[{"key":"trace","value":"abc"}]}
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key_base64":"/xs=","value":null,"headers":[]}
             {"topic":"orders","partition":1,"offset":42,"timestamp":1795243622123,"key":null,"value":"a\u001b[2J","headers":[]}
-        "#]]);
-        check(Format::Yaml, true, &expect![[r#"
+        "#]],
+        );
+        check(
+            Format::Yaml,
+            true,
+            &expect![[r#"
             - topic: orders
               partition: 1
               offset: 42
@@ -207,7 +232,8 @@ mod tests {
               key: null
               value: "a\e[2J"
               headers: []
-        "#]]);
+        "#]],
+        );
         let mut empty = Sink::new(Vec::new(), Printer::plain(Format::Json, true), None);
         empty.end().unwrap();
         assert_eq!(empty.out, b"[\n]\n");

@@ -156,7 +156,8 @@ impl<'a> Parser<'a> {
             Some('\\') => b'\\',
             Some('x') => {
                 let digits = self.rest.get(..2).unwrap_or_default();
-                let byte = u8::from_str_radix(digits, 16).map_err(|_| format!("\\x needs two hex digits: {digits}"))?;
+                let byte = u8::from_str_radix(digits, 16)
+                    .map_err(|_| format!("\\x needs two hex digits: {digits}"))?;
                 self.rest = self.rest.get(2..).unwrap_or_default();
                 byte
             }
@@ -251,7 +252,8 @@ fn time_form(form: Option<&str>) -> Result<TimeForm, String> {
         Some("rfc3339") => TimeForm::Rfc3339,
         Some(other) => {
             let pattern = other.strip_prefix("strftime[").and_then(|rest| rest.strip_suffix(']'));
-            let pattern = pattern.ok_or_else(|| format!("times are ms, s, rfc3339 or strftime[…]: {{{other}}}"))?;
+            let pattern =
+                pattern.ok_or_else(|| format!("times are ms, s, rfc3339 or strftime[…]: {{{other}}}"))?;
             jiff::fmt::strtime::format(pattern, Timestamp::UNIX_EPOCH).map_err(|error| error.to_string())?;
             TimeForm::Strftime(pattern.to_owned())
         }
@@ -355,8 +357,11 @@ mod tests {
             key: Bytes::from_static(key.as_bytes()),
             value: value.map(|value| Bytes::from_static(value.as_bytes())),
         };
-        let record =
-            Record { headers: vec![header("a", Some("1")), header("b", None)], value: None, ..Record::sample() };
+        let record = Record {
+            headers: vec![header("a", Some("1")), header("b", None)],
+            value: None,
+            ..Record::sample()
+        };
         let template: Template = format.parse().unwrap_or_else(|error| panic!("{format}: {error}"));
         let mut out = Vec::new();
         template.write(&record, 7, &mut out);
@@ -390,7 +395,9 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for format in ["%", "%q", "%v{hexx}", "%o{big12}", "%h{%o}", "%v{hex", "\\q", "\\x1", "%d{strftime[%]}"] {
+        for format in
+            ["%", "%q", "%v{hexx}", "%o{big12}", "%h{%o}", "%v{hex", "\\q", "\\x1", "%d{strftime[%]}"]
+        {
             assert!(format.parse::<Template>().is_err(), "{format}");
         }
     }

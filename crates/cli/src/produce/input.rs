@@ -129,7 +129,8 @@ fn escape(chars: &mut std::str::Chars<'_>) -> Result<u8, String> {
         Some('\\') => Ok(b'\\'),
         Some('x') => {
             let digits = chars.as_str().get(..2).unwrap_or_default();
-            let byte = u8::from_str_radix(digits, 16).map_err(|_| format!("\\x needs two hex digits: {digits}"))?;
+            let byte =
+                u8::from_str_radix(digits, 16).map_err(|_| format!("\\x needs two hex digits: {digits}"))?;
             *chars = chars.as_str().get(2..).unwrap_or_default().chars();
             Ok(byte)
         }
@@ -147,7 +148,9 @@ fn piece(verb: char, form: Option<&str>) -> Result<Piece, String> {
         other => return Err(format!("no such verb: %{other}")),
     };
     if verb.is_uppercase() {
-        let bits = |prefix| form.and_then(|form| form.strip_prefix(prefix)).and_then(|bits| bits.parse::<usize>().ok());
+        let bits = |prefix| {
+            form.and_then(|form| form.strip_prefix(prefix)).and_then(|bits| bits.parse::<usize>().ok())
+        };
         let width = match (form, bits("big"), bits("little")) {
             (None | Some("ascii"), _, _) => Width::Decimal,
             (_, Some(bits @ (8 | 16 | 32 | 64)), _) => Width::Big(bits / 8),
@@ -167,7 +170,8 @@ fn piece(verb: char, form: Option<&str>) -> Result<Piece, String> {
 
 /// Every field must end somewhere.
 fn check(pieces: &[Piece]) -> Result<(), String> {
-    let is_counted = |field| pieces.iter().any(|piece| matches!(piece, Piece::Length(other, _) if *other == field));
+    let is_counted =
+        |field| pieces.iter().any(|piece| matches!(piece, Piece::Length(other, _) if *other == field));
     for (index, piece) in pieces.iter().enumerate() {
         let ends = matches!(pieces.get(index + 1), None | Some(Piece::Literal(_)));
         let must_end = match piece {
@@ -187,7 +191,10 @@ fn check(pieces: &[Piece]) -> Result<(), String> {
 }
 
 /// Starts the thread. It ends at the end of the input, at an error, which comes last, or when nobody receives any more.
-pub(super) fn start(source: Box<dyn Read + Send>, form: Form) -> mpsc::Receiver<Result<Vec<Draft>, CliError>> {
+pub(super) fn start(
+    source: Box<dyn Read + Send>,
+    form: Form,
+) -> mpsc::Receiver<Result<Vec<Draft>, CliError>> {
     let (sender, groups) = mpsc::channel(GROUPS_MAX);
     std::thread::spawn(move || {
         let mut input = Input { source: BufReader::with_capacity(BUFFER_BYTES, source), form, number: 0 };
@@ -238,9 +245,10 @@ impl<R: Read> Input<R> {
     fn failed(&self, reason: &Reason) -> CliError {
         match reason {
             Reason::Read(error) => CliError::new(Exit::Failed, format!("cannot read the input: {error}")),
-            Reason::Format(reason) => {
-                CliError::new(Exit::Failed, format!("cannot read record {} of the input: {reason}", self.number))
-            }
+            Reason::Format(reason) => CliError::new(
+                Exit::Failed,
+                format!("cannot read record {} of the input: {reason}", self.number),
+            ),
         }
     }
 
@@ -322,7 +330,9 @@ fn by_pieces(source: &mut impl BufRead, pieces: &[Piece]) -> Result<Option<Draft
                 pieces.next();
                 match until(source, literal)? {
                     // The line end after the last record may be left out.
-                    Some(found) if found.is_ended || (pieces.peek().is_none() && literal == b"\n") => found.bytes,
+                    Some(found) if found.is_ended || (pieces.peek().is_none() && literal == b"\n") => {
+                        found.bytes
+                    }
                     None if pieces.peek().is_none() && literal == b"\n" => Vec::new(),
                     Some(_) | None => return ends_early(),
                 }
@@ -360,7 +370,9 @@ fn number<N: std::str::FromStr>(bytes: &[u8]) -> Result<N, Reason> {
 fn decoded(bytes: Vec<u8>, coding: Coding) -> Result<Vec<u8>, Reason> {
     match coding {
         Coding::Plain => Ok(bytes),
-        Coding::Base64 => STANDARD.decode(&bytes).map_err(|error| Reason::Format(format!("no base64: {error}"))),
+        Coding::Base64 => {
+            STANDARD.decode(&bytes).map_err(|error| Reason::Format(format!("no base64: {error}")))
+        }
         Coding::Hex => {
             let pair = |pair: &[u8]| {
                 let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
@@ -431,7 +443,9 @@ mod tests {
                 return Ok(records);
             }
             records.extend(group.into_iter().map(|draft| {
-                let shown = |bytes: Option<Bytes>| bytes.map_or("null".to_owned(), |bytes| bytes.escape_ascii().to_string());
+                let shown = |bytes: Option<Bytes>| {
+                    bytes.map_or("null".to_owned(), |bytes| bytes.escape_ascii().to_string())
+                };
                 let place = draft.partition.map_or(String::new(), |partition| format!("{partition}:"));
                 format!("{place}{}={}", shown(draft.key), shown(draft.value))
             }));
@@ -460,7 +474,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_with_its_number() {
-        assert_eq!(read(r"%k:%v\n", b"a:b\nc\n").unwrap_err(), "cannot read record 2 of the input: the input ends within it");
+        assert_eq!(
+            read(r"%k:%v\n", b"a:b\nc\n").unwrap_err(),
+            "cannot read record 2 of the input: the input ends within it"
+        );
         assert!(read(r"%p %v\n", b"x y\n").unwrap_err().contains("must be a number: 'x'"));
         assert!(read(r"%V{big32}%v", b"\xff\xff\xff\xff").unwrap_err().contains("longer than"));
         for format in ["", "x", "%k%v", "%q", "%v{x}", "%", "%v{hex", "%K%k%v"] {

@@ -128,7 +128,8 @@ impl Lane {
             self.next_sequence = self.next_sequence.wrapping_add(records) & i32::MAX;
         }
         let built = builder.build();
-        let bytes = built.map_err(|error| CliError::new(Exit::Failed, format!("cannot build a batch: {error}")))?;
+        let bytes =
+            built.map_err(|error| CliError::new(Exit::Failed, format!("cannot build a batch: {error}")))?;
         let deadline = Instant::now() + self.options.patience;
         self.unacknowledged.push_back(Numbered { bytes, records, deadline, _room: load.room });
         match self.send(self.unacknowledged.len() - 1).await {
@@ -216,9 +217,12 @@ impl Lane {
         let topic = &self.partition.topic;
         let error = CliError::from(error).during(format!("cannot write to {}", self.partition));
         match code {
-            Some(ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) => error
-                .fix("--batch-bytes 100000", "send smaller batches")
-                .fix(format!("eddy topic alter {topic} --set max.message.bytes=N"), "let the topic take larger ones"),
+            Some(ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge) => {
+                error.fix("--batch-bytes 100000", "send smaller batches").fix(
+                    format!("eddy topic alter {topic} --set max.message.bytes=N"),
+                    "let the topic take larger ones",
+                )
+            }
             Some(ErrorCode::NotEnoughReplicas | ErrorCode::NotEnoughReplicasAfterAppend) => {
                 error.fix(format!("eddy topic describe {topic}"), "see which replicas are out of sync")
             }

@@ -1,8 +1,8 @@
 //! `eddy topic alter`.
 
+use eddy_client::accepted;
 use eddy_client::messages::create_partitions_request::CreatePartitionsTopic;
 use eddy_client::messages::{ApiKey, CreatePartitionsRequest};
-use eddy_client::accepted;
 use serde::Serialize;
 
 use super::configs::{self, Change};
@@ -107,8 +107,10 @@ async fn add_partitions(
     count: i32,
     dry_run: bool,
 ) -> Result<Row, CliError> {
-    let asked =
-        CreatePartitionsTopic::default().with_name(topic_name(&topic.name)).with_count(count).with_assignments(None);
+    let asked = CreatePartitionsTopic::default()
+        .with_name(topic_name(&topic.name))
+        .with_count(count)
+        .with_assignments(None);
     let request = CreatePartitionsRequest::default()
         .with_topics(vec![asked])
         .with_timeout_ms(ADMIN_TIMEOUT_MS)

@@ -1,11 +1,11 @@
 //! Configuration of topics: asked and changed.
 
+use eddy_client::accepted;
 use eddy_client::messages::describe_configs_request::DescribeConfigsResource;
 use eddy_client::messages::describe_configs_response::DescribeConfigsResult;
 use eddy_client::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use eddy_client::messages::{ApiKey, DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 use eddy_client::protocol::StrBytes;
-use eddy_client::accepted;
 use serde::Serialize;
 
 use crate::error::CliError;
@@ -100,7 +100,12 @@ pub(super) async fn alter(
     brokers
         .call(To::Controller, &request, |answer| {
             let result = answer.responses.into_iter().next().unwrap_or_default();
-            accepted(ApiKey::IncrementalAlterConfigs, result.error_code, topic, result.error_message.as_deref())
+            accepted(
+                ApiKey::IncrementalAlterConfigs,
+                result.error_code,
+                topic,
+                result.error_message.as_deref(),
+            )
         })
         .await
 }

@@ -69,7 +69,9 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     for result in results {
         let name = result.name.map(|name| name.to_string()).unwrap_or_default();
         match result.error_code {
-            0 => rows.extend(topics.iter().find(|topic| topic.name == name).map(|topic| row(topic, "deleted"))),
+            0 => {
+                rows.extend(topics.iter().find(|topic| topic.name == name).map(|topic| row(topic, "deleted")))
+            }
             code => {
                 let what = format!("cannot delete topic {name}");
                 failed.push(CliError::refused(what, code, result.error_message.as_deref()));

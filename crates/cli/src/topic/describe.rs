@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use eddy_client::accepted;
 use eddy_client::messages::describe_log_dirs_request::DescribableLogDirTopic;
 use eddy_client::messages::{ApiKey, DescribeLogDirsRequest};
-use eddy_client::accepted;
 use eddy_types::BrokerId;
 use serde::Serialize;
 
@@ -61,7 +61,9 @@ const COLUMNS: &[Column<Row>] = &[
     Column::wide("OFFLINE", |row| Cell::list(&row.offline)),
     Column::new("START", |row| row.start.map_or(Cell::None, Cell::Count)),
     Column::new("END", |row| row.end.map_or(Cell::None, Cell::Count)),
-    Column::new("SIZE", |row| row.bytes.and_then(|bytes| u64::try_from(bytes).ok()).map_or(Cell::None, Cell::Bytes)),
+    Column::new("SIZE", |row| {
+        row.bytes.and_then(|bytes| u64::try_from(bytes).ok()).map_or(Cell::None, Cell::Bytes)
+    }),
 ];
 
 const SETTINGS: &[Column<Setting>] = &[
@@ -97,7 +99,12 @@ async fn page(brokers: &Brokers, topic: &Topic, sizes: &Sizes) -> Result<Page, C
     let rows: Vec<Row> = std::iter::zip(&topic.partitions, &places)
         .map(|(partition, place)| {
             let offset = |found: &BTreeMap<Place, Option<i64>>| found.get(place).copied().flatten();
-            Row::new(partition, offset(&starts), offset(&ends), sizes.get(&(place.clone(), partition.leader)).copied())
+            Row::new(
+                partition,
+                offset(&starts),
+                offset(&ends),
+                sizes.get(&(place.clone(), partition.leader)).copied(),
+            )
         })
         .collect();
     Ok(Page {
@@ -134,7 +141,8 @@ async fn sizes(brokers: &Brokers, topics: &[Topic]) -> Sizes {
                 Ok(answer)
             })
             .await;
-        let topics = answer.map(|answer| answer.results).unwrap_or_default().into_iter().flat_map(|dir| dir.topics);
+        let topics =
+            answer.map(|answer| answer.results).unwrap_or_default().into_iter().flat_map(|dir| dir.topics);
         for topic in topics {
             for one in topic.partitions.iter().filter(|one| !one.is_future_key) {
                 let place = Place { topic: topic.name.to_string(), partition: one.partition_index };
@@ -158,7 +166,8 @@ fn text(printer: &Printer, page: &Page, all_configs: bool) -> String {
         out.push_str(&printer.table(SETTINGS, &page.configs));
         return out;
     }
-    let overridden: Vec<String> = page.configs.iter().filter(|setting| setting.is_override).map(shown).collect();
+    let overridden: Vec<String> =
+        page.configs.iter().filter(|setting| setting.is_override).map(shown).collect();
     if !overridden.is_empty() {
         writeln!(out, "overridden: {}", overridden.join("  ")).ok();
     }
@@ -266,7 +275,8 @@ mod tests {
             1       2  1,2,3     2,3 !      0  306,112       -
             ! 1 partition with replicas out of sync
             overridden: retention.ms=172800000 (2d00h)
-        "#]].assert_eq(&text(&Printer::plain(Format::Table, true), &page(), false));
+        "#]]
+        .assert_eq(&text(&Printer::plain(Format::Table, true), &page(), false));
     }
 
     #[test]
@@ -282,6 +292,7 @@ mod tests {
             KEY<TAB>VALUE<TAB>SOURCE
             min.insync.replicas<TAB>2<TAB>default
             retention.ms<TAB>172800000<TAB>topic
-        "#]].assert_eq(&printed);
+        "#]]
+        .assert_eq(&printed);
     }
 }

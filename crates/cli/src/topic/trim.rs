@@ -101,7 +101,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     for row in &mut rows {
         let partition = topic.partition(row.partition);
         let before = Offset(row.new_start);
-        let delete = async |connection: &eddy_client::Connection| connection.delete_records(&partition, before).await;
+        let delete =
+            async |connection: &eddy_client::Connection| connection.delete_records(&partition, before).await;
         row.new_start = brokers.retry(To::Leader(&partition), delete).await?.0;
         row.records = row.new_start - row.start;
     }
@@ -113,14 +114,19 @@ async fn plan(brokers: &Brokers, places: &[Place], arguments: &Arguments) -> Res
     let starts = positions(brokers, places, Wanted::Earliest).await?;
     let ends = positions(brokers, places, Wanted::Latest).await?;
     let times = match arguments.before {
-        Some(Before::Time(moment)) => positions(brokers, places, Wanted::Time(moment.millis(now_ms()))).await?,
+        Some(Before::Time(moment)) => {
+            positions(brokers, places, Wanted::Time(moment.millis(now_ms()))).await?
+        }
         _ => BTreeMap::new(),
     };
     let mut rows = Vec::new();
     for place in places {
         let known = |found: &BTreeMap<Place, Option<i64>>| found.get(place).copied().flatten();
         let (Some(start), Some(end)) = (known(&starts), known(&ends)) else {
-            return Err(CliError::new(crate::Exit::Failed, format!("no leader answers for partition {place}")));
+            return Err(CliError::new(
+                crate::Exit::Failed,
+                format!("no leader answers for partition {place}"),
+            ));
         };
         let wanted = match (arguments.before, arguments.keep) {
             (Some(Before::Offset(offset)), _) => offset,

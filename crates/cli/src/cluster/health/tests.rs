@@ -5,6 +5,8 @@ use super::*;
 use crate::Format;
 use crate::positions::Place;
 
+const LIMITS: DiskLimits = DiskLimits { warn: 80, bad: 95 };
+
 fn broker(id: i32) -> Broker {
     Broker {
         id,
@@ -54,7 +56,7 @@ fn troubled(partition: i32, leader: Option<i32>, isr: &[i32]) -> Troubled {
 fn check(change: impl FnOnce(&mut Facts), expected: &Expect) {
     let mut facts = facts();
     change(&mut facts);
-    let health = assess(&facts);
+    let health = assess(&facts, LIMITS);
     let printer = Printer::plain(Format::Table, true);
     expected.assert_eq(&render(&printer, &facts, &health));
 }
@@ -150,7 +152,7 @@ fn a_broker_that_does_not_answer_says_why() {
 fn monitoring_systems_get_their_own_forms() {
     let mut facts = facts();
     facts.troubled = vec![troubled(0, None, &[3])];
-    let health = assess(&facts);
+    let health = assess(&facts, LIMITS);
     expect![[r#"
         KAFKA CRITICAL - 1 partition: no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there) | brokers=3 unreachable=0 partitions=24 leaderless=1 under_min_isr=1 under_replicated=1
         1 partition: no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there)
