@@ -15,11 +15,21 @@ fn help_names_every_command() {
         Usage: eddy <COMMAND>
 
         Commands:
-          serve    Run one broker in the foreground
-          up       Start a local cluster, one process per node
-          down     Stop a local cluster; its data is kept
-          explain  Say what an error code means and what to do
-          help     Print this message or the help of the given subcommand(s)
+          serve     Run one broker in the foreground
+          up        Start a local cluster, one process per node
+          down      Stop a local cluster; its data is kept
+          config    Show and change configuration
+          produce   Write records to a topic
+          consume   Print records of topics
+          tail      Print the last records of topics, and what comes after them
+          topic     List, create, describe, alter and delete topics
+          group     List, describe, explain, move and delete groups of consumers
+          cluster   Show health, brokers and quorum of the cluster
+          doctor    Find out whether this machine can work with a cluster, and what is in the way
+          explain   Say what an error code means and what to do
+          profile   List, choose, add and change profiles of clusters
+          generate  Print shell completions or manual pages
+          help      Print this message or the help of the given subcommand(s)
 
         Options:
           -h, --help     Print help
@@ -39,7 +49,7 @@ fn help_of_each_command() {
         Usage: eddy serve [OPTIONS]
 
         Options:
-          -c, --config <FILE>        Configuration file (TOML)
+          -c, --config <FILE>        Configuration file: TOML, or Kafka's *.properties
               --data-dir <DIR>       Directory of the broker's data [default: ./eddy-data]
               --set <KEY=VALUE>      Set a configuration key; goes before environment and file
               --log-format <FORMAT>  Form of the log on stderr: text, json
@@ -89,7 +99,9 @@ fn help_is_there_in_no_time() {
         run(Path::new("."), &["--help"]);
         began.elapsed()
     });
-    assert!(fastest.min().unwrap() < Duration::from_millis(20));
+    // Unoptimised, and on a machine that compiles something else meanwhile, it takes longer.
+    let limit = if cfg!(debug_assertions) { 100 } else { 20 };
+    assert!(fastest.min().unwrap() < Duration::from_millis(limit));
 }
 
 #[test]
@@ -142,6 +154,11 @@ fn a_code_of_kafka_is_explained_by_name_and_by_number() {
         The broker is not the leader, or not a replica, of the partition.
 
         Retriable: a client tries again by itself, after refreshing its metadata where that helps.
+
+        What to do
+          - Nothing: the client refreshes its metadata and goes to the new leader.
+          - If it repeats: eddy doctor checks that the addresses which brokers advertise lead to
+            those brokers.
     "#]]
     .assert_eq(&by_name);
     assert!(run(Path::new("."), &["explain", "-1"]).1.starts_with("UNKNOWN_SERVER_ERROR(-1)"));
@@ -152,8 +169,8 @@ fn an_unknown_code_is_not_found() {
     let (code, stdout, stderr) = run(Path::new("."), &["explain", "ED-9999"]);
     assert_eq!((code, stdout.as_str()), (4, ""));
     expect![[r#"
-        no such code: ED-9999
-          fix: eddy explain   list the codes of Eddyline
+        error: no such code: ED-9999
+          fix: eddy explain --all   list every code
     "#]]
     .assert_eq(&stderr);
 }

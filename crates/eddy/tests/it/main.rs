@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cli_cluster;
+mod cli_group;
 mod cli_records;
 mod cli_session;
 mod cli_topics;
