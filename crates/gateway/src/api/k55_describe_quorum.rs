@@ -16,8 +16,8 @@ pub(crate) const API: Api = Api::new(ApiKey::DescribeQuorum, 0, 2);
 
 /// The name under which clients know the metadata's log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
-/// Name of the listener in this broker's registration.
-const LISTENER: Str = Str::from_static("kafka");
+/// Name of this broker's listener, in capitals: the Java client reads the whole answer only if every name is.
+const LISTENER: Str = Str::from_static("KAFKA");
 
 pub(crate) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let mut response = DescribeQuorumResponse::default();

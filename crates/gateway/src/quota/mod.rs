@@ -122,7 +122,8 @@ impl Quotas {
         let told = i32::try_from(pause.millis.0).unwrap_or(i32::MAX);
         let pause_for = Duration::from_millis(u64::try_from(told).unwrap_or(0));
         self.count(pause.quota, pause_for);
-        call.connection.mute(pause_for);
+        // Who is gone is not noticed while nothing is read: no longer than silence is tolerated.
+        call.connection.mute(pause_for.min(call.ctx.settings.idle_max));
         told
     }
 

@@ -101,6 +101,8 @@ async fn the_quorum_is_the_broker() {
     assert_eq!((voter.replica_id.0, voter.log_end_offset), (1, quorum.high_watermark));
     let listener = &before.nodes[0].listeners[0];
     assert_eq!((before.nodes[0].node_id.0, listener.port), (1, broker.address.port()));
+    // The Java client refuses any other.
+    assert_eq!(listener.name.as_str(), listener.name.to_uppercase());
     broker.topic("t", 1, &[]).await;
     let after = broker.call(0, quorum_of("__cluster_metadata", 0)).await;
     assert!(after.topics[0].partitions[0].high_watermark > quorum.high_watermark, "every change is an entry");
