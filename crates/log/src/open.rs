@@ -9,7 +9,7 @@ use eddy_disk::{Disk, File, Open};
 use eddy_types::{Offset, OffsetRange};
 use parking_lot::Mutex;
 
-use crate::clean::swap::finish_swaps;
+use crate::clean::swap::{CLEANED_SUFFIX, SWAP_SUFFIX, finish_swaps};
 use crate::epochs::Epochs;
 use crate::error::LogError;
 use crate::file_cache::FileCache;
@@ -28,6 +28,8 @@ pub(crate) struct Listing {
     pub(crate) bases: BTreeSet<Offset>,
     /// Index files by their base offset.
     indexes: Vec<(Offset, PathBuf)>,
+    /// A compaction was under way when the process ended.
+    is_half_compacted: bool,
     /// Files that were being written or deleted when the process ended.
     leftovers: Vec<PathBuf>,
 }
@@ -61,8 +63,11 @@ impl Log {
         budget: Arc<TailBudget>,
         at: Option<&LogCheckpoint>,
     ) -> Result<Log, LogError> {
-        finish_swaps(files.disk().as_ref(), &dir)?;
         let mut listing = list(files.disk().as_ref(), &dir)?;
+        if listing.is_half_compacted {
+            finish_swaps(files.disk().as_ref(), &dir)?;
+            listing = list(files.disk().as_ref(), &dir)?;
+        }
         let opened = match at {
             Some(at) => open_at(&files, &dir, &mut listing, at)?,
             None => scan_all(&files, &dir, &mut listing)?,
@@ -115,6 +120,7 @@ fn list(disk: &dyn Disk, dir: &Path) -> Result<Listing, LogError> {
                 listing.bases.insert(base);
             }
             (INDEX_SUFFIX | TIME_INDEX_SUFFIX, Some(base)) => listing.indexes.push((base, entry.path)),
+            (CLEANED_SUFFIX | SWAP_SUFFIX, _) => listing.is_half_compacted = true,
             ("new", _) => listing.leftovers.push(entry.path),
             _ => {}
         }

@@ -10,6 +10,7 @@ mod status;
 use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use eddy_log::{CleanError, CleanRequest, Cleaned, ProducerEnd};
@@ -106,6 +107,9 @@ fn stable_end(partition: &Partition) -> Offset {
 
 /// Compacts one log, in as many steps as its keys take.
 fn clean_one(engine: &Arc<Engine>, config: &BrokerConfig, partition: &Arc<Partition>) {
+    if !has_room(engine, partition) {
+        return;
+    }
     let begin = Instant::now();
     engine.cleaner().begin(partition.key());
     let outcome = loop {
@@ -131,7 +135,9 @@ fn clean_one(engine: &Arc<Engine>, config: &BrokerConfig, partition: &Arc<Partit
     match outcome {
         Ok(()) | Err(CleanError::Stopped | CleanError::Changed) => {}
         Err(CleanError::NoRoom(error)) => {
-            tracing::warn!(%topic, partition = index, %error, "no room to compact a log; tried again later");
+            if engine.cleaner().lacks_room(partition.key()) {
+                tracing::warn!(%topic, partition = index, %error, "no room to compact a log; tried again later");
+            }
         }
         // Its directory may have gone under the compaction.
         Err(CleanError::Log(_)) if partition.is_gone() => {}
@@ -140,6 +146,24 @@ fn clean_one(engine: &Arc<Engine>, config: &BrokerConfig, partition: &Arc<Partit
             (engine.partitions().storage().on_fatal)("cannot compact a log", &error)
         }
     }
+}
+
+/// Whether the disk has room for a copy of the largest segment that the compaction may write, above the reserve: one that has to be
+/// given up half way would have had writes refused for nothing.
+fn has_room(engine: &Engine, partition: &Partition) -> bool {
+    let log = partition.log();
+    let needs = log.size_bytes().min(u64::from(log.config().segment_bytes));
+    let space = engine.disk_space();
+    let free = space.free.load(Ordering::Relaxed).saturating_sub(space.reserve.load(Ordering::Relaxed));
+    if needs <= free {
+        engine.cleaner().found_room(partition.key());
+        return true;
+    }
+    if engine.cleaner().lacks_room(partition.key()) {
+        tracing::warn!(topic = %partition.topic(), partition = partition.key().index, needs, free,
+            "no room to compact a log; it waits until there is");
+    }
+    false
 }
 
 fn clean_step(

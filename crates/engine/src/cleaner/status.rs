@@ -31,6 +31,8 @@ pub struct CleanerStatus {
     pub last_run: Option<Duration>,
     /// Most memory that a compaction took for keys, in bytes.
     pub map_bytes_max: usize,
+    /// Logs that are due and wait for room on the disk.
+    pub waiting_for_room: usize,
     /// Logs that are not compacted until the next start.
     pub uncleanable: Vec<Uncleanable>,
 }
@@ -55,6 +57,7 @@ struct Kept {
     status: CleanerStatus,
     last_round: Option<Instant>,
     uncleanable: BTreeMap<PartitionKey, Uncleanable>,
+    without_room: BTreeSet<PartitionKey>,
 }
 
 impl CleanerState {
@@ -62,6 +65,7 @@ impl CleanerState {
         let kept = self.0.lock();
         CleanerStatus {
             since_last_round: kept.last_round.map(|at| at.elapsed()),
+            waiting_for_room: kept.without_room.len(),
             uncleanable: kept.uncleanable.values().cloned().collect(),
             ..kept.status.clone()
         }
@@ -76,6 +80,16 @@ impl CleanerState {
         let mut kept = self.0.lock();
         kept.status.dirty_ratio_max = dirty_ratio_max;
         kept.uncleanable.retain(|partition, _| known.contains(partition));
+        kept.without_room.retain(|partition| known.contains(partition));
+    }
+
+    /// True when that is news.
+    pub(super) fn lacks_room(&self, partition: PartitionKey) -> bool {
+        self.0.lock().without_room.insert(partition)
+    }
+
+    pub(super) fn found_room(&self, partition: PartitionKey) {
+        self.0.lock().without_room.remove(&partition);
     }
 
     pub(super) fn round_ended(&self) {

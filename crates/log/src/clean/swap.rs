@@ -21,8 +21,8 @@ use crate::log::{Log, State};
 use crate::open::{base_offset, remove};
 use crate::segment::{INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX, path};
 
-const CLEANED_SUFFIX: &str = "cleaned";
-const SWAP_SUFFIX: &str = "swap";
+pub(crate) const CLEANED_SUFFIX: &str = "cleaned";
+pub(crate) const SWAP_SUFFIX: &str = "swap";
 
 /// Name of a file of a segment that is being written.
 pub(super) fn cleaned_path(dir: &Path, base: Offset, suffix: &str) -> PathBuf {
@@ -153,11 +153,8 @@ fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
 
 /// Carries out the swaps that were decided before the process ended, and removes what was still being written.
 pub(crate) fn finish_swaps(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> {
-    let entries: Vec<DirEntry> = match disk.list(dir) {
-        Ok(entries) => entries.into_iter().filter(|entry| !entry.is_dir).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(LogError::io("list", dir, error)),
-    };
+    let entries = disk.list(dir).map_err(|error| LogError::io("list", dir, error))?;
+    let entries: Vec<DirEntry> = entries.into_iter().filter(|entry| !entry.is_dir).collect();
     let is_cleaned =
         |entry: &&DirEntry| entry.path.extension().is_some_and(|suffix| suffix == CLEANED_SUFFIX);
     for entry in &entries {

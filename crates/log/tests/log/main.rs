@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clean;
+mod clean_large;
 mod clean_model;
 mod crash;
 mod files;
