@@ -197,6 +197,9 @@ fn telling_admin_requests(key: ApiKey, version: i16) -> Vec<Box<dyn AnyMessage>>
             let state_filters = vec!["Ongoing".into(), "Foo".into()];
             vec![Box::new(list_transactions::ListTransactionsRequest { state_filters, ..Default::default() })]
         }
+        ApiKey::ListConfigResources => {
+            vec![Box::new(list_config_resources::ListConfigResourcesRequest::default())]
+        }
         ApiKey::GetTelemetrySubscriptions => {
             vec![Box::new(get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest::default())]
         }
