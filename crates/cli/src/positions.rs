@@ -3,13 +3,14 @@
 //! What a leader does not answer for is left out rather than failing the whole: a partition without a leader must not hide the others.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use bytes::Bytes;
 use eddy_batch::{BatchHeader, DecompressLimit};
+use eddy_client::accepted;
 use eddy_client::messages::fetch_request::{FetchPartition, FetchTopic};
 use eddy_client::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use eddy_client::messages::{ApiKey, FetchRequest, FetchResponse, ListOffsetsRequest};
-use eddy_client::{CallError, accepted};
 use eddy_types::{BrokerId, ErrorCode};
 use serde::Serialize;
 
@@ -42,8 +43,9 @@ pub(crate) enum Wanted {
     Time(i64),
 }
 
-/// Rounds of looking up again who leads.
-const ROUNDS_MAX: usize = 3;
+/// Rounds of looking up who leads, and the pause between two.
+const ROUNDS_MAX: usize = 4;
+const PAUSE: Duration = Duration::from_millis(200);
 /// Rounds of fetching first records. A broker sends at least one batch in each.
 const FETCHES_MAX: usize = 64;
 /// Bytes of each partition: the first batch, or at least its header.
@@ -59,37 +61,30 @@ pub(crate) async fn positions(
     wanted: Wanted,
 ) -> Result<BTreeMap<Place, Option<i64>>, CliError> {
     let mut found = BTreeMap::new();
-    for _ in 0..ROUNDS_MAX {
+    // A leader that cannot be reached may be replaced, but does not come back while somebody waits for an answer.
+    let mut gone = BTreeSet::new();
+    for round in 0..ROUNDS_MAX {
         let open: Vec<&Place> = places.iter().filter(|place| !found.contains_key(*place)).collect();
         if open.is_empty() {
             break;
         }
+        if round > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
         let mut again = false;
         for (leader, places) in by_leader(brokers, &open).await? {
-            let request = list_offsets(&places, wanted);
-            let read = |answer: eddy_client::messages::ListOffsetsResponse| {
-                let mut retry = false;
-                let mut read = Vec::new();
-                for topic in &answer.topics {
-                    for one in &topic.partitions {
-                        let place = Place { topic: topic.name.to_string(), partition: one.partition_index };
-                        match ErrorCode::from_code(one.error_code) {
-                            Some(ErrorCode::None) => {
-                                read.push((place, Some(one.offset).filter(|at| *at >= 0)))
-                            }
-                            Some(code) => retry |= code.is_retriable(),
-                            None => {}
-                        }
-                    }
-                }
-                Ok((read, retry))
-            };
-            match brokers.call(To::Broker(leader), &request, read).await {
-                Ok((read, retry)) => {
+            if gone.contains(&leader) {
+                continue;
+            }
+            match list(brokers, leader, &list_offsets(&places, wanted)).await {
+                Ok(Listed { read, again: more }) => {
                     found.extend(read);
-                    again |= retry;
+                    again |= more;
                 }
-                Err(error) if error.exit() == Exit::Unreachable => again = true,
+                Err(error) if error.exit() == Exit::Unreachable => {
+                    gone.insert(leader);
+                    again = true;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -98,6 +93,30 @@ pub(crate) async fn positions(
         }
     }
     Ok(found)
+}
+
+/// What one leader answered.
+struct Listed {
+    read: Vec<(Place, Option<i64>)>,
+    /// Whether another look at who leads may bring more.
+    again: bool,
+}
+
+/// Asks a leader, once: who leads may have changed since.
+async fn list(brokers: &Brokers, leader: BrokerId, request: &ListOffsetsRequest) -> Result<Listed, CliError> {
+    let answer = brokers.connection(To::Broker(leader)).await?.send(request).await?;
+    let mut listed = Listed { read: Vec::new(), again: false };
+    for topic in &answer.topics {
+        for one in &topic.partitions {
+            let place = Place { topic: topic.name.to_string(), partition: one.partition_index };
+            match ErrorCode::from_code(one.error_code) {
+                Some(ErrorCode::None) => listed.read.push((place, Some(one.offset).filter(|at| *at >= 0))),
+                Some(code) => listed.again |= code.is_retriable(),
+                None => {}
+            }
+        }
+    }
+    Ok(listed)
 }
 
 /// Timestamps in milliseconds of the first records at or after the offsets. Places without an answer are not in the result.
@@ -117,14 +136,7 @@ pub(crate) async fn first_times(
             if open.is_empty() {
                 break;
             }
-            let request = first_fetch(&open);
-            let answer = brokers
-                .retry(To::Broker(leader), async |connection| {
-                    let answer = connection.start_up_to(FETCH_BY_NAME_MAX, &request).await?.answer().await?;
-                    accepted(ApiKey::Fetch, answer.error_code, format!("broker {leader}"), None)?;
-                    Ok::<FetchResponse, CallError>(answer)
-                })
-                .await;
+            let answer = fetch(brokers, leader, &first_fetch(&open)).await;
             let Ok(answer) = answer else { break };
             let before = open.len();
             for topic in answer.responses {
@@ -150,6 +162,17 @@ pub(crate) async fn first_times(
         }
     }
     Ok(times)
+}
+
+async fn fetch(
+    brokers: &Brokers,
+    leader: BrokerId,
+    request: &FetchRequest,
+) -> Result<FetchResponse, CliError> {
+    let connection = brokers.connection(To::Broker(leader)).await?;
+    let answer = connection.start_up_to(FETCH_BY_NAME_MAX, request).await?.answer().await?;
+    accepted(ApiKey::Fetch, answer.error_code, format!("broker {leader}"), None)?;
+    Ok(answer)
 }
 
 /// Places by who leads them now; those without a leader are left out.

@@ -4,7 +4,9 @@
 //! The protocol is `range`, and the leader's part of it is played too, so that Java's and other consumers can be in the same group.
 
 mod assignor;
-mod requests;
+mod membership;
+mod offsets;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use super::{Source, records};
 use crate::error::CliError;
 use crate::positions::Place;
 use crate::record::Record;
-use requests::Membership;
+use membership::Membership;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);

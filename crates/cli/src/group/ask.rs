@@ -15,7 +15,7 @@ use eddy_types::ErrorCode;
 use super::model::{Coordinator, Group, Kind, Listed, Member, Place, Progress, lag};
 use super::offsets::{Committed, committed};
 use crate::brokers::{Brokers, To};
-use crate::error::CliError;
+use crate::error::{CliError, Exit};
 use crate::positions::{Wanted, first_times, positions};
 
 /// From this version on a group that is not there is an error, not a dead group (KIP-1043).
@@ -92,7 +92,20 @@ pub(super) async fn members(brokers: &Brokers, name: &str) -> Result<Group, CliE
     });
     match classic.await? {
         Some(group) => Ok(of_classic_group(group, coordinator)),
-        None => Err(not_found(name)),
+        None => Err(not_described(brokers, name).await),
+    }
+}
+
+/// A group that is of another kind than those that are described, or is not there.
+async fn not_described(brokers: &Brokers, name: &str) -> CliError {
+    let listed = list(brokers).await.unwrap_or_default();
+    match listed.iter().find(|group| group.group == name).map(|group| group.kind) {
+        Some(kind @ (Kind::Share | Kind::Streams | Kind::Other)) => {
+            let what =
+                format!("{name} is a {} group; only classic and consumer groups are shown", kind.name());
+            CliError::new(Exit::Failed, what)
+        }
+        _ => not_found(name),
     }
 }
 

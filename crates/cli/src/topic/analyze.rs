@@ -307,6 +307,7 @@ mod tests {
             ! with compression.type=zstd the producers would send 12% of these bytes
             ! partition 0 has 81% of the records: a few keys are hot, or too few are used
             ! 100 records have no key: their order with the others is not kept, and compaction refuses them
-        "#]].assert_eq(&text(&Printer::plain(Format::Table, true), &page));
+        "#]]
+        .assert_eq(&text(&Printer::plain(Format::Table, true), &page));
     }
 }

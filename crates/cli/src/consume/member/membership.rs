@@ -3,27 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use eddy_client::messages::consumer_protocol_assignment::TopicPartition;
 use eddy_client::messages::join_group_request::JoinGroupRequestProtocol;
 use eddy_client::messages::leave_group_request::MemberIdentity;
-use eddy_client::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use eddy_client::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
-};
 use eddy_client::messages::sync_group_request::SyncGroupRequestAssignment;
 use eddy_client::messages::{
-    ApiKey, ConsumerProtocolAssignment, ConsumerProtocolSubscription, GroupId, HeartbeatRequest,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, OffsetCommitRequest, OffsetFetchRequest,
-    OffsetFetchResponse, SyncGroupRequest,
+    ApiKey, ConsumerProtocolSubscription, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupRequest, SyncGroupRequest,
 };
-use eddy_client::protocol::{Decodable, Encodable, StrBytes};
+use eddy_client::protocol::StrBytes;
 use eddy_client::{CallError, accepted};
 use eddy_types::ErrorCode;
 
 use super::assignor::assign;
+use super::words::{assignment, decoded, encoded, places};
 use crate::Topic;
-use crate::brokers::{Brokers, To, topic_name};
+use crate::brokers::{Brokers, To};
 use crate::error::{CliError, Exit};
 use crate::positions::Place;
 
@@ -32,19 +26,15 @@ const PROTOCOL: &str = "range";
 const SESSION_TIMEOUT_MS: i32 = 30_000;
 /// Joins in a row that the group calls off, at most.
 const JOINS_MAX: usize = 50;
-/// Offsets are committed by name, so that old brokers understand.
-const COMMIT_BY_NAME_MAX: i16 = 9;
-const FETCH_BY_NAME_MAX: i16 = 9;
-/// From this version on offsets are asked for many groups at once (KIP-709), and a member leaves by a list.
-const FETCH_GROUPS_FROM: i16 = 8;
+/// From this version on a member leaves by a list.
 const LEAVE_LIST_FROM: i16 = 3;
 
 /// One member of a group.
 pub(super) struct Membership<'a> {
-    brokers: &'a Brokers,
-    group: StrBytes,
-    member: StrBytes,
-    generation: i32,
+    pub(super) brokers: &'a Brokers,
+    pub(super) group: StrBytes,
+    pub(super) member: StrBytes,
+    pub(super) generation: i32,
     /// How long the others may take to join again.
     rebalance_timeout: Duration,
 }
@@ -67,11 +57,11 @@ impl<'a> Membership<'a> {
         self.generation = -1;
     }
 
-    fn id(&self) -> GroupId {
+    pub(super) fn id(&self) -> GroupId {
         GroupId(self.group.clone())
     }
 
-    fn coordinator(&self) -> To<'_> {
+    pub(super) fn coordinator(&self) -> To<'_> {
         To::Group(&self.group)
     }
 
@@ -229,56 +219,6 @@ impl<'a> Membership<'a> {
         }
     }
 
-    /// Offsets that the group has committed; places without one are left out.
-    pub(super) async fn committed(&self, places: &[Place]) -> Result<BTreeMap<Place, i64>, CliError> {
-        let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-        for place in places {
-            topics.entry(&place.topic).or_default().push(place.partition);
-        }
-        self.brokers
-            .retry(self.coordinator(), async |connection| {
-                let served = connection.versions().served(ApiKey::OffsetFetch as i16);
-                let in_groups = served.is_some_and(|served| served.max >= FETCH_GROUPS_FROM);
-                let request = offset_fetch(self.id(), &topics, in_groups);
-                let answer = connection.start_up_to(FETCH_BY_NAME_MAX, &request).await?.answer().await?;
-                read_offsets(answer, &self.group)
-            })
-            .await
-    }
-
-    /// Commits the offsets that come next. A group that is being given out again takes them as well.
-    pub(super) async fn commit(&self, positions: &BTreeMap<Place, i64>) -> Result<(), CliError> {
-        let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
-        for (place, offset) in positions {
-            let partition = OffsetCommitRequestPartition::default()
-                .with_partition_index(place.partition)
-                .with_committed_offset(*offset)
-                .with_committed_leader_epoch(-1)
-                .with_committed_metadata(Some(StrBytes::default()));
-            topics.entry(&place.topic).or_default().push(partition);
-        }
-        let topics = topics.into_iter().map(|(topic, partitions)| {
-            OffsetCommitRequestTopic::default().with_name(topic_name(topic)).with_partitions(partitions)
-        });
-        let request = OffsetCommitRequest::default()
-            .with_group_id(self.id())
-            .with_generation_id_or_member_epoch(self.generation)
-            .with_member_id(self.member.clone())
-            .with_topics(topics.collect());
-        self.brokers
-            .retry(self.coordinator(), async |connection| {
-                let answer = connection.start_up_to(COMMIT_BY_NAME_MAX, &request).await?.answer().await?;
-                for topic in &answer.topics {
-                    for partition in &topic.partitions {
-                        let about = format!("{} of group {}", &*topic.name.0, self.group);
-                        accepted(ApiKey::OffsetCommit, partition.error_code, about, None)?;
-                    }
-                }
-                Ok(())
-            })
-            .await
-    }
-
     /// Leaves, so that the others need not wait for the session to run out.
     pub(super) async fn leave(&self) -> Result<(), CliError> {
         let outcome = self
@@ -313,133 +253,4 @@ fn passing(api: ApiKey, code: i16, group: &str) -> Result<(), CallError> {
 
 fn counted(topic: &Topic) -> (String, i32) {
     (topic.name.clone(), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX))
-}
-
-fn offset_fetch(group: GroupId, topics: &BTreeMap<&str, Vec<i32>>, in_groups: bool) -> OffsetFetchRequest {
-    if in_groups {
-        let topic = |(name, partitions): (&&str, &Vec<i32>)| {
-            OffsetFetchRequestTopics::default()
-                .with_name(topic_name(name))
-                .with_partition_indexes(partitions.clone())
-        };
-        let asked = OffsetFetchRequestGroup::default()
-            .with_group_id(group)
-            .with_member_epoch(-1)
-            .with_topics(Some(topics.iter().map(topic).collect()));
-        return OffsetFetchRequest::default().with_groups(vec![asked]);
-    }
-    let topic = |(name, partitions): (&&str, &Vec<i32>)| {
-        OffsetFetchRequestTopic::default()
-            .with_name(topic_name(name))
-            .with_partition_indexes(partitions.clone())
-    };
-    OffsetFetchRequest::default().with_group_id(group).with_topics(Some(topics.iter().map(topic).collect()))
-}
-
-fn read_offsets(answer: OffsetFetchResponse, group: &str) -> Result<BTreeMap<Place, i64>, CallError> {
-    accepted(ApiKey::OffsetFetch, answer.error_code, group, None)?;
-    let mut offsets = BTreeMap::new();
-    let mut add = |topic: &str, partition: i32, offset: i64, code: i16| {
-        accepted(ApiKey::OffsetFetch, code, format!("{topic}-{partition} of group {group}"), None)?;
-        if offset >= 0 {
-            offsets.insert(Place { topic: topic.to_owned(), partition }, offset);
-        }
-        Ok::<(), CallError>(())
-    };
-    for topic in &answer.topics {
-        for one in &topic.partitions {
-            add(&topic.name, one.partition_index, one.committed_offset, one.error_code)?;
-        }
-    }
-    for answer in &answer.groups {
-        accepted(ApiKey::OffsetFetch, answer.error_code, group, None)?;
-        for topic in &answer.topics {
-            for one in &topic.partitions {
-                add(&topic.name, one.partition_index, one.committed_offset, one.error_code)?;
-            }
-        }
-    }
-    Ok(offsets)
-}
-
-fn assignment(places: &[Place]) -> ConsumerProtocolAssignment {
-    let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for place in places {
-        topics.entry(&place.topic).or_default().push(place.partition);
-    }
-    let topic = |(name, partitions)| {
-        TopicPartition::default().with_topic(topic_name(name)).with_partitions(partitions)
-    };
-    ConsumerProtocolAssignment::default()
-        .with_assigned_partitions(topics.into_iter().map(topic).collect())
-        .with_user_data(None)
-}
-
-fn places(assignment: &ConsumerProtocolAssignment) -> Vec<Place> {
-    let mut places = Vec::new();
-    for topic in &assignment.assigned_partitions {
-        let place = |partition: &i32| Place { topic: topic.topic.to_string(), partition: *partition };
-        places.extend(topic.partitions.iter().map(place));
-    }
-    places
-}
-
-/// What consumers tell each other begins with its own version.
-fn encoded<M: Encodable>(message: &M, version: i16) -> Result<Bytes, CliError> {
-    let mut bytes = BytesMut::new();
-    bytes.put_i16(version);
-    let written = message.encode(&mut bytes, version);
-    written.map_err(|error| CliError::new(Exit::Failed, format!("cannot write for the group: {error}")))?;
-    Ok(bytes.freeze())
-}
-
-fn decoded<M: Decodable + eddy_client::protocol::Message>(mut bytes: Bytes) -> Result<M, CliError> {
-    let failed =
-        |reason: String| CliError::new(Exit::Failed, format!("cannot read what the group says: {reason}"));
-    if bytes.remaining() < 2 {
-        return Err(failed("it is empty".to_owned()));
-    }
-    // Later versions only add fields at the end.
-    let version = bytes.get_i16().clamp(M::VERSIONS.min, M::VERSIONS.max);
-    M::decode(&mut bytes, version).map_err(|error| failed(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn assignments_are_read_back_as_they_were_written() {
-        let given: Vec<Place> = [("a", 0), ("a", 3), ("b", 1)]
-            .map(|(topic, partition)| Place { topic: topic.to_owned(), partition })
-            .into();
-        let bytes = encoded(&assignment(&given), 0).unwrap();
-        assert_eq!(places(&decoded(bytes).unwrap()), given);
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_an_error() {
-        for bytes in [&b""[..], b"\0", b"\0\0\0\0\0\x09"] {
-            assert!(
-                decoded::<ConsumerProtocolAssignment>(Bytes::copy_from_slice(bytes)).is_err(),
-                "{bytes:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn offsets_come_in_both_forms_of_the_answer() {
-        use eddy_client::messages::offset_fetch_response::{
-            OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
-        };
-        let partition = |index, offset| {
-            OffsetFetchResponsePartitions::default().with_partition_index(index).with_committed_offset(offset)
-        };
-        let topic = OffsetFetchResponseTopics::default()
-            .with_name(topic_name("t"))
-            .with_partitions(vec![partition(0, 7), partition(1, -1)]);
-        let group = OffsetFetchResponseGroup::default().with_topics(vec![topic]);
-        let read = read_offsets(OffsetFetchResponse::default().with_groups(vec![group]), "g").unwrap();
-        assert_eq!(read, BTreeMap::from([(Place { topic: "t".to_owned(), partition: 0 }, 7)]));
-    }
 }
