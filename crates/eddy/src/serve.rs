@@ -27,6 +27,10 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let loggers = logging::start(form, &config.broker.log_level)
         .map_err(|error| bad_level(&config.broker.log_level, &error))?;
     panics::install();
+    if let Some(file) = &args.config {
+        let (set, ignored) = (config.fixed.iter().count(), config.ignored.len());
+        tracing::info!(file = %file.display(), set, ignored, "configuration read; eddy config check shows each key");
+    }
     for (key, why) in &config.ignored {
         tracing::info!(key, why, "a key of Kafka's that does nothing here");
     }

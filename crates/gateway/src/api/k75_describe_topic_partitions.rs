@@ -18,9 +18,6 @@ use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::DescribeTopicPartitions, 0, 0);
 
-/// Partitions in one answer, whatever the client asks (`max.request.partition.size.limit`).
-const PARTITIONS_MAX: usize = 2000;
-
 pub(crate) async fn handle(
     call: Call,
     request: DescribeTopicPartitionsRequest,
@@ -35,7 +32,9 @@ pub(crate) async fn handle(
         Some(cursor) => (cursor.topic_name.as_str(), usize::try_from(cursor.partition_index).unwrap_or(0)),
         None => ("", 0),
     };
-    let limit = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, PARTITIONS_MAX);
+    // Whatever the client asks, and at least one, or it would never get on.
+    let most = usize::try_from(image.broker_config().max_request_partition_size_limit).unwrap_or(1).max(1);
+    let limit = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, most);
     let mut left = limit;
     let mut response = DescribeTopicPartitionsResponse::default();
     for (name, topic) in wanted(&image, &request, from_topic) {

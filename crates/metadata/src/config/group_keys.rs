@@ -2,6 +2,7 @@
 
 use super::key::{Check, Key, Kind, Unit, group};
 
+const ASSIGNMENTS: &str = "group.consumer.assignment.interval.ms of the broker holds for every group";
 const SHARE: &str = "share groups are not served";
 const STREAMS: &str = "streams groups are not served";
 
@@ -11,7 +12,7 @@ pub static KEYS: &[Key] = &[
         .unit(Unit::Millis)
         .check(Check::AtLeast(0))
         .synonyms(&["group.consumer.assignment.interval.ms"])
-        .doc("Shortest time between two assignments of the group."),
+        .inert(ASSIGNMENTS),
     group(Kind::Int, "consumer.heartbeat.interval.ms", "5000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))

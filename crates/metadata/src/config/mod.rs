@@ -18,6 +18,8 @@ mod describe;
 mod foreign;
 mod group_config;
 pub mod group_keys;
+#[cfg(test)]
+mod honoured;
 mod key;
 mod kafka_listeners;
 pub mod registry;

@@ -5,6 +5,12 @@ use super::key::{Check, Key, Kind, Unit, topic};
 /// Compression types a topic may ask for.
 const COMPRESSION: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 
+const DELETED: &str = "files of removed segments are deleted when nobody reads them";
+const FLUSHED: &str = "every acknowledged record is on disk";
+const ONE_REPLICA: &str = "a partition has one replica";
+const PREALLOCATED: &str = "new records are in the write-ahead log, which has its space from the start";
+const TIERED: &str = "there is no tiered storage";
+
 /// Every topic key, by name.
 pub static KEYS: &[Key] = &[
     topic(Kind::List, "cleanup.policy", "delete")
@@ -36,19 +42,19 @@ pub static KEYS: &[Key] = &[
         .unit(Unit::Millis)
         .check(Check::AtLeast(0))
         .synonyms(&["log.segment.delete.delay.ms"])
-        .doc("Time between the removal of a segment from the log and the deletion of its files."),
+        .inert(DELETED),
     topic(Kind::Long, "flush.messages", "9223372036854775807")
         .check(Check::AtLeast(1))
         .synonyms(&["log.flush.interval.messages"])
-        .doc("Records after which a flush is forced. Accepted for compatibility: every acknowledged record is on disk anyway."),
+        .inert(FLUSHED),
     topic(Kind::Long, "flush.ms", "9223372036854775807")
         .unit(Unit::Millis)
         .check(Check::AtLeast(0))
         .synonyms(&["log.flush.interval.ms"])
-        .doc("Time after which a flush is forced. Accepted for compatibility: every acknowledged record is on disk anyway."),
+        .inert(FLUSHED),
     topic(Kind::List, "follower.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .doc("Replicas whose copying is throttled on the follower's side: partition:broker items, or * for all."),
+        .inert(ONE_REPLICA),
     topic(Kind::Int, "index.interval.bytes", "4096")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
@@ -56,17 +62,17 @@ pub static KEYS: &[Key] = &[
         .doc("Bytes of log between two entries of the offset index."),
     topic(Kind::List, "leader.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .doc("Replicas whose copying is throttled on the leader's side: partition:broker items, or * for all."),
+        .inert(ONE_REPLICA),
     topic(Kind::Long, "local.retention.bytes", "-2")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(-2))
         .synonyms(&["log.local.retention.bytes"])
-        .doc("Bytes of a tiered partition kept on local disk; -2 takes retention.bytes, -1 keeps all."),
+        .inert(TIERED),
     topic(Kind::Long, "local.retention.ms", "-2")
         .unit(Unit::Millis)
         .check(Check::AtLeast(-2))
         .synonyms(&["log.local.retention.ms"])
-        .doc("Time for which a tiered partition is kept on local disk; -2 takes retention.ms, -1 keeps all."),
+        .inert(TIERED),
     topic(Kind::Long, "max.compaction.lag.ms", "9223372036854775807")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
@@ -106,11 +112,11 @@ pub static KEYS: &[Key] = &[
         .doc("In-sync replicas, the leader included, that a write with acks=all needs."),
     topic(Kind::Boolean, "preallocate", "false")
         .synonyms(&["log.preallocate"])
-        .doc("Whether a new segment's file gets its full size at once."),
+        .inert(PREALLOCATED),
     topic(Kind::Boolean, "remote.log.copy.disable", "false")
-        .doc("Whether a tiered topic stops copying segments to remote storage."),
+        .inert(TIERED),
     topic(Kind::Boolean, "remote.log.delete.on.disable", "false")
-        .doc("Whether remote data is deleted when tiering of the topic is switched off."),
+        .inert(TIERED),
     topic(Kind::Boolean, "remote.storage.enable", "false")
         .doc("Whether the topic is tiered."),
     topic(Kind::Long, "retention.bytes", "-1")
@@ -144,5 +150,5 @@ pub static KEYS: &[Key] = &[
         .doc("Age at which a new segment is begun, even if the old one is not full."),
     topic(Kind::Boolean, "unclean.leader.election.enable", "false")
         .synonyms(&["unclean.leader.election.enable"])
-        .doc("Whether a replica outside the ISR may become leader, at the price of lost records."),
+        .inert(ONE_REPLICA),
 ];

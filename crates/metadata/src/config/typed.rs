@@ -80,9 +80,16 @@ macro_rules! typed_config {
         }
 
         impl $name {
-            /// The keys that have a field.
+            /// The keys that have a field, and the field.
             #[cfg(test)]
-            pub(crate) const FIELDS: &'static [&'static str] = &[$($key,)*];
+            pub(crate) const FIELDS: &'static [(&'static str, &'static str)] =
+                &[$(($key, stringify!($field)),)*];
+
+            /// Whether a key has a field.
+            #[cfg(test)]
+            pub(crate) fn has(key: &str) -> bool {
+                Self::FIELDS.iter().any(|(field, _)| *field == key)
+            }
 
             /// Sets the field of a key; does nothing for a key without a field or a value of another type.
             fn set(&mut self, key: &str, value: &$crate::config::Value) {

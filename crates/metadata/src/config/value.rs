@@ -57,7 +57,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// Two values that do not go together.
-    #[error("conflicting configuration: {reason}")]
+    #[error("{reason}")]
     Conflict {
         /// Which, and why.
         reason: String,
@@ -71,8 +71,8 @@ pub enum ConfigError {
     /// Broker keys that only a restart can change.
     #[error("cannot update these configs dynamically: [{}]", keys.join(", "))]
     ReadOnly {
-        /// The keys.
-        keys: Vec<&'static str>,
+        /// The keys, as they were named.
+        keys: Vec<String>,
     },
     /// APPEND or SUBTRACT on a value that is no list.
     #[error("can't {operation} to key {key} because its type is not LIST")]

@@ -83,9 +83,9 @@ pub enum AlterConfigsError {
     /// A configuration is not good.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A value of a broker key is not good: Kafka has another code for it than elsewhere.
+    /// A value is not good, of a key for which Kafka has another code than elsewhere.
     #[error(transparent)]
-    BrokerValue(ConfigError),
+    InvalidRequest(ConfigError),
 }
 
 impl AlterConfigsError {
@@ -96,7 +96,7 @@ impl AlterConfigsError {
             AlterConfigsError::UnknownTopic(_) => ErrorCode::UnknownTopicOrPartition,
             AlterConfigsError::UnknownBroker(_) => ErrorCode::BrokerIdNotRegistered,
             AlterConfigsError::Config(error) => error.code(),
-            AlterConfigsError::BrokerValue(_) => ErrorCode::InvalidRequest,
+            AlterConfigsError::InvalidRequest(_) => ErrorCode::InvalidRequest,
         }
     }
 }
@@ -121,7 +121,7 @@ pub fn alter_configs(
             return Err(ConfigError::DuplicateKey { key: change.key.clone() }.into());
         }
         if !key.dynamic && change.operation != AlterOperation::Delete {
-            read_only.push(key.name);
+            read_only.push(change.key.clone());
             continue;
         }
         match changed_text(key, change, next.get(key.name)).map_err(|error| value_error(target, error))? {
@@ -145,7 +145,7 @@ pub fn replace_configs(
     for (name, value) in entries {
         let key = registry::find(target.scope(), name)?;
         if !key.dynamic {
-            read_only.push(key.name);
+            read_only.push(name.clone());
             continue;
         }
         let value = value.as_ref().ok_or_else(|| ConfigError::NullValue { key: name.clone() })?;
@@ -158,13 +158,19 @@ pub fn replace_configs(
     decide(image, resource, current, &next)
 }
 
-fn all_dynamic(read_only: Vec<&'static str>) -> Result<(), ConfigError> {
+fn all_dynamic(read_only: Vec<String>) -> Result<(), ConfigError> {
     if read_only.is_empty() { Ok(()) } else { Err(ConfigError::ReadOnly { keys: read_only }) }
 }
 
 fn value_error(target: &ConfigTarget, error: ConfigError) -> AlterConfigsError {
     match (target.scope(), error) {
-        (Scope::Broker, error @ ConfigError::InvalidValue { .. }) => AlterConfigsError::BrokerValue(error),
+        (Scope::Broker, error @ ConfigError::InvalidValue { .. }) => AlterConfigsError::InvalidRequest(error),
+        // Of client metrics, only what is no number at all is an invalid configuration to Kafka.
+        (Scope::ClientMetrics, ConfigError::InvalidValue { key: "interval.ms", value, reason })
+            if value.parse::<i32>().is_ok() =>
+        {
+            AlterConfigsError::InvalidRequest(ConfigError::InvalidValue { key: "interval.ms", value, reason })
+        }
         (_, error) => AlterConfigsError::Config(error),
     }
 }

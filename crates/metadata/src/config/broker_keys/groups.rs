@@ -2,6 +2,9 @@
 
 use crate::config::key::{Check, Key, Kind, Unit, broker};
 
+const COMMITS: &str = "a commit waits as long as any write";
+const TRANSACTIONS: &str = "transactions are not served";
+
 pub(super) static KEYS: &[Key] = &[
     broker(Kind::Int, "group.initial.rebalance.delay.ms", "3000")
         .unit(Unit::Millis)
@@ -92,39 +95,38 @@ pub(super) static KEYS: &[Key] = &[
     broker(Kind::Int, "offsets.commit.timeout.ms", "5000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("How long a commit of offsets waits for its replicas."),
+        .inert(COMMITS),
     broker(Kind::Int, "transaction.state.log.num.partitions", "50")
         .check(Check::AtLeast(1))
-        .doc("Partitions of the topic of transaction states."),
+        .inert(TRANSACTIONS),
     broker(Kind::Short, "transaction.state.log.replication.factor", "3")
         .check(Check::AtLeast(1))
-        .doc("Replicas of the topic of transaction states; no more than there are brokers."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transaction.state.log.min.isr", "2")
         .check(Check::AtLeast(1))
-        .doc("min.insync.replicas of the topic of transaction states; no more than there are brokers."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transaction.max.timeout.ms", "900000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Longest transaction timeout a producer may ask for."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transactional.id.expiration.ms", "604800000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Time after which the state of a silent transactional id is forgotten."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transaction.state.log.segment.bytes", "104857600")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1))
-        .doc("segment.bytes of the topic of transaction states."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Time between two looks for transactions that have run out of time."),
+        .inert(TRANSACTIONS),
     broker(Kind::Int, "transaction.remove.expired.transaction.cleanup.interval.ms", "3600000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Time between two looks for transactional ids to forget."),
+        .inert(TRANSACTIONS),
     broker(Kind::Boolean, "transaction.partition.verification.enable", "true")
-        .dynamic()
-        .doc("Whether a partition takes transactional records only from a transaction that it was added to."),
+        .inert(TRANSACTIONS),
     broker(Kind::Boolean, "transaction.two.phase.commit.enable", "false")
-        .doc("Whether a producer may leave the end of its transaction to another system (KIP-939)."),
+        .inert(TRANSACTIONS),
 ];

@@ -40,7 +40,6 @@ pub(super) static KEYS: &[Key] = &[
         .aliases(&["backpressure.max.wait.ms"])
         .unit(Unit::Millis)
         .check(Check::Between(0, 300_000))
-        .dynamic()
         .doc("How long a produce request waits for room when the broker is full, before it is refused with REQUEST_TIMED_OUT."),
     broker(Kind::Long, "log.checkpoint.interval", "60000")
         .aliases(&["log.checkpoint.interval.ms", "log.flush.offset.checkpoint.interval.ms"])

@@ -2,6 +2,10 @@
 
 use crate::config::key::{Check, Key, Kind, Unit, broker};
 
+const ONE_BY_ONE: &str = "logs are compacted one after the other";
+const BUFFERS: &str = "a compaction has buffers of a fixed size";
+const ONE_REPLICA: &str = "a partition has one replica";
+
 pub(super) static KEYS: &[Key] = &[
     // The log.
     broker(Kind::Long, "log.retention.check.interval.ms", "300000")
@@ -16,23 +20,24 @@ pub(super) static KEYS: &[Key] = &[
         .doc("Pause of the compactor when no log needs it."),
     broker(Kind::Int, "log.cleaner.threads", "1")
         .check(Check::AtLeast(0))
-        .doc("Logs compacted at the same time."),
+        .inert(ONE_BY_ONE),
     broker(Kind::Long, "log.cleaner.dedupe.buffer.size", "134217728")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1 << 20))
+        .dynamic()
         .doc("Memory for the keys of the logs that are being compacted, all together."),
     broker(Kind::Double, "log.cleaner.io.buffer.load.factor", "0.9")
-        .doc("How full the memory for keys may become before a compaction ends and another begins."),
+        .inert(BUFFERS),
     broker(Kind::Int, "log.cleaner.io.buffer.size", "524288")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
-        .doc("Memory for reading and writing of all compactions together."),
+        .inert(BUFFERS),
     broker(Kind::Double, "log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308")
+        .dynamic()
         .doc("Bytes that compaction reads and writes a second, at most, all logs together."),
     broker(Kind::Int, "producer.id.expiration.ms", "86400000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .dynamic()
         .doc("Time after which the state of a silent producer is forgotten."),
     // Connections, requests, fetches.
     broker(Kind::Int, "socket.request.max.bytes", "104857600")
@@ -72,27 +77,27 @@ pub(super) static KEYS: &[Key] = &[
     broker(Kind::Long, "replica.lag.time.max.ms", "30000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Time a follower may lag behind the log end before it leaves the ISR."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "replica.fetch.max.bytes", "1048576")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
-        .doc("Bytes of one partition that a follower asks for in one fetch."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "replica.fetch.response.max.bytes", "10485760")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
-        .doc("Bytes that a follower asks for in one fetch."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "replica.fetch.wait.max.ms", "500")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
-        .doc("Longest time a follower's fetch waits at the leader for new records."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "broker.heartbeat.interval.ms", "500")
         .unit(Unit::Millis)
         .check(Check::AtLeast(10))
-        .doc("Time between two heartbeats of a broker to the controller."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "broker.session.timeout.ms", "3000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(100))
-        .doc("Silence after which the controller takes a broker for dead."),
+        .inert(ONE_REPLICA),
     // Quotas and what clients tell of themselves.
     broker(Kind::Int, "quota.window.num", "11")
         .check(Check::AtLeast(1))
@@ -110,21 +115,21 @@ pub(super) static KEYS: &[Key] = &[
         .doc("Length of one such window."),
     broker(Kind::Int, "replication.quota.window.num", "11")
         .check(Check::AtLeast(1))
-        .doc("Windows over which the rate of throttled replication is measured."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "replication.quota.window.size.seconds", "1")
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))
-        .doc("Length of one such window."),
+        .inert(ONE_REPLICA),
     broker(Kind::Long, "leader.replication.throttled.rate", "9223372036854775807")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
         .dynamic()
-        .doc("Bytes a second that followers of throttled replicas are sent, at most."),
+        .inert(ONE_REPLICA),
     broker(Kind::Long, "follower.replication.throttled.rate", "9223372036854775807")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
         .dynamic()
-        .doc("Bytes a second that throttled replicas copy, at most."),
+        .inert(ONE_REPLICA),
     broker(Kind::Int, "telemetry.max.bytes", "1048576")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1))
