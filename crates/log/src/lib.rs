@@ -1,4 +1,4 @@
-//! One partition on disk: tail cache, segments, indexes, reads, retention.
+//! One partition on disk: tail cache, segments, indexes, reads, retention, compaction.
 //!
 //! A [`Log`] takes batches at its end, in memory, and serves reads at once. What the write-ahead log has made safe is later
 //! moved into segments by one flusher thread ([`Log::flush`]), synced ([`Log::sync`]) and recorded in a
@@ -7,8 +7,10 @@
 //! Files, all in Kafka's formats, one directory a partition: `<base offset>.log` with the batches one after the other as
 //! they were appended, nothing between them; `.index` and `.timeindex`; `leader-epoch-checkpoint` ([`epoch_checkpoint`]).
 //!
-//! It never decides what is committed or durable, never decodes a record but to look up a timestamp, and does not know the
-//! write-ahead log.
+//! Segments that a checkpoint counts on may be compacted ([`Log::clean`]): others with the same base offsets take their place.
+//!
+//! It never decides what is committed or durable, never decodes a record but to look up a timestamp or to compact, and does
+//! not know the write-ahead log.
 
 mod budget;
 mod clean;

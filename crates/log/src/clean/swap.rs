@@ -159,10 +159,6 @@ pub(crate) fn finish_swaps(disk: &dyn Disk, dir: &Path) -> Result<(), LogError> 
         |entry: &&DirEntry| entry.path.extension().is_some_and(|suffix| suffix == CLEANED_SUFFIX);
     for entry in &entries {
         let Some((base, end)) = parse_swap(&entry.path) else { continue };
-        // Any of the index files may belong to another log file, and the cleaned ones to no swap at all.
-        for suffix in [INDEX_SUFFIX, TIME_INDEX_SUFFIX] {
-            remove(disk, &cleaned_path(dir, base, suffix))?;
-        }
         let in_range = |offset: &Offset| (base..end).contains(offset);
         let replaced = entries.iter().filter_map(|entry| base_offset(&entry.path)).filter(in_range);
         carry_out(disk, dir, &entry.path, base, replaced)?;

@@ -63,7 +63,7 @@ impl Drop for Probe {
 }
 
 const BYTES: u64 = 1 << 30;
-const RECORDS: i64 = 4_600_000;
+const RECORDS: i64 = 4_800_000;
 /// One record in ten is the newest of its key.
 const KEYS: i64 = RECORDS / 10;
 const BATCH: i64 = 100;
