@@ -248,20 +248,51 @@ fn what_is_cleared_away_fits_into_batches() {
     assert_eq!(world.list(), "");
 }
 
-#[test]
-fn more_groups_than_one_tick_looks_through_are_all_looked_through() {
-    let mut world = World::new();
-    let mut groups: Vec<String> = (0..2_500).map(|group| format!("g{group}")).collect();
-    groups.push(String::new());
+/// Commits for a topic in each of these groups, in one event.
+fn commit_in(world: &mut World, groups: impl Iterator<Item = String>) {
     world.event(|shard, now, out| {
-        for group in &groups {
-            shard.commit_offsets(now, crate::group::ReplyToken(0), commit_to(group, "t", 1), out);
+        for group in groups {
+            shard.commit_offsets(now, crate::group::ReplyToken(0), commit_to(&group, "t", 1), out);
         }
         out.replies.clear();
     });
-    world.pass(2 * RETENTION.0);
+}
+
+#[test]
+fn more_groups_than_one_tick_looks_through_are_all_looked_through() {
+    let mut world = World::new();
+    commit_in(&mut world, (0..2_500).map(|group| format!("old-{group}")).chain([String::new()]));
+    world.pass(RETENTION.0 - 1);
+    // Groups that are in use come first.
+    commit_in(&mut world, (0..1_500).map(|group| format!("in-use-{group}")));
+    world.pass(600_000);
+    assert_eq!(world.list().split(' ').count(), 1_500);
+    world.pass(RETENTION.0);
     assert_eq!(world.list(), "");
     assert!(world.is_forgotten());
+}
+
+#[test]
+fn members_of_thousands_of_groups_that_die_at_once_are_recorded_in_batches() {
+    let mut world = World::new();
+    world.event(|shard, now, out| {
+        for group in 0..2_500 {
+            let request = JoinGroup { group: format!("g{group}").into(), ..join("a") };
+            shard.join_group(now, crate::group::ReplyToken(0), request, out);
+        }
+    });
+    world.now = world.now + Millis(super::world::DELAY);
+    world.event(|shard, now, out| {
+        shard.tick(now, out);
+        out.replies.clear();
+    });
+    let before = world.log.len();
+    world.now = world.now + Millis(SESSION);
+    world.event(crate::group::GroupShard::tick);
+    assert_eq!(world.log.len() - before, 2_000);
+    assert!(world.shard.next_deadline() <= Some(world.now));
+    world.event(crate::group::GroupShard::tick);
+    assert_eq!(world.log.len() - before, 2_500);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Another coordinator takes over (R-3.63, G5).
 
-use super::clients::{SESSION, commit, fetch, heartbeat, join, leave, rejoin, sync};
+use super::clients::{SESSION, commit, fetch, heartbeat, join, join_static, leave, rejoin, sync};
 use super::world::World;
-use crate::group::GroupState;
+use crate::group::{ClassicMemberValue, GroupRecord, GroupState};
 
 #[test]
 fn members_live_on_with_their_ids_their_generation_and_a_whole_session() {
@@ -67,4 +67,18 @@ fn the_order_of_joining_outlives_the_coordinator() {
     let tokens = [world.join(rejoin("a")), world.join(rejoin("b"))];
     let told = tokens.map(|token| world.told(token));
     assert_eq!(told, ["gen 2 a-1 of b-1", "gen 2 b-1 of b-1 leads b-1,a-1"]);
+}
+
+/// No coordinator writes such a record, but a shard that reads one must not count wrong.
+#[test]
+fn of_members_that_a_record_names_twice_the_last_counts() {
+    let mut world =
+        World::new().and_join(vec![join_static("a", "i"), join_static("b", "j")]).and_sync(&["a", "b"], 1);
+    let Some(GroupRecord::ClassicGroup { value: Some(value), .. }) = world.log.last_mut() else { panic!() };
+    value.members[1].instance = Some("i".into());
+    let twice = ClassicMemberValue { instance: None, ..value.members[1].clone() };
+    value.members.push(twice);
+    world.fail_over();
+    assert_eq!(world.heartbeat(heartbeat("a", 1)), "25");
+    assert_eq!(world.heartbeat(heartbeat("b", 1)), "0");
 }
