@@ -36,6 +36,8 @@ pub struct Admin {
     /// Every metric of the process; values that live elsewhere are read at scrape time by its collectors. Shared, because
     /// parts of the broker register their own when they start.
     pub registry: Arc<RwLock<Registry>>,
+    /// What `/metrics/kafka_exporter` shows.
+    pub exporter: Arc<RwLock<Registry>>,
     /// The broker's present state.
     pub readiness: watch::Receiver<Readiness>,
 }
@@ -55,6 +57,7 @@ fn router(admin: Arc<Admin>) -> Router {
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        .route("/metrics/kafka_exporter", get(kafka_exporter))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found; / lists what is here\n") })
         .with_state(admin)
 }
@@ -77,11 +80,21 @@ fn not_ready(reason: String) -> Response {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    scrape(&admin.registry, &headers).await
+}
+
+/// The same broker under the names of the usual exporter for Kafka.
+async fn kafka_exporter(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> Response {
+    scrape(&admin.exporter, &headers).await
+}
+
+async fn scrape(registry: &Arc<RwLock<Registry>>, headers: &HeaderMap) -> Response {
+    let registry = Arc::clone(registry);
     let format =
         exposition::Format::accepted(headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()));
     // Collectors may read files of /proc: not on a thread that serves Kafka.
     let encoded = tokio::task::spawn_blocking(move || {
-        let registry = admin.registry.read().unwrap_or_else(PoisonError::into_inner);
+        let registry = registry.read().unwrap_or_else(PoisonError::into_inner);
         exposition::encode(&registry, format)
     })
     .await;

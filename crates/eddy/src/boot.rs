@@ -77,8 +77,10 @@ pub(crate) async fn run(
 
     let registry = Arc::new(RwLock::new(metrics::of_process(machine.open_files, &marker)));
     let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log"));
-    let admin =
-        AdminTask::start(admin_listener, Admin { registry: Arc::clone(&registry), readiness: watched });
+    let exporter = Arc::new(RwLock::new(Registry::default()));
+    let registries = (Arc::clone(&registry), Arc::clone(&exporter));
+    let admin = Admin { registry: registries.0, exporter: registries.1, readiness: watched };
+    let admin = AdminTask::start(admin_listener, admin);
 
     let engine = start_engine(&config, machine, &data_dir, &disk).await?;
     register(&engine, broker, kafka_address).await?;
@@ -88,6 +90,8 @@ pub(crate) async fn run(
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
         let registry: &mut Registry = metrics::labelled(&mut registry, &marker);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
+        let mut exporter = exporter.write().unwrap_or_else(PoisonError::into_inner);
+        metrics::of_groups(registry, &mut exporter, &engine, &groups);
         let settings = derived::gateway(broker, loggers);
         eddy_gateway::serve(Arc::clone(&engine), Arc::clone(&groups), settings, kafka, registry)
     };

@@ -45,6 +45,22 @@ impl Partition {
     /// # Errors
     /// Offset out of range, an epoch that is not ours, or a failing disk.
     pub async fn read(self: &Arc<Self>, request: ReadRequest) -> Result<PartitionRead, ReadError> {
+        let (read, end) = self.look(request).await?;
+        let bytes = read.slices.iter().map(Bytes::len).sum();
+        self.traffic().count_fetched(OffsetRange { start: request.offset, end }, bytes);
+        Ok(read)
+    }
+
+    /// As [`Partition::read`], for the broker itself: it does not count as traffic.
+    ///
+    /// # Errors
+    /// As [`Partition::read`].
+    pub async fn peek(self: &Arc<Self>, request: ReadRequest) -> Result<PartitionRead, ReadError> {
+        Ok(self.look(request).await?.0)
+    }
+
+    /// What is read, and the offset after it.
+    async fn look(self: &Arc<Self>, request: ReadRequest) -> Result<(PartitionRead, Offset), ReadError> {
         let offsets = self.checked_offsets(request.leader_epoch)?;
         let asked = request.offset;
         let out_of_range = || ReadError::OutOfRange { asked, start: offsets.log_start, end: offsets.log_end };
@@ -54,7 +70,8 @@ impl Partition {
                 EpochMatch::Agrees => {}
                 EpochMatch::OutOfRange => return Err(out_of_range()),
                 EpochMatch::Diverges(diverging) => {
-                    return Ok(PartitionRead { offsets, slices: Vec::new(), diverging: Some(diverging) });
+                    let read = PartitionRead { offsets, slices: Vec::new(), diverging: Some(diverging) };
+                    return Ok((read, asked));
                 }
             }
         }
@@ -62,15 +79,13 @@ impl Partition {
             return Err(out_of_range());
         }
         let limit = if request.committed_only { offsets.last_stable } else { offsets.high_watermark };
-        let slices = if asked >= limit || (request.max_bytes == 0 && !request.at_least_one) {
-            Vec::new()
+        let (slices, end) = if asked >= limit || (request.max_bytes == 0 && !request.at_least_one) {
+            (Vec::new(), asked)
         } else {
             let fetched = self.read_log(asked, limit, request.max_bytes, request.at_least_one).await?;
-            self.traffic()
-                .count_fetched(OffsetRange { start: asked, end: fetched.end_offset }, fetched.bytes);
-            fetched.slices
+            (fetched.slices, fetched.end_offset)
         };
-        Ok(PartitionRead { offsets, slices, diverging: None })
+        Ok((PartitionRead { offsets, slices, diverging: None }, end))
     }
 
     async fn read_log(

@@ -1,12 +1,15 @@
 //! Metrics that the binary adds to those its crates register themselves.
 
 mod engine;
+mod exporter;
+mod groups;
 mod process;
 mod put;
 mod topics;
 
 use std::sync::Arc;
 
+use eddy_coordinator::GroupCoordinator;
 use eddy_engine::Engine;
 use eddy_wal::Profile;
 use prometheus_client::registry::Registry;
@@ -36,4 +39,17 @@ pub(crate) fn of_engine(
 ) {
     engine::register(registry, engine, profile, dir);
     topics::register(registry, engine);
+}
+
+/// What the group coordinator knows: under our names in `registry`, and in `exporter` under those of the usual exporter for
+/// Kafka, with what else that one tells.
+pub(crate) fn of_groups(
+    registry: &mut Registry,
+    exporter: &mut Registry,
+    engine: &Arc<Engine>,
+    coordinator: &Arc<GroupCoordinator>,
+) {
+    let groups = groups::Groups::start(engine, coordinator);
+    groups::register(registry, &groups);
+    exporter::register(exporter, &groups);
 }
