@@ -391,6 +391,31 @@ fn a_transaction_that_is_not_decided_in_the_segments_is_a_bound() {
 }
 
 #[test]
+fn what_follows_a_truncation_waits_for_a_checkpoint_and_is_dirty_again() {
+    let log = Machine::sim().open(&compacted(), None);
+    let put_many = |from: i64, key: &str| {
+        for number in from..from + 60 {
+            put(&log, number, &[(key, Some("the same key"))]);
+        }
+    };
+    put_many(0, "a");
+    record(&log);
+    assert!(clean(&log, 100).cleaned_to > Offset(40));
+    log.truncate(Offset(20));
+    put_many(20, "b");
+    log.flush(log.end_offset()).unwrap();
+    log.evict(0);
+    assert!(clean(&log, 200).cleaned_to <= Offset(20));
+    assert_eq!(offsets_of(&log, "b").len(), 60);
+    // The checkpoint that was stored last may name a segment that is no more.
+    log.sync().unwrap();
+    assert!(clean(&log, 200).cleaned_to <= Offset(20));
+    log.checkpoint_stored();
+    assert!(clean(&log, 200).cleaned_to > Offset(60));
+    assert!(offsets_of(&log, "b").len() < 20);
+}
+
+#[test]
 fn records_without_keys_go() {
     // As in Kafka: they can only be from before the topic was compacted.
     let log = Machine::sim().open(&compacted(), None);
