@@ -35,6 +35,10 @@ class Client:
     null_header_values: bool = True
     # Headers of different names keep their order among each other.
     header_order: bool = True
+    # How members of a group can divide partitions among them; none when the driver has no groups.
+    assignments: tuple = ("range",)
+    # Members can have an id of their own (KIP-345).
+    static_members: bool = True
     # Only fixed headers, no timestamps, no empty value beside a null one.
     only_text: bool = False
     environment: dict = field(default_factory=dict, hash=False)
@@ -84,12 +88,12 @@ NODE_MODULES = paths.INSTALLED / "node" / "node_modules"
 CLIENTS = {
     client.name: client
     for client in (
-        kafka_python("kafka-python-2.0", "kafka-python-2.0", idempotence=False),
+        kafka_python("kafka-python-2.0", "kafka-python-2.0", idempotence=False, static_members=False),
         # 2.3 does not put an acks=0 request on the wire before the next request that is answered.
         kafka_python("kafka-python-2.3", "harness", acks0=False),
         kafka_python("kafka-python-3", "kafka-python-3"),
         python_client("aiokafka", "harness", "aiokafka_driver.py", empty_records=False),
-        python_client("confluent-kafka", "harness", "confluent_driver.py"),
+        python_client("confluent-kafka", "harness", "confluent_driver.py", assignments=("range", "cooperative", "consumer")),
         Client("java", tuple(paths.java("Driver")), needs=(paths.JAVA_CLASSES, paths.JAVA_LIBRARIES)),
         Client("franz-go", (str(paths.INSTALLED / "go" / "franz"),), needs=(paths.INSTALLED / "go" / "franz",)),
         Client("sarama", (str(paths.INSTALLED / "go" / "sarama"),), needs=(paths.INSTALLED / "go" / "sarama",)),
@@ -101,6 +105,6 @@ CLIENTS = {
             header_order=False,
             environment={"NODE_PATH": str(NODE_MODULES), "KAFKAJS_NO_PARTITIONER_WARNING": "1"},
         ),
-        python_client("kcat", "harness", "kcat_driver.py", only_text=True),
+        python_client("kcat", "harness", "kcat_driver.py", only_text=True, assignments=()),
     )
 }

@@ -1,12 +1,13 @@
-"""aiokafka: manual assignment, no group."""
+"""aiokafka."""
 
 import asyncio
 import time
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from driver import main, record_to_json
+from group import commands, next_command, say, say_assigned, say_record
 
 SECONDS = 60
 
@@ -73,7 +74,60 @@ async def consume_async(bootstrap, topics):
     return read
 
 
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked):
+        pass
+
+    def on_partitions_assigned(self, assigned):
+        say_assigned(assigned)
+
+
+async def group_async(bootstrap, spec):
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=spec["group"],
+        group_instance_id=spec["instance"],
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=spec["session_ms"],
+        heartbeat_interval_ms=500,
+    )
+    consumer.subscribe(spec["topics"], listener=Listener())
+    await consumer.start()
+    words = commands()
+    while True:
+        command = next_command(words)
+        if command == ["close"]:
+            break
+        if command:
+            await obey(consumer, command)
+            say("done", command=command[0])
+        printed = False
+        for records in (await consumer.getmany(timeout_ms=100)).values():
+            for record in records:
+                say_record(record.topic, record.partition, record.offset, record.value)
+                printed = True
+        if printed:
+            await consumer.commit()
+            say("committed")
+    await consumer.stop()
+
+
+async def obey(consumer, command):
+    verb, arguments = command[0], command[1:]
+    if verb == "pause":
+        consumer.pause(*consumer.assignment())
+    elif verb == "resume":
+        consumer.resume(*consumer.assignment())
+    elif verb == "seek":
+        consumer.seek(TopicPartition(arguments[0], int(arguments[1])), int(arguments[2]))
+    elif verb == "seek-to-time":
+        partition = TopicPartition(arguments[0], int(arguments[1]))
+        consumer.seek(partition, (await consumer.offsets_for_times({partition: int(arguments[2])}))[partition].offset)
+
+
 main(
     lambda bootstrap, job: asyncio.run(produce_async(bootstrap, job)),
     lambda bootstrap, topics: asyncio.run(consume_async(bootstrap, topics)),
+    lambda bootstrap, spec: asyncio.run(group_async(bootstrap, spec)),
 )

@@ -1,10 +1,11 @@
-"""confluent-kafka (librdkafka): manual assignment, nothing committed."""
+"""confluent-kafka (librdkafka)."""
 
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from driver import main, record_to_json
+from group import commands, next_command, say, say_assigned, say_record
 
 SECONDS = 60
 
@@ -85,4 +86,63 @@ def consume(bootstrap, topics):
         raise TimeoutError(f"not read to the end in {SECONDS} s: {sorted(left)}")
 
 
-main(produce, consume)
+def group(bootstrap, spec):
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "group.id": spec["group"],
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "topic.metadata.refresh.interval.ms": 1000,
+    }
+    if spec["instance"]:
+        settings["group.instance.id"] = spec["instance"]
+    if spec["assignment"] == "consumer":
+        settings["group.protocol"] = "consumer"
+    else:
+        strategy = {"range": "range", "cooperative": "cooperative-sticky"}[spec["assignment"]]
+        settings |= {"partition.assignment.strategy": strategy, "session.timeout.ms": spec["session_ms"], "heartbeat.interval.ms": 500}
+    consumer = Consumer(settings)
+    owned = set()
+
+    def assigned(_, partitions):
+        owned.update((one.topic, one.partition) for one in partitions)
+        say_assigned(owned)
+
+    def revoked(_, partitions):
+        owned.difference_update((one.topic, one.partition) for one in partitions)
+        say_assigned(owned)
+
+    consumer.subscribe(spec["topics"], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
+    words = commands()
+    while True:
+        command = next_command(words)
+        if command == ["close"]:
+            break
+        if command:
+            obey(consumer, command)
+            say("done", command=command[0])
+        printed = False
+        for message in consumer.consume(500, timeout=0.1):
+            if message.error() is not None:
+                raise RuntimeError(message.error())
+            say_record(message.topic(), message.partition(), message.offset(), message.value())
+            printed = True
+        if printed:
+            consumer.commit(asynchronous=False)
+            say("committed")
+    consumer.close()
+
+
+def obey(consumer, command):
+    verb, arguments = command[0], command[1:]
+    if verb == "pause":
+        consumer.pause(consumer.assignment())
+    elif verb == "resume":
+        consumer.resume(consumer.assignment())
+    elif verb == "seek":
+        consumer.seek(TopicPartition(arguments[0], int(arguments[1]), int(arguments[2])))
+    elif verb == "seek-to-time":
+        consumer.seek(consumer.offsets_for_times([TopicPartition(arguments[0], int(arguments[1]), int(arguments[2]))], SECONDS)[0])
+
+
+main(produce, consume, group)

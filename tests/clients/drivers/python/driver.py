@@ -2,6 +2,7 @@
 
     DRIVER produce BOOTSTRAP JOBS     one JSON job a line; prints one JSON answer a line
     DRIVER consume BOOTSTRAP TOPICS   one topic a line; prints one JSON record a line, each partition from its start to its end
+    DRIVER group BOOTSTRAP SPEC       a member of a group: see group.py
 
 A job is {"topic", "codec", "acks", "idempotent", "records"}; a record is {"partition", "timestamp", "key", "value", "headers"} with keys and
 values in base64 or null, headers as [name, base64 or null] pairs, and a null timestamp where the client chooses. A job with "one_by_one" sends
@@ -44,8 +45,9 @@ def record_to_json(topic, partition, offset, timestamp, key, value, headers):
     }
 
 
-def main(produce, consume):
-    """Runs `produce(bootstrap, job)` for each job or `consume(bootstrap, topics)`; both give what is to be printed."""
+def main(produce, consume, group=None):
+    """Runs `produce(bootstrap, job)` for each job or `consume(bootstrap, topics)`; both give what is to be printed. Or runs
+    `group(bootstrap, spec)`, which prints for itself."""
     verb, bootstrap, path = sys.argv[1:4]
     with open(path, encoding="utf-8") as lines:
         if verb == "produce":
@@ -58,5 +60,7 @@ def main(produce, consume):
             topics = [line.strip() for line in lines if line.strip()]
             for record in consume(bootstrap, topics):
                 print(json.dumps(record))
+        elif verb == "group" and group is not None:
+            group(bootstrap, json.load(lines))
         else:
             sys.exit(f"unknown verb: {verb}")

@@ -1,10 +1,11 @@
-"""kafka-python, any release from 2.0 on: manual assignment, no group."""
+"""kafka-python, any release from 2.0 on."""
 
 import time
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 
 from driver import main, record_to_json
+from group import commands, next_command, say, say_assigned, say_record
 
 SECONDS = 60
 
@@ -65,4 +66,59 @@ def consume(bootstrap, topics):
         raise TimeoutError(f"not read to the end in {SECONDS} s: {sorted(left)}")
 
 
-main(produce, consume)
+class Listener(ConsumerRebalanceListener):
+    def __init__(self, consumer):
+        self.consumer = consumer
+
+    def on_partitions_revoked(self, revoked):
+        pass
+
+    def on_partitions_assigned(self, assigned):
+        say_assigned(self.consumer.assignment())
+
+
+def group(bootstrap, spec):
+    options = {"group_instance_id": spec["instance"]} if spec["instance"] else {}
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=spec["group"],
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=spec["session_ms"],
+        heartbeat_interval_ms=500,
+        **options,
+    )
+    consumer.subscribe(spec["topics"], listener=Listener(consumer))
+    words = commands()
+    while True:
+        command = next_command(words)
+        if command == ["close"]:
+            break
+        if command:
+            obey(consumer, command)
+            say("done", command=command[0])
+        printed = False
+        for records in consumer.poll(timeout_ms=100).values():
+            for record in records:
+                say_record(record.topic, record.partition, record.offset, record.value)
+                printed = True
+        if printed:
+            consumer.commit()
+            say("committed")
+    consumer.close()
+
+
+def obey(consumer, command):
+    verb, arguments = command[0], command[1:]
+    if verb == "pause":
+        consumer.pause(*consumer.assignment())
+    elif verb == "resume":
+        consumer.resume(*consumer.assignment())
+    elif verb == "seek":
+        consumer.seek(TopicPartition(arguments[0], int(arguments[1])), int(arguments[2]))
+    elif verb == "seek-to-time":
+        partition = TopicPartition(arguments[0], int(arguments[1]))
+        consumer.seek(partition, consumer.offsets_for_times({partition: int(arguments[2])})[partition].offset)
+
+
+main(produce, consume, group)

@@ -1,0 +1,188 @@
+"""Consumer groups with real clients: who owns what, what is read, and from where it goes on.
+
+Rules: R-3.50 to R-3.63 (classic protocol), R-3.70 to R-3.77 (KIP-848).
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from confluent_kafka import Producer
+
+from harness.clients import CLIENTS
+from harness.members import Members
+
+PARTITIONS = 4
+KINDS = [(name, assignment) for name, client in CLIENTS.items() for assignment in client.assignments]
+
+
+@pytest.fixture
+def members(broker, tmp_path):
+    members = Members(broker, tmp_path)
+    yield members
+    members.end()
+
+
+def produce(broker, topic, values, timestamp=0):
+    """Writes `values` round the partitions."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})
+    failed = []
+    for number, value in enumerate(values):
+        producer.produce(
+            topic, value=value, partition=number % PARTITIONS, timestamp=timestamp + number if timestamp else 0,
+            on_delivery=lambda error, _: failed.append(error) if error else None,
+        )
+    assert producer.flush(30) == 0 and not failed
+
+
+def values(prefix, count):
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def read(member):
+    return [value for _, _, _, value in member.records]
+
+
+def owns(*partitions):
+    return lambda member: member.partitions is not None and {index for _, index in member.partitions} == set(partitions)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("name", "assignment"), KINDS)
+def test_a_member_reads_everything_and_the_next_goes_on_where_it_committed(broker, unique, members, name, assignment):
+    topic, group = broker.create_topic(unique(f"resume-{name}-{assignment}"), PARTITIONS), unique("resume")
+    first_half, second_half = values("a", 400), values("b", 200)
+    produce(broker, topic, first_half)
+    first = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    first.wait(lambda member: member.committed >= len(first_half), "reads and commits the first half")
+    assert sorted(read(first)) == sorted(first_half)
+    first.close()
+    produce(broker, topic, second_half)
+    second = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    second.wait(lambda member: member.committed >= len(second_half), "reads and commits the second half")
+    assert sorted(read(second)) == sorted(second_half)
+    second.close()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("name", "assignment"), KINDS)
+def test_two_members_share_the_partitions_and_one_takes_over_when_the_other_leaves(broker, unique, members, name, assignment):
+    topic, group = broker.create_topic(unique(f"share-{name}-{assignment}"), PARTITIONS), unique("share")
+    one = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    one.wait(owns(0, 1, 2, 3), "owns everything")
+    two = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    two.wait(lambda member: len(member.partitions or ()) == 2, "owns half")
+    one.wait(lambda member: len(member.partitions or ()) == 2, "gives half away")
+    assert one.partitions | two.partitions == {(topic, index) for index in range(PARTITIONS)}
+    written = values("a", 200)
+    produce(broker, topic, written)
+    for member in (one, two):
+        member.wait(lambda member: member.committed >= 100, "reads its half")
+    assert sorted(read(one) + read(two)) == sorted(written)
+    two.close()
+    one.wait(owns(0, 1, 2, 3), "takes over")
+    more = values("b", 200)
+    produce(broker, topic, more)
+    one.wait(lambda member: member.committed >= 300, "reads everything")
+    assert sorted(read(one) + read(two)) == sorted(written + more)
+    one.close()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if client.assignments])
+def test_a_killed_members_partitions_move_within_its_session_timeout(broker, unique, members, name):
+    topic, group = broker.create_topic(unique(f"killed-{name}"), PARTITIONS), unique("killed")
+    one = members.start(CLIENTS[name], group, [topic], session_ms=6_000)
+    two = members.start(CLIENTS[name], group, [topic], session_ms=6_000)
+    for member in (one, two):
+        member.wait(lambda member: len(member.partitions or ()) == 2, "owns half")
+    produce(broker, topic, values("a", 40))
+    for member in (one, two):
+        member.wait(lambda member: member.committed >= 20, "reads its half")
+    two.kill()
+    produce(broker, topic, values("b", 40))
+    one.wait(owns(0, 1, 2, 3), "takes over", seconds=30)
+    one.wait(lambda member: member.committed >= 60, "reads what the other would have")
+    assert sorted(read(one) + read(two)) == sorted(values("a", 40) + values("b", 40))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if client.assignments and client.static_members])
+def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(broker, unique, members, name):
+    topic, group = broker.create_topic(unique(f"static-{name}"), PARTITIONS), unique("static")
+    one = members.start(CLIENTS[name], group, [topic], instance="one", session_ms=30_000)
+    two = members.start(CLIENTS[name], group, [topic], instance="two", session_ms=30_000)
+    for member in (one, two):
+        member.wait(lambda member: len(member.partitions or ()) == 2, "owns half")
+    its_own, told = two.partitions, one.assignments
+    two.kill()
+    two = members.start(CLIENTS[name], group, [topic], instance="two", session_ms=30_000)
+    two.wait(lambda member: bool(member.partitions), "has partitions again")
+    assert two.partitions == its_own
+    assert (one.assignments, len(one.partitions)) == (told, 2), "the other member has noticed nothing"
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", [name for name, client in CLIENTS.items() if client.assignments])
+def test_seek_pause_and_lookup_by_time(broker, unique, members, name):
+    topic, group = broker.create_topic(unique(f"seek-{name}"), PARTITIONS), unique("seek")
+    began = int(time.time() * 1000) - 3_600_000
+    written = values("a", 80)
+    produce(broker, topic, written, timestamp=began)
+    member = members.start(CLIENTS[name], group, [topic])
+    member.wait(lambda member: member.committed >= 80, "reads everything")
+    member.tell("seek", topic, 1, 15)
+    member.wait(lambda member: member.committed >= 85, "reads from there")
+    assert [record[1:3] for record in member.records[80:]] == [(1, offset) for offset in range(15, 20)]
+    # Partition 2 holds records 2, 6, 10, … of the timestamps `began` + number.
+    member.tell("seek-to-time", topic, 2, began + 60)
+    member.wait(lambda member: member.committed >= 90, "reads from that time on")
+    assert [record[1:3] for record in member.records[85:]] == [(2, offset) for offset in range(15, 20)]
+    member.tell("pause")
+    before = len(member.records)
+    produce(broker, topic, values("b", 40))
+    time.sleep(1)
+    assert len(member.records) == before, "a paused member reads nothing"
+    member.tell("resume")
+    member.wait(lambda member: member.committed >= before + 40, "reads what came meanwhile")
+    member.close()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", ["kafka-python-2.3", "confluent-kafka"])
+def test_three_members_that_join_one_after_the_other_read_everything_once(broker, unique, members, name):
+    """C6 for one node, and trap X15."""
+    topic, group = broker.create_topic(unique(f"staggered-{name}"), 12), unique("staggered")
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})
+    for number in range(12_000):
+        producer.produce(topic, value=str(number), partition=number % 12)
+        producer.poll(0)
+    assert producer.flush(30) == 0
+    joined = []
+    for _ in range(3):
+        joined.append(members.start(CLIENTS[name], group, [topic]))
+        time.sleep(1)
+    for member in joined:
+        member.wait(lambda member: len(member.partitions or ()) == 4, "owns a third", seconds=30)
+    deadline = time.monotonic() + 60
+    while sum(member.committed for member in joined) < 12_000 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    seen = [value for member in joined for value in read(member)]
+    assert set(seen) == {str(number) for number in range(12_000)}
+    # A partition that moves before its last commit is read again from there; nothing else is.
+    assert len(seen) - len(set(seen)) <= 12_000 // 2
+
+
+@pytest.mark.timeout(180)
+def test_members_of_different_clients_share_a_group(broker, unique, members):
+    topic, group = broker.create_topic(unique("mixed"), PARTITIONS), unique("mixed")
+    names = ("kafka-python-2.3", "aiokafka", "confluent-kafka", "java")
+    with ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(lambda name: members.start(CLIENTS[name], group, [topic]), names))
+    for member in started:
+        member.wait(lambda member: len(member.partitions or ()) == 1, "owns one")
+    assert set().union(*(member.partitions for member in started)) == {(topic, index) for index in range(PARTITIONS)}
+    produce(broker, topic, values("a", 100))
+    for member in started:
+        member.wait(lambda member: member.committed >= 25, "reads its quarter")
+    assert sorted(value for member in started for value in read(member)) == sorted(values("a", 100))
