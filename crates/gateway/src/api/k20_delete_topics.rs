@@ -21,6 +21,8 @@ use crate::quota::{Mutations, Refused};
 
 pub(crate) const API: Api = Api::new(ApiKey::DeleteTopics, 1, 6);
 
+/// From this version on a client knows the code for "deletion is disabled".
+const DISABLED_FROM: i16 = 3;
 /// From this version on a client knows what it means to be over its quota.
 const QUOTA_FROM: i16 = 5;
 
@@ -37,6 +39,10 @@ pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
         let named = |name| DeleteTopicState { name: Some(name), topic_id: TopicId::ZERO };
         request.topic_names.into_iter().map(named).collect()
     };
+    if !call.image().broker_config().delete_topic_enable {
+        let responses = topics.into_iter().map(|topic| disabled(&call, topic));
+        return DeleteTopicsResponse { responses: responses.collect(), ..DeleteTopicsResponse::default() };
+    }
     let asked = Asked::new(topics);
     let mut mutations = Mutations::start(&call, QUOTA_FROM);
     let mut answered = AHashSet::new();
@@ -52,6 +58,18 @@ pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
         }
     }
     DeleteTopicsResponse { throttle_time_ms: mutations.finish(), responses }
+}
+
+/// The answer for a topic while nothing may be deleted.
+fn disabled(call: &Call, topic: DeleteTopicState) -> DeletableTopicResult {
+    let known = call.version >= DISABLED_FROM;
+    let code = if known { ErrorCode::TopicDeletionDisabled } else { ErrorCode::InvalidRequest };
+    DeletableTopicResult {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        error_code: call.code(code),
+        error_message: Some(DeleteTopicError::Disabled.to_string().into()),
+    }
 }
 
 impl Asked {

@@ -52,15 +52,15 @@ impl Instances {
         Ok(())
     }
 
-    /// A client pushes: once in a push interval, at once after it asked, and a last time at any time.
+    /// A client pushes: once in a push interval, at once after it asked, and a last time at any time. `fits` is what can be said of
+    /// the metrics without reading them.
     pub(crate) fn push(
         &mut self,
         now: Millis,
         id: InstanceId,
         subscription: &Subscription,
         push: &Push,
-        codec_is_known: bool,
-        too_large: bool,
+        fits: Result<(), ErrorCode>,
     ) -> Result<(), ErrorCode> {
         let instance = self.0.entry(&id);
         if instance.terminated {
@@ -75,13 +75,9 @@ impl Instances {
             instance.must_ask = true;
             return Err(ErrorCode::UnknownSubscriptionId);
         }
-        if !codec_is_known {
-            instance.must_ask = true;
-            return Err(ErrorCode::UnsupportedCompressionType);
-        }
-        if too_large {
-            return Err(ErrorCode::TelemetryTooLarge);
-        }
+        // Kafka's clients ask again to learn the codecs.
+        instance.must_ask = fits == Err(ErrorCode::UnsupportedCompressionType);
+        fits?;
         instance.terminated = push.terminating;
         Ok(())
     }
@@ -114,7 +110,7 @@ mod tests {
         }
 
         fn push(&mut self, now: i64, push: Push) -> Result<(), ErrorCode> {
-            self.0.push(Millis(now), ID, &wanted(), &push, true, false)
+            self.0.push(Millis(now), ID, &wanted(), &push, Ok(()))
         }
     }
 
@@ -138,8 +134,8 @@ mod tests {
         assert_eq!(client.push(0, pushed(4, false)), Err(ErrorCode::UnknownSubscriptionId));
         assert_eq!(client.get(1), Ok(()));
         assert_eq!(client.push(2, pushed(5, false)), Ok(()));
-        let unknown = client.0.push(Millis(1002), ID, &wanted(), &pushed(5, false), false, false);
-        assert_eq!(unknown, Err(ErrorCode::UnsupportedCompressionType));
+        let unknown = Err(ErrorCode::UnsupportedCompressionType);
+        assert_eq!(client.0.push(Millis(1002), ID, &wanted(), &pushed(5, false), unknown), unknown);
         assert_eq!(client.get(1003), Ok(()));
         assert_eq!(client.get(1004), Err(ErrorCode::ThrottlingQuotaExceeded));
     }
@@ -157,9 +153,9 @@ mod tests {
     fn too_large_a_push_counts_as_one() {
         let mut instances = Instances::default();
         let push = pushed(5, false);
-        let large = instances.push(Millis(0), ID, &wanted(), &push, true, true);
-        assert_eq!(large, Err(ErrorCode::TelemetryTooLarge));
-        let early = instances.push(Millis(1), ID, &wanted(), &push, true, false);
+        let large = Err(ErrorCode::TelemetryTooLarge);
+        assert_eq!(instances.push(Millis(0), ID, &wanted(), &push, large), large);
+        let early = instances.push(Millis(1), ID, &wanted(), &push, Ok(()));
         assert_eq!(early, Err(ErrorCode::ThrottlingQuotaExceeded));
     }
 }

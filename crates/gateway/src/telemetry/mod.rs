@@ -90,8 +90,12 @@ impl Telemetry {
         let codec = Compression::from_code(push.codec.into());
         let subscription = self.subscriptions.lock().of_client(image, id, client);
         let now = self.now();
-        let too_large = metrics.len() > bytes_max as usize;
-        self.instances.lock().push(now, id, &subscription, push, codec.is_some(), too_large)?;
+        let fits = match codec {
+            None => Err(ErrorCode::UnsupportedCompressionType),
+            Some(_) if metrics.len() > bytes_max as usize => Err(ErrorCode::TelemetryTooLarge),
+            Some(_) => Ok(()),
+        };
+        self.instances.lock().push(now, id, &subscription, push, fits)?;
         let Some(codec) = codec.filter(|_| !metrics.is_empty()) else { return Ok(()) };
         let plain = decompress(codec, metrics.clone(), bytes_max.into()).map_err(|error| match error {
             eddy_batch::BatchError::Bomb { .. } => ErrorCode::TelemetryTooLarge,

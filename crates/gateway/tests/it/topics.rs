@@ -229,8 +229,16 @@ async fn deletion_can_be_forbidden_and_needs_time_r_3_145() {
     assert_eq!(delete(&broker, vec![by_name("t")]).await[0].1, 73);
     let request =
         DeleteTopicsRequest::default().with_topics(vec![by_name("t"), by_name("nope")]).with_timeout_ms(0);
-    let codes: Vec<i16> = broker.call(6, request).await.responses.iter().map(|one| one.error_code).collect();
-    assert_eq!(codes, [7, 7]);
+    let codes = async |broker: &Broker, version, request| {
+        let responses = broker.call::<DeleteTopicsRequest>(version, request).await.responses;
+        responses.iter().map(|one| one.error_code).collect::<Vec<i16>>()
+    };
+    assert_eq!(codes(&broker, 6, request.clone()).await, [73, 73]);
+    // Versions before 3 do not know the code.
+    let names = vec![topic_name("t"), topic_name("nope")];
+    let old = DeleteTopicsRequest::default().with_topic_names(names).with_timeout_ms(5000);
+    assert_eq!(codes(&broker, 2, old).await, [42, 42]);
+    assert_eq!(codes(&Broker::start().await, 6, request).await, [7, 7], "no time to delete anything");
 }
 
 fn grown(name: &str, count: i32, assignments: Option<&[&[i32]]>) -> CreatePartitionsTopic {

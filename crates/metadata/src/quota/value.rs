@@ -159,7 +159,7 @@ mod tests {
     fn values_are_those_that_kafka_takes() {
         use QuotaKey::*;
         let code = |key, value| QuotaValue::new(key, value).map(QuotaValue::get);
-        assert_eq!(code(ProducerByteRate, 1000.000_000_1), Ok(1000.0));
+        assert_eq!(code(ProducerByteRate, 1_000.000_000_1), Ok(1000.0));
         assert_eq!(code(RequestPercentage, 0.5), Ok(0.5));
         assert_eq!(code(ControllerMutationRate, 0.5), Ok(0.5));
         assert!(matches!(code(ProducerByteRate, 0.5), Err(QuotaValueError::Fraction { .. })));
