@@ -117,7 +117,11 @@ fn a_record_that_cannot_be_read_is_named() {
     session.out("topic create orders -p 1");
     let refused = session.run_with(&["produce", "orders", "--jsonl"], b"{\"value\":\"a\"}\n{\"vlaue\":1}\n");
     assert_eq!(refused.code, 1);
-    assert!(refused.stderr.starts_with("error: cannot read record 2 of the input: unknown field"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.starts_with("error: cannot read record 2 of the input: unknown field"),
+        "{}",
+        refused.stderr
+    );
     let unknown = session.run("produce ordres x");
     assert_eq!(unknown.code, 4);
     assert!(unknown.stderr.contains("eddy topic create ordres"), "{}", unknown.stderr);
@@ -126,4 +130,18 @@ fn a_record_that_cannot_be_read_is_named() {
     assert_eq!(too_large.code, 1);
     assert!(too_large.stderr.contains("MESSAGE_TOO_LARGE (10)"), "{}", too_large.stderr);
     assert!(too_large.stderr.contains("--batch-bytes"), "{}", too_large.stderr);
+}
+
+#[test]
+fn a_group_goes_on_where_it_stopped() {
+    let session = Session::start();
+    session.out("topic create orders -p 2");
+    let lines: String = (0..10).map(|number| format!("value {number}\n")).collect();
+    session.out_with(&["produce", "orders", "-p", "1"], lines.as_bytes());
+    assert_eq!(session.out("consume orders -g billing -n 3"), "value 0\nvalue 1\nvalue 2\n");
+    let rest = session.run("consume orders -g billing -e");
+    assert_eq!(rest.stdout.lines().count(), 7, "{}", rest.stderr);
+    assert!(rest.stdout.starts_with("value 3\n"), "{}", rest.stdout);
+    assert_eq!(session.out("consume orders -g billing -e"), "");
+    assert_eq!(session.out("consume orders -g other -e").lines().count(), 10);
 }
