@@ -10,6 +10,8 @@ use eddy_metadata::config::BrokerConfig;
 
 use crate::connection_state::ConnectionState;
 
+/// Shortest pause, so that waiting does not burn the CPU.
+const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Longest pause before the pace is looked at again: it may have been raised meanwhile.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -103,7 +105,7 @@ impl Pace {
             return None;
         }
         let pause = if rate > 0.0 { (1.0 - self.credit) / rate } else { f64::INFINITY };
-        Some(Duration::try_from_secs_f64(pause).unwrap_or(PAUSE_MAX).min(PAUSE_MAX))
+        Some(Duration::try_from_secs_f64(pause).unwrap_or(PAUSE_MAX).clamp(PAUSE_MIN, PAUSE_MAX))
     }
 
     /// Counts an accepted connection.
@@ -164,6 +166,8 @@ mod tests {
         assert_eq!(pace.wait(10, start + Duration::from_millis(101)), None);
         pace.accepted();
         assert_eq!(pace.wait(0, start + Duration::from_secs(9)), Some(PAUSE_MAX));
-        assert_eq!(pace.wait(i32::MAX as u32, start + Duration::from_secs(9)), None);
+        // Without a limit, a moment is enough.
+        assert_eq!(pace.wait(i32::MAX as u32, start + Duration::from_secs(9)), Some(PAUSE_MIN));
+        assert_eq!(pace.wait(i32::MAX as u32, start + Duration::from_secs(9) + PAUSE_MIN), None);
     }
 }

@@ -85,12 +85,6 @@ macro_rules! typed_config {
             pub(crate) const FIELDS: &'static [(&'static str, &'static str)] =
                 &[$(($key, stringify!($field)),)*];
 
-            /// Whether a key has a field.
-            #[cfg(test)]
-            pub(crate) fn has(key: &str) -> bool {
-                Self::FIELDS.iter().any(|(field, _)| *field == key)
-            }
-
             /// Sets the field of a key; does nothing for a key without a field or a value of another type.
             fn set(&mut self, key: &str, value: &$crate::config::Value) {
                 match key {
