@@ -123,7 +123,14 @@ pub(crate) fn assignment(text: &str) -> Result<Assignment, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+
+    #[test]
+    fn no_two_options_of_a_command_collide() {
+        Cli::command().debug_assert();
+    }
 
     #[test]
     fn a_value_may_hold_equal_signs_and_be_empty() {
