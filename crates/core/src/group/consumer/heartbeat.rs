@@ -15,6 +15,14 @@ use crate::group::record::{ConsumerMemberValue, Str};
 use crate::group::shard::Context;
 use crate::group::timers::Timer;
 
+/// A heartbeat that can be served.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    admission: Admission,
+    /// What it subscribes to, if the group does not know it yet.
+    pattern: Option<TopicPattern>,
+}
+
 /// How a member comes into the group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -118,7 +126,7 @@ impl ConsumerGroup {
         &self,
         config: &ConsumerGroupConfig,
         request: &ConsumerHeartbeat,
-    ) -> Result<Admission, ConsumerGroupError> {
+    ) -> Result<Admitted, ConsumerGroupError> {
         let admission = match &request.instance {
             None => self.admit_dynamic(request)?,
             Some(instance) => self.admit_static(instance, request)?,
@@ -127,12 +135,10 @@ impl ConsumerGroup {
         if is_new && self.members.len() >= config.size_max {
             return Err(ConsumerGroupError::GroupFull { limit: config.size_max });
         }
-        if let Some(regex) = &request.topic_regex
-            && !self.subscriptions.knows(regex)
-        {
-            TopicPattern::compile(regex)?;
-        }
-        Ok(admission)
+        let is_unknown = |regex: &&Str| !regex.is_empty() && !self.subscriptions.knows(regex);
+        let unknown = request.topic_regex.as_ref().filter(is_unknown);
+        let pattern = unknown.map(|regex| TopicPattern::compile(regex)).transpose()?;
+        Ok(Admitted { admission, pattern })
     }
 
     fn admit_dynamic(&self, request: &ConsumerHeartbeat) -> Result<Admission, ConsumerGroupError> {
@@ -179,17 +185,20 @@ impl ConsumerGroup {
         &mut self,
         context: &mut Context<'_>,
         request: &ConsumerHeartbeat,
-        admission: &Admission,
+        admitted: Admitted,
     ) -> ConsumerHeartbeatAnswer {
         let fresh_id = request.new_member.as_ref().filter(|_| request.member.is_empty());
         let id = fresh_id.unwrap_or(&request.member);
         let mut membership_changed = false;
-        if let Admission::InPlaceOf(former) = admission {
+        if let Admission::InPlaceOf(former) = &admitted.admission {
             membership_changed = self.replace_static(context, former, id);
         }
         let known_epoch = self.members.get(id).map_or(0, |member| member.epoch);
         let assigned_before = self.members.get(id).map(|member| member.assigned.clone()).unwrap_or_default();
 
+        if let (Some(regex), Some(pattern)) = (&request.topic_regex, admitted.pattern) {
+            self.subscriptions.add_pattern(regex, pattern);
+        }
         let before = self.members.get(id).map(|member| member.wishes.clone());
         let wishes = request.wishes(before.as_ref());
         let subscription_changed = self.take_wishes(context, id, before, wishes);

@@ -6,7 +6,7 @@ use eddy_types::{ErrorCode, Millis};
 
 use super::ConsumerGroup;
 use super::convert::upgrade;
-use super::heartbeat::Admission;
+use super::heartbeat::Admitted;
 use super::member::LEFT_FOR_A_TIME;
 use super::request::{ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer};
 use crate::group::effects::{Effects, RebalanceReason, Reply, ReplyToken};
@@ -37,10 +37,10 @@ impl GroupShard {
         request: &ConsumerHeartbeat,
         out: &mut Effects,
     ) -> Result<ConsumerHeartbeatAnswer, ConsumerGroupError> {
-        let admission = self.admit(now, request, out)?;
+        let admitted = self.admit(now, request, out)?;
         let (groups, mut context) = self.split(now, out);
         match groups.get_mut(&request.group) {
-            Some(Group::Consumer(group)) => Ok(group.heartbeat(&mut context, request, &admission)),
+            Some(Group::Consumer(group)) => Ok(group.heartbeat(&mut context, request, admitted)),
             _ => Err(not_consumer(&request.group, MISSING)),
         }
     }
@@ -51,7 +51,7 @@ impl GroupShard {
         now: Millis,
         request: &ConsumerHeartbeat,
         out: &mut Effects,
-    ) -> Result<Admission, ConsumerGroupError> {
+    ) -> Result<Admitted, ConsumerGroupError> {
         let id = &request.group;
         let (group, records) = match self.groups.get(id) {
             Some(Group::Consumer(group)) => return group.admit(&self.config.consumer, request),
@@ -62,9 +62,9 @@ impl GroupShard {
             None if !request.joins() => return Err(not_consumer(id, MISSING)),
             Some(Group::Classic(_)) | None => (ConsumerGroup::new(id.clone()), Vec::new()),
         };
-        let admission = group.admit(&self.config.consumer, request)?;
+        let admitted = group.admit(&self.config.consumer, request)?;
         self.replace_by_consumer(now, group, records, out);
-        Ok(admission)
+        Ok(admitted)
     }
 
     fn leave_by_heartbeat(
@@ -84,7 +84,13 @@ impl GroupShard {
         if request.member_epoch == LEFT_FOR_A_TIME {
             group.leave_for_a_time(&mut context, &request.member);
         } else {
-            self.remove_consumers(now, id, &[request.member.clone()], RebalanceReason::Leave, out);
+            self.remove_consumers(
+                now,
+                id,
+                std::slice::from_ref(&request.member),
+                RebalanceReason::Leave,
+                out,
+            );
         }
         Ok(ConsumerHeartbeatAnswer::left(&request.member, request.member_epoch))
     }

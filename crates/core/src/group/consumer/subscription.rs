@@ -124,6 +124,11 @@ impl Subscriptions {
         if hash == OFFSET_BASIS { 0 } else { hash.cast_signed() }
     }
 
+    /// Keeps an expression that was compiled already.
+    pub(super) fn add_pattern(&mut self, regex: &Str, pattern: TopicPattern) {
+        self.patterns.insert(regex.clone(), pattern);
+    }
+
     fn pattern(&mut self, regex: &Str) -> Option<&TopicPattern> {
         if !self.patterns.contains_key(regex) {
             let pattern = TopicPattern::compile(regex).ok()?;

@@ -6,7 +6,7 @@
 use regex::{Regex, RegexBuilder};
 
 /// Longest pattern, in bytes: an alternation of some thousand topic names fits.
-pub const PATTERN_BYTES_MAX: usize = 32 * 1024;
+pub(super) const PATTERN_BYTES_MAX: usize = 32 * 1024;
 
 /// Most memory that a compiled pattern may take, in bytes, and again for the states that matching keeps.
 const COMPILED_BYTES_MAX: usize = 4 << 20;
@@ -24,14 +24,14 @@ pub struct InvalidPattern {
 
 /// A compiled pattern. It matches whole topic names only.
 #[derive(Clone, Debug)]
-pub struct TopicPattern(Regex);
+pub(super) struct TopicPattern(Regex);
 
 impl TopicPattern {
     /// Compiles a pattern.
     ///
     /// # Errors
     /// If it is not a regular expression, or needs more than its share of memory.
-    pub fn compile(pattern: &str) -> Result<TopicPattern, InvalidPattern> {
+    pub(super) fn compile(pattern: &str) -> Result<TopicPattern, InvalidPattern> {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(InvalidPattern { reason: format!("it is longer than {PATTERN_BYTES_MAX} bytes") });
         }
@@ -43,7 +43,7 @@ impl TopicPattern {
 
     /// Whether the pattern matches the whole name.
     #[must_use]
-    pub fn matches(&self, topic: &str) -> bool {
+    pub(super) fn matches(&self, topic: &str) -> bool {
         self.0.is_match(topic)
     }
 }

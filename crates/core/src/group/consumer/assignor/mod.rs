@@ -19,7 +19,7 @@ use super::partitions::Partitions;
 
 /// An assignor of the broker (`group.consumer.assignors`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Assignor {
+pub(super) enum Assignor {
     /// Balanced within one partition, sticky.
     Uniform,
     /// Consecutive partitions of each topic, by instance id and member id.
@@ -28,11 +28,11 @@ pub enum Assignor {
 
 impl Assignor {
     /// Every assignor; the first is the default one.
-    pub const ALL: [Assignor; 2] = [Assignor::Uniform, Assignor::Range];
+    pub(super) const ALL: [Assignor; 2] = [Assignor::Uniform, Assignor::Range];
 
     /// The name in requests and descriptions.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Assignor::Uniform => "uniform",
             Assignor::Range => "range",
@@ -41,7 +41,7 @@ impl Assignor {
 
     /// The assignor of a name.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Assignor> {
+    pub(super) fn from_name(name: &str) -> Option<Assignor> {
         Assignor::ALL.into_iter().find(|assignor| assignor.name() == name)
     }
 
@@ -50,7 +50,7 @@ impl Assignor {
     /// Costs O(partitions · log members) for members with one subscription, and a bounded number of such rounds for
     /// mixed subscriptions.
     #[must_use]
-    pub fn assign(self, spec: &GroupSpec<'_>) -> Vec<Partitions> {
+    pub(super) fn assign(self, spec: &GroupSpec<'_>) -> Vec<Partitions> {
         match (self, spec.is_homogeneous()) {
             (Assignor::Range, _) => range::assign(spec),
             (Assignor::Uniform, true) => uniform::assign(spec),
@@ -61,24 +61,24 @@ impl Assignor {
 
 /// A member as an assignor sees it.
 #[derive(Clone, Copy, Debug)]
-pub struct MemberSpec<'a> {
+pub(super) struct MemberSpec<'a> {
     /// Id of the member.
-    pub member_id: &'a str,
+    pub(super) member_id: &'a str,
     /// Its static name, if it has one (KIP-345).
-    pub instance_id: Option<&'a str>,
+    pub(super) instance_id: Option<&'a str>,
     /// The topics it subscribes to.
-    pub topics: &'a BTreeSet<TopicId>,
+    pub(super) topics: &'a BTreeSet<TopicId>,
     /// Its target so far. Partitions that are gone or not subscribed any more are passed over.
-    pub target: &'a Partitions,
+    pub(super) target: &'a Partitions,
 }
 
 /// What an assignor knows of the group.
 #[derive(Clone, Debug)]
-pub struct GroupSpec<'a> {
+pub(super) struct GroupSpec<'a> {
     /// The members, ascending by id.
-    pub members: Vec<MemberSpec<'a>>,
+    pub(super) members: Vec<MemberSpec<'a>>,
     /// How many partitions each topic has. A subscribed topic that is missing has none.
-    pub partition_counts: &'a BTreeMap<TopicId, i32>,
+    pub(super) partition_counts: &'a BTreeMap<TopicId, i32>,
 }
 
 impl GroupSpec<'_> {

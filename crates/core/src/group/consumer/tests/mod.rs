@@ -3,7 +3,9 @@
 
 mod classic;
 mod epochs;
+mod fleet;
 mod membership;
+mod random;
 mod reconciling;
 mod story;
 mod subscriptions;
@@ -30,6 +32,10 @@ pub(super) struct World {
     version: i64,
     topics_made: u8,
     tokens: u64,
+    /// Who asked what is not answered yet.
+    asked: BTreeMap<ReplyToken, Str>,
+    /// Answers to those, by name.
+    pub(super) told: Vec<(Str, Reply)>,
 }
 
 impl World {
@@ -47,6 +53,8 @@ impl World {
             version: 0,
             topics_made: 0,
             tokens: 0,
+            asked: BTreeMap::new(),
+            told: Vec::new(),
         }
     }
 
@@ -90,8 +98,24 @@ impl World {
         let mut out = Effects::default();
         event(&mut self.shard, self.now, &mut out);
         self.log.extend(out.records.iter().cloned());
+        for (token, reply) in &out.replies {
+            if let Some(name) = self.asked.remove(token) {
+                self.told.push((name, reply.clone()));
+            }
+        }
         self.shard.check();
         out
+    }
+
+    /// An event whose answer may come later, with others that it brings.
+    pub(super) fn send(
+        &mut self,
+        name: Str,
+        token: ReplyToken,
+        event: impl FnOnce(&mut GroupShard, Millis, &mut Effects),
+    ) {
+        self.asked.insert(token, name);
+        self.event(event);
     }
 
     pub(super) fn token(&mut self) -> ReplyToken {
