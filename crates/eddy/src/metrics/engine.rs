@@ -1,4 +1,4 @@
-//! Metrics of the write-ahead log, the flusher, the disk and the metadata group. The engine keeps the numbers; this reads
+//! Metrics of the write-ahead log, the flusher, compaction and the disk. The engine keeps the numbers; this reads
 //! them at scrape time.
 
 use std::fmt;
@@ -42,12 +42,7 @@ impl Collector for EngineMetrics {
         wal(&mut put, &engine.wal().stats())?;
         backpressure(&mut put, &engine)?;
         storage(&mut put, &engine, &self.dir)?;
-        compaction(&mut put, &engine.cleaner_status())?;
-        put.gauge(
-            "eddy_controller_active",
-            "1 on the broker that leads the metadata group",
-            u64::from(engine.quorum().is_leader()),
-        )
+        compaction(&mut put, &engine.cleaner_status())
     }
 }
 

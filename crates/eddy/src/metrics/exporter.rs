@@ -35,7 +35,8 @@ impl Collector for Exporter {
         let mut put = Put(encoder);
         put.gauge("kafka_brokers", "Number of brokers", image.brokers().count() as u64)?;
         partitions(&mut put, &engine, &image)?;
-        let members = snapshot.groups.iter().map(|group| ([("consumergroup", &*group.group)], group.members as f64));
+        let members =
+            snapshot.groups.iter().map(|group| ([("consumergroup", &*group.group)], group.members as f64));
         put.family(Gauge, "kafka_consumergroup_members", "Members of a group", None, members)?;
         offsets(&mut put, &standings)
     }
@@ -46,16 +47,18 @@ fn partitions(put: &mut Put<'_>, engine: &Engine, image: &Image) -> fmt::Result 
     put.family(Gauge, "kafka_topic_partitions", "Partitions of a topic", None, topics)?;
     let all: Vec<_> = image
         .topics()
-        .flat_map(|topic| (0..).zip(topic.partitions.iter()).map(move |(index, partition)| (topic, index, partition)))
+        .flat_map(|topic| {
+            (0..).zip(topic.partitions.iter()).map(move |(index, partition)| (topic, index, partition))
+        })
         .map(|(topic, index, partition)| {
             let open = engine.partitions().get_open(PartitionKey { topic: topic.id, index });
             (topic.name.to_string(), index.to_string(), partition, open.map(|open| open.offsets()))
         })
         .collect();
     let labels = |topic: &String, index: &String| [("topic", topic.clone()), ("partition", index.clone())];
-    let current = all
-        .iter()
-        .filter_map(|(topic, index, _, at)| Some((labels(topic, index), at.as_ref()?.high_watermark.0 as f64)));
+    let current = all.iter().filter_map(|(topic, index, _, at)| {
+        Some((labels(topic, index), at.as_ref()?.high_watermark.0 as f64))
+    });
     put.family(Gauge, "kafka_topic_partition_current_offset", "End of a partition", None, current)?;
     let oldest = all
         .iter()
@@ -69,10 +72,16 @@ fn partitions(put: &mut Put<'_>, engine: &Engine, image: &Image) -> fmt::Result 
         partition.leader.map_or(-1.0, |leader| f64::from(leader.0))
     })?;
     each("kafka_topic_partition_leader_is_preferred", "1 when the first replica leads", |partition| {
-        f64::from(u8::from(partition.leader.is_some() && partition.leader.as_ref() == partition.replicas.first()))
+        f64::from(u8::from(
+            partition.leader.is_some() && partition.leader.as_ref() == partition.replicas.first(),
+        ))
     })?;
-    each("kafka_topic_partition_replicas", "Replicas of a partition", |partition| partition.replicas.len() as f64)?;
-    each("kafka_topic_partition_in_sync_replica", "Replicas in sync", |partition| partition.isr.len() as f64)?;
+    each("kafka_topic_partition_replicas", "Replicas of a partition", |partition| {
+        partition.replicas.len() as f64
+    })?;
+    each("kafka_topic_partition_in_sync_replica", "Replicas in sync", |partition| {
+        partition.isr.len() as f64
+    })?;
     each("kafka_topic_partition_under_replicated_partition", "1 when a replica is out of sync", |partition| {
         f64::from(u8::from(partition.isr.len() < partition.replicas.len()))
     })
@@ -87,7 +96,13 @@ fn offsets(put: &mut Put<'_>, standings: &[Standing]) -> fmt::Result {
         ]
     };
     let committed = standings.iter().map(|one| (labels(one), one.committed.0 as f64));
-    put.family(Gauge, "kafka_consumergroup_current_offset", "The next offset that a group reads", None, committed)?;
+    put.family(
+        Gauge,
+        "kafka_consumergroup_current_offset",
+        "The next offset that a group reads",
+        None,
+        committed,
+    )?;
     let lag = standings.iter().filter_map(|one| Some((labels(one), one.lag? as f64)));
     put.family(Gauge, "kafka_consumergroup_lag", "Records that a group has still to read", None, lag)?;
     let mut sums = BTreeMap::<(&str, &str), (f64, f64)>::new();

@@ -173,7 +173,8 @@ impl Collector for GroupMetrics {
         happened(&mut put, &snapshot)?;
         lags(&mut put, &standings)?;
         let seconds = self.0.lag_seconds(engine.now(), &standings);
-        let series = seconds.iter().map(|((group, topic), age)| ([("group", *group), ("topic", *topic)], *age));
+        let series =
+            seconds.iter().map(|((group, topic), age)| ([("group", *group), ("topic", *topic)], *age));
         let help = "Age of the oldest record that a group has still to read";
         put.family(Gauge, "eddy_group_lag", help, Some(&Unit::Seconds), series)
     }
@@ -204,19 +205,30 @@ fn happened(put: &mut Put<'_>, snapshot: &Snapshot) -> fmt::Result {
         counts.rebalances.iter().map(|(reason, count)| (snake(&format!("{reason:?}")), *count)).collect();
     let series = rebalances.iter().map(|(reason, count)| ([("reason", reason.as_str())], *count as f64));
     put.family(Counter, "eddy_group_rebalances", "Rebalances begun, by what began them", None, series)?;
-    let expired: BTreeMap<String, u64> =
-        counts.expired_members.iter().map(|(reason, count)| (snake(&format!("{reason:?}")), *count)).collect();
+    let expired: BTreeMap<String, u64> = counts
+        .expired_members
+        .iter()
+        .map(|(reason, count)| (snake(&format!("{reason:?}")), *count))
+        .collect();
     let series = expired.iter().map(|(reason, count)| ([("reason", reason.as_str())], *count as f64));
     put.family(Counter, "eddy_group_expired_members", "Members removed that did not leave", None, series)?;
     put.counter("eddy_group_generations", "Generations that groups began", counts.generations)?;
     put.counter("eddy_group_commits", "Offsets committed", counts.commits)?;
     put.counter("eddy_group_expired_offsets", "Committed offsets that expired", counts.expired_offsets)?;
-    put.counter("eddy_group_deleted_groups", "Groups deleted, or forgotten with their last offset", counts.deleted_groups)
+    put.counter(
+        "eddy_group_deleted_groups",
+        "Groups deleted, or forgotten with their last offset",
+        counts.deleted_groups,
+    )
 }
 
 fn lags(put: &mut Put<'_>, standings: &[Standing]) -> fmt::Result {
     let labels = |one: &Standing| {
-        [("group", one.group.to_string()), ("topic", one.topic.to_string()), ("partition", one.partition.to_string())]
+        [
+            ("group", one.group.to_string()),
+            ("topic", one.topic.to_string()),
+            ("partition", one.partition.to_string()),
+        ]
     };
     let lags = standings.iter().filter_map(|one| Some((labels(one), one.lag? as f64)));
     put.family(Gauge, "eddy_group_lag", "Records that a group has still to read", None, lags)?;

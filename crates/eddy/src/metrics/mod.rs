@@ -1,5 +1,6 @@
 //! Metrics that the binary adds to those its crates register themselves.
 
+mod cluster;
 mod engine;
 mod exporter;
 mod groups;
@@ -38,6 +39,7 @@ pub(crate) fn of_engine(
     dir: &std::path::Path,
 ) {
     engine::register(registry, engine, profile, dir);
+    cluster::register(registry, engine);
     topics::register(registry, engine);
 }
 
