@@ -1,10 +1,9 @@
-//! Use against a bucket of tokens that fills at the rate of the limit (KIP-599).
+//! The use of one entity, as a debt that is paid at the rate of its limit.
 
 use eddy_types::Millis;
 
-use super::QuotaWindows;
-
-/// What one entity owes its bucket: 0 is a full one. Counted as a debt, so that a changed limit changes the size at once.
+/// What one entity has used and not yet made good. A bucket of tokens, seen from its top: 0 is a full one. Counted so, a changed limit
+/// holds at once, for the size of the bucket as for its filling.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TokenBucket {
     debt: f64,
@@ -12,23 +11,23 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Tokens there are; below 0 when more was taken than there was.
-    #[must_use]
-    pub fn tokens(&mut self, now: Millis, windows: QuotaWindows, limit: f64) -> f64 {
-        self.refill(now, limit);
-        size(windows, limit) - self.debt
-    }
-
-    /// Takes tokens, whether they are there or not.
+    /// Takes tokens, whether they are there or not; a negative number gives back what was not used after all.
     pub fn take(&mut self, now: Millis, limit: f64, amount: f64) {
         self.refill(now, limit);
-        self.debt += amount;
+        self.debt = (self.debt + amount).max(0.0);
     }
 
-    /// How long until there are no tokens missing.
+    /// Tokens in a bucket of `size`; below 0 when more was taken than there was.
     #[must_use]
-    pub fn delay(&mut self, now: Millis, windows: QuotaWindows, limit: f64) -> Millis {
-        let missing = -self.tokens(now, windows, limit);
+    pub fn tokens(&mut self, now: Millis, size: f64, limit: f64) -> f64 {
+        self.refill(now, limit);
+        size - self.debt
+    }
+
+    /// How long until no tokens are missing in a bucket of `size`.
+    #[must_use]
+    pub fn delay(&mut self, now: Millis, size: f64, limit: f64) -> Millis {
+        let missing = -self.tokens(now, size, limit);
         if missing <= 0.0 {
             return Millis(0);
         }
@@ -36,14 +35,11 @@ impl TokenBucket {
         Millis((missing / limit * 1000.0).round() as i64)
     }
 
+    /// A clock that steps back pays nothing, and is not paid for twice when it comes forward again.
     fn refill(&mut self, now: Millis, limit: f64) {
-        let elapsed = self.counted.map_or(0, |counted| (now - counted).0.max(0));
-        self.counted = Some(self.counted.map_or(now, |counted| counted.max(now)));
+        let counted = self.counted.map_or(now, |counted| counted.max(now));
+        let elapsed = (counted - self.counted.unwrap_or(now)).0.max(0);
+        self.counted = Some(counted);
         self.debt = (self.debt - elapsed as f64 / 1000.0 * limit).max(0.0);
     }
-}
-
-/// Tokens of a full bucket: what all windows allow.
-fn size(windows: QuotaWindows, limit: f64) -> f64 {
-    limit * windows.total() as f64 / 1000.0
 }

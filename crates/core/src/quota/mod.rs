@@ -1,19 +1,21 @@
 //! Quotas: how much an entity has used of late, and how long it must pause (KIP-13, KIP-124, KIP-599, KIP-612).
 //!
-//! Three layers: [`SampledRate`] and [`TokenBucket`] measure one entity, [`Tracked`] keeps a bounded number of entities, and
-//! [`RateQuotas`] and [`BucketQuotas`] put them together for a broker. The limit comes with each use: who changes a quota has
-//! nothing to tell anybody here.
+//! [`TokenBucket`] measures one entity, [`Tracked`] keeps a bounded number of them, and [`RateQuotas`] and [`BucketQuotas`] put both
+//! together for a broker. The limit comes with each use: who changes a quota has nothing to tell anybody here.
+//!
+//! Kafka measures rates over samples of the last windows, and forgets a sample whole: a client of large requests gets up to
+//! twice its quota, because its pause ends after the sample that caused it. Here what was used is paid for at the rate of the
+//! quota. The pause after a burst is the same, `(rate - quota) / quota` of the windows, and over any time nobody gets
+//! more than the quota and one burst.
 
 mod bucket;
 mod quotas;
-mod rate;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
 pub use bucket::TokenBucket;
 pub use quotas::{BucketQuotas, RateQuotas};
-pub use rate::SampledRate;
 pub use tracked::Tracked;
 
 /// Over what time use is measured (`quota.window.num`, `quota.window.size.seconds`).
@@ -32,20 +34,19 @@ impl QuotaWindows {
         QuotaWindows { count: count.max(1), millis: seconds.max(1).saturating_mul(1000) }
     }
 
-    /// Length of one window in milliseconds.
-    fn window(self) -> i64 {
-        i64::from(self.millis)
-    }
-
-    /// Length of all windows in milliseconds.
-    fn total(self) -> i64 {
-        i64::from(self.count) * self.window()
-    }
-
-    /// What an idle entity may use at once before a limit of `rate` a second makes it pause: a full windows' worth, less the one that is
-    /// only begun.
+    /// What an entity at rest may use at once before a limit of `rate` a second makes it pause: all windows' worth, less the one
+    /// that has only begun.
     #[must_use]
     pub fn burst(self, rate: f64) -> f64 {
-        rate * f64::from(self.count.saturating_sub(1).max(1)) * f64::from(self.millis) / 1000.0
+        self.worth(rate, self.count.saturating_sub(1).max(1))
+    }
+
+    /// What all windows are worth: the size of a bucket of KIP-599.
+    fn total(self, rate: f64) -> f64 {
+        self.worth(rate, self.count)
+    }
+
+    fn worth(self, rate: f64, windows: u32) -> f64 {
+        rate * f64::from(windows) * f64::from(self.millis) / 1000.0
     }
 }

@@ -2,12 +2,12 @@
 
 use eddy_types::Millis;
 
-use super::{QuotaWindows, SampledRate, TokenBucket, Tracked};
+use super::{QuotaWindows, TokenBucket, Tracked};
 
 /// Limits on a rate: bytes, time, connections. What is over the limit was used all the same, and is paid for with a pause.
 #[derive(Clone, Debug)]
 pub struct RateQuotas<K> {
-    entities: Tracked<K, SampledRate>,
+    entities: Tracked<K, TokenBucket>,
 }
 
 impl<K: Ord + Clone> RateQuotas<K> {
@@ -26,15 +26,15 @@ impl<K: Ord + Clone> RateQuotas<K> {
         amount: f64,
         limit: f64,
     ) -> Millis {
-        let rate = self.entities.entry(entity);
-        rate.record(now, windows, amount);
-        rate.delay(now, windows, limit)
+        let used = self.entities.entry(entity);
+        used.take(now, limit, amount);
+        used.delay(now, windows.burst(limit), limit)
     }
 
     /// Takes back a use that did not happen.
-    pub fn unrecord(&mut self, now: Millis, windows: QuotaWindows, entity: &K, amount: f64) {
-        if let Some(rate) = self.entities.get_mut(entity) {
-            rate.record(now, windows, -amount);
+    pub fn unrecord(&mut self, now: Millis, entity: &K, amount: f64, limit: f64) {
+        if let Some(used) = self.entities.get_mut(entity) {
+            used.take(now, limit, -amount);
         }
     }
 }
@@ -62,7 +62,7 @@ impl<K: Ord + Clone> BucketQuotas<K> {
         limit: f64,
     ) -> Result<(), Millis> {
         let bucket = self.entities.entry(entity);
-        match bucket.delay(now, windows, limit) {
+        match bucket.delay(now, windows.total(limit), limit) {
             Millis(0) => {
                 bucket.take(now, limit, amount);
                 Ok(())
@@ -82,6 +82,6 @@ impl<K: Ord + Clone> BucketQuotas<K> {
     ) -> Millis {
         let bucket = self.entities.entry(entity);
         bucket.take(now, limit, amount);
-        bucket.delay(now, windows, limit)
+        bucket.delay(now, windows.total(limit), limit)
     }
 }

@@ -15,24 +15,26 @@ fn record(quotas: &mut RateQuotas<&'static str>, now: i64, amount: f64, limit: f
     quotas.record(Millis(now), WINDOWS, &"a", amount, limit).0
 }
 
-/// with Kafka's own figures: the rate is over ten seconds at least, and the delay is its excess in those.
+/// ten of the eleven seconds are a burst, and the delay is what is used beyond them.
 #[test]
-fn delay_is_the_excess_over_the_time_measured() {
+fn delay_is_the_excess_over_the_windows() {
     let mut quotas = quotas();
     assert_eq!(record(&mut quotas, 0, 10_000.0, 1000.0), 0, "ten seconds' worth is a burst");
     assert_eq!(record(&mut quotas, 0, 1.0, 1000.0), 1);
-    // 12,000 in 10.5 s is 1142.857 a second; 14.2857 % too much of 10.5 s.
+    // 12,000 less the 500 that half a second is worth is 1150 a second over ten; 15 % too much.
     assert_eq!(record(&mut quotas, 500, 1999.0, 1000.0), 1500);
     // The pause brings it to the limit exactly.
     assert_eq!(record(&mut quotas, 2000, 0.0, 1000.0), 0);
 }
 
 #[test]
-fn what_is_older_than_all_windows_is_forgotten() {
+fn what_was_used_is_paid_for_at_the_rate_of_the_limit() {
     let mut quotas = quotas();
     assert_eq!(record(&mut quotas, 0, 30_000.0, 1000.0), 20_000);
-    assert_eq!(record(&mut quotas, 10_999, 0.0, 1000.0), 19_001);
-    assert_eq!(record(&mut quotas, 11_000, 0.0, 1000.0), 0);
+    assert_eq!(record(&mut quotas, 15_000, 0.0, 1000.0), 5000, "and not forgotten with its window");
+    assert_eq!(record(&mut quotas, 20_000, 0.0, 1000.0), 0);
+    assert_eq!(record(&mut quotas, 30_000, 10_000.0, 1000.0), 0, "a burst again");
+    assert_eq!(record(&mut quotas, 90_000, 10_001.0, 1000.0), 1, "rest is not saved up");
 }
 
 #[test]
@@ -40,9 +42,11 @@ fn what_did_not_happen_is_taken_back() {
     let mut quotas = quotas();
     assert_eq!(record(&mut quotas, 0, 10_000.0, 1000.0), 0);
     assert!(record(&mut quotas, 1500, 5000.0, 1000.0) > 0);
-    quotas.unrecord(Millis(1500), WINDOWS, &"a", 5000.0);
+    quotas.unrecord(Millis(1500), &"a", 5000.0, 1000.0);
     assert_eq!(record(&mut quotas, 1500, 0.0, 1000.0), 0);
-    quotas.unrecord(Millis(1500), WINDOWS, &"nobody", 5000.0);
+    assert_eq!(record(&mut quotas, 1500, 1500.0, 1000.0), 0);
+    assert_eq!(record(&mut quotas, 1500, 1.0, 1000.0), 1);
+    quotas.unrecord(Millis(1500), &"nobody", 5000.0, 1000.0);
 }
 
 #[test]
@@ -53,12 +57,9 @@ fn each_entity_has_its_own_limit() {
 }
 
 #[test]
-fn a_single_window_measures_itself() {
+fn a_single_window_is_a_burst_itself() {
     let windows = QuotaWindows::new(1, 2);
-    let mut rate = SampledRate::default();
-    rate.record(Millis(0), windows, 100.0);
-    assert_eq!(rate.rate(Millis(0), windows), 50.0);
-    assert_eq!(rate.rate(Millis(2000), windows), 0.0);
+    assert_eq!((windows.burst(50.0), QuotaWindows::new(0, 0).burst(50.0)), (100.0, 50.0));
 }
 
 /// KIP-599.
@@ -87,23 +88,20 @@ fn a_lenient_bucket_takes_all_and_tells_the_pause() {
 
 #[test]
 fn a_changed_limit_holds_at_once() {
-    let mut bucket = TokenBucket::default();
-    bucket.take(Millis(0), 2.0, 22.0);
-    assert_eq!(bucket.tokens(Millis(0), WINDOWS, 2.0), 0.0);
-    assert_eq!(bucket.tokens(Millis(0), WINDOWS, 4.0), 22.0);
-    assert_eq!(bucket.delay(Millis(0), WINDOWS, 1.0), Millis(11_000));
+    let mut quotas = quotas();
+    assert_eq!(record(&mut quotas, 0, 20_000.0, 1000.0), 10_000);
+    assert_eq!(record(&mut quotas, 0, 0.0, 2000.0), 0);
+    assert_eq!(record(&mut quotas, 0, 0.0, 500.0), 30_000);
 }
 
 #[test]
 fn a_clock_that_steps_back_gives_and_takes_nothing() {
     let mut bucket = TokenBucket::default();
     bucket.take(Millis(10_000), 1.0, 11.0);
-    assert_eq!(bucket.tokens(Millis(5000), WINDOWS, 1.0), 0.0);
-    assert_eq!(bucket.tokens(Millis(10_000), WINDOWS, 1.0), 0.0);
-    let mut rate = SampledRate::default();
-    rate.record(Millis(10_000), WINDOWS, 1.0);
-    rate.record(Millis(5000), WINDOWS, 1.0);
-    assert_eq!(rate.rate(Millis(5000), WINDOWS), 0.2);
+    for now in [5000, 10_000, 0, 10_000] {
+        assert_eq!(bucket.tokens(Millis(now), 11.0, 1.0), 0.0, "{now}");
+    }
+    assert_eq!(bucket.tokens(Millis(11_000), 11.0, 1.0), 1.0);
 }
 
 #[test]
@@ -142,8 +140,8 @@ proptest! {
             for (at, amount) in history.iter().skip(index) {
                 used += amount;
                 let seconds = (at - from) as f64 / 1000.0;
-                // The samples of a window start with a request, so one window may be counted for its neighbour.
-                let allowed = limit * (seconds + f64::from(count) + 1.0) + largest;
+                // Pauses are whole milliseconds, and may be half a one too short.
+                let allowed = limit * (seconds + 0.001) + windows.burst(limit) + largest;
                 prop_assert!(used <= allowed, "{used} in {seconds} s, limit {limit}");
             }
         }
@@ -169,7 +167,7 @@ proptest! {
             for (at, amount) in history.iter().skip(index) {
                 used += amount;
                 let seconds = (at - from) as f64 / 1000.0;
-                prop_assert!(used - amount <= limit * (seconds + 11.0) + 50.0);
+                prop_assert!(used - amount <= limit * (seconds + 11.001));
             }
         }
     }

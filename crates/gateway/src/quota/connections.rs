@@ -23,7 +23,7 @@ impl Quotas {
         let delay = connected.record(now, windows, &peer, 1.0, limit).min(Millis(i64::from(windows.millis)));
         let delay = u64::try_from(delay.0).ok().filter(|&millis| millis > 0).map(Duration::from_millis)?;
         // What is not served does not count, or a client that insists would never get in again.
-        connected.unrecord(now, windows, &peer, 1.0);
+        connected.unrecord(now, &peer, 1.0, limit);
         self.count(Limited::Connection, delay);
         Some(delay)
     }

@@ -51,13 +51,13 @@ impl FetchQuota {
         if pause.millis.0 <= 0 || bytes > self.answer_bytes_max() {
             return FetchVerdict::Send(pause);
         }
-        fetched.unrecord(now, self.windows, &self.client, bytes as f64);
+        fetched.unrecord(now, &self.client, bytes as f64, self.limit);
         FetchVerdict::Withhold(pause)
     }
 
     /// Takes back an answer that was withheld for another reason.
     pub(crate) fn unrecord(&self, bytes: usize) {
         let quotas = &self.ctx.quotas;
-        quotas.fetched.lock().unrecord(quotas.now(), self.windows, &self.client, bytes as f64);
+        quotas.fetched.lock().unrecord(quotas.now(), &self.client, bytes as f64, self.limit);
     }
 }
