@@ -8,7 +8,7 @@ const DEFAULT_PORT: u16 = 9092;
 
 /// `HOST:PORT`, `HOST`, `[IPV6]:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
+pub(crate) struct Address {
     /// Name or address, without brackets.
     pub host: String,
     /// TCP port.

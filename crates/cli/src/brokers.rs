@@ -22,7 +22,7 @@ mod cluster;
 mod find;
 mod trouble;
 
-pub use cluster::{Cluster, Node, Partition, Topic};
+pub(crate) use cluster::{Cluster, Node, Partition, Topic};
 use trouble::{Attempts, Trouble};
 
 /// Longest pause between two attempts.
@@ -30,7 +30,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// Whom a request goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum To<'a> {
+pub(crate) enum To<'a> {
     /// Any broker.
     Any,
     /// One broker.
@@ -39,15 +39,13 @@ pub enum To<'a> {
     Controller,
     /// The coordinator of a group.
     Group(&'a str),
-    /// The coordinator of a transactional id.
-    Transaction(&'a str),
     /// The leader of a partition.
     Leader(&'a PartitionName),
 }
 
 /// Connections to a cluster.
 #[derive(Debug)]
-pub struct Brokers {
+pub(crate) struct Brokers {
     bootstrap: Vec<Address>,
     timeout: Duration,
     verbose: bool,
@@ -71,7 +69,7 @@ impl Brokers {
     ///
     /// # Errors
     /// [`Exit::Unreachable`] with what each address said. An address that refuses is not tried again: the answer comes at once.
-    pub async fn connect(
+    pub(crate) async fn connect(
         bootstrap: Vec<Address>,
         timeout: Duration,
         verbose: bool,
@@ -83,7 +81,7 @@ impl Brokers {
 
     /// When a call that starts now must have its answer.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout
     }
 
@@ -91,7 +89,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The broker cannot be reached, or nobody knows who it is.
-    pub async fn connection(&self, to: To<'_>) -> Result<Arc<Connection>, CliError> {
+    pub(crate) async fn connection(&self, to: To<'_>) -> Result<Arc<Connection>, CliError> {
         self.find(to).await.map_err(Trouble::into_error)
     }
 
@@ -100,7 +98,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The last failure.
-    pub async fn call<R: Request, T>(
+    pub(crate) async fn call<R: Request, T>(
         &self,
         to: To<'_>,
         request: &R,
@@ -129,7 +127,7 @@ impl Brokers {
     ///
     /// # Errors
     /// The last failure.
-    pub async fn retry<T>(
+    pub(crate) async fn retry<T>(
         &self,
         to: To<'_>,
         mut attempt: impl AsyncFnMut(&Connection) -> Result<T, CallError>,
@@ -168,7 +166,7 @@ impl Brokers {
     ///
     /// # Errors
     /// No answer.
-    pub async fn cluster(&self, topics: Option<&[&str]>) -> Result<Cluster, CliError> {
+    pub(crate) async fn cluster(&self, topics: Option<&[&str]>) -> Result<Cluster, CliError> {
         let request = metadata_request(topics);
         let answer = self.call(To::Any, &request, Ok).await?;
         Ok(self.learn(answer).await)
@@ -185,7 +183,7 @@ impl Brokers {
     ///
     /// # Errors
     /// Nobody says.
-    pub async fn group_coordinator(&self, group: &str) -> Result<(BrokerId, Address), CliError> {
+    pub(crate) async fn group_coordinator(&self, group: &str) -> Result<(BrokerId, Address), CliError> {
         self.retry(To::Group(group), async |_| Ok(())).await?;
         let state = self.state.lock().await;
         let id = state.coordinators.get(&(0, group.to_owned())).copied();

@@ -11,7 +11,7 @@ impl Context {
     ///
     /// # Errors
     /// Neither, or the profile is for reading only.
-    pub fn confirm(&self, what: &str, name: &str, yes: bool) -> Result<(), CliError> {
+    pub(crate) fn confirm(&self, what: &str, name: &str, yes: bool) -> Result<(), CliError> {
         self.changes()?;
         if yes {
             return Ok(());

@@ -50,7 +50,7 @@ impl Host {
 
 /// What a command works with: its options, its profile, where it prints, and the brokers once it needs them.
 #[derive(Debug)]
-pub struct Context {
+pub(crate) struct Context {
     /// Options that all commands share.
     pub global: Global,
     /// What the binary lends.
@@ -77,7 +77,7 @@ impl Context {
     ///
     /// # Errors
     /// An address of the profile that is none.
-    pub fn bootstrap(&self) -> Result<Vec<Address>, CliError> {
+    pub(crate) fn bootstrap(&self) -> Result<Vec<Address>, CliError> {
         if !self.global.bootstrap.is_empty() {
             return Ok(self.global.bootstrap.clone());
         }
@@ -93,7 +93,7 @@ impl Context {
     ///
     /// # Errors
     /// No broker could be reached.
-    pub async fn brokers(&self) -> Result<&Arc<Brokers>, CliError> {
+    pub(crate) async fn brokers(&self) -> Result<&Arc<Brokers>, CliError> {
         let connect = async || {
             let global = &self.global;
             Brokers::connect(self.bootstrap()?, global.timeout, global.verbose).await.map(Arc::new)
@@ -105,7 +105,7 @@ impl Context {
     ///
     /// # Errors
     /// The profile says `read_only`.
-    pub fn changes(&self) -> Result<(), CliError> {
+    pub(crate) fn changes(&self) -> Result<(), CliError> {
         if !self.profile.read_only {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Context {
     }
 
     /// Says something on stderr that is no error, unless `--quiet`.
-    pub fn note(&self, text: impl fmt::Display) {
+    pub(crate) fn note(&self, text: impl fmt::Display) {
         if !self.global.quiet {
             eprintln!("{text}");
         }

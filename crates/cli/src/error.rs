@@ -10,7 +10,7 @@ use eddy_types::ErrorCode;
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Done as asked; also when the reader of stdout closed it early.
     Done = 0,
     /// The cluster or the system refused.
@@ -29,7 +29,7 @@ pub enum Exit {
 
 /// Why a command failed: a sentence, facts, and commands to run. Boxed, so that results stay small.
 #[derive(Debug)]
-pub struct CliError(Box<Parts>);
+pub(crate) struct CliError(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -42,7 +42,7 @@ struct Parts {
 
 impl CliError {
     /// An error with its exit code. `message` is lower case, without a full stop, values last.
-    pub fn new(exit: Exit, message: impl Into<String>) -> CliError {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> CliError {
         CliError(Box::new(Parts {
             exit,
             message: message.into(),
@@ -58,17 +58,17 @@ impl CliError {
     }
 
     /// The command line does not make sense.
-    pub fn usage(message: impl Into<String>) -> CliError {
+    pub(crate) fn usage(message: impl Into<String>) -> CliError {
         CliError::new(Exit::Usage, message)
     }
 
     /// What was named does not exist.
-    pub fn not_found(message: impl Into<String>) -> CliError {
+    pub(crate) fn not_found(message: impl Into<String>) -> CliError {
         CliError::new(Exit::NotFound, message)
     }
 
     /// A code of the Kafka protocol, with the broker's own words where it sent some.
-    pub fn refused(what: impl fmt::Display, code: i16, words: Option<&str>) -> CliError {
+    pub(crate) fn refused(what: impl fmt::Display, code: i16, words: Option<&str>) -> CliError {
         let known = ErrorCode::from_code(code);
         let name = known.map_or("a code that this program does not know", ErrorCode::name);
         let exit = known.map_or(Exit::Failed, exit_of);
@@ -83,46 +83,46 @@ impl CliError {
 
     /// Adds a line that says what was found.
     #[must_use]
-    pub fn fact(mut self, fact: impl Into<String>) -> CliError {
+    pub(crate) fn fact(mut self, fact: impl Into<String>) -> CliError {
         self.0.facts.push(fact.into());
         self
     }
 
     /// Adds a command that would help, and what it does.
     #[must_use]
-    pub fn fix(mut self, command: impl Into<String>, effect: impl Into<String>) -> CliError {
+    pub(crate) fn fix(mut self, command: impl Into<String>, effect: impl Into<String>) -> CliError {
         self.0.fixes.push((command.into(), effect.into()));
         self
     }
 
     /// Puts what was being done before the message.
     #[must_use]
-    pub fn during(mut self, what: impl fmt::Display) -> CliError {
+    pub(crate) fn during(mut self, what: impl fmt::Display) -> CliError {
         self.0.message = format!("{what}: {}", self.0.message);
         self
     }
 
     /// How the process ends.
     #[must_use]
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         self.0.exit
     }
 
     /// The code of the Kafka protocol, where there is one that Kafka uses.
     #[must_use]
-    pub fn code(&self) -> Option<ErrorCode> {
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         self.0.code.and_then(ErrorCode::from_code)
     }
 
     /// The sentence without facts and fixes.
     #[must_use]
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         &self.0.message
     }
 
     /// Says it on stderr, last.
     #[must_use]
-    pub fn report(&self) -> ExitCode {
+    pub(crate) fn report(&self) -> ExitCode {
         if self.0.exit != Exit::Done && !self.0.message.is_empty() {
             eprint!("{self}");
         }

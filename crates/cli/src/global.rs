@@ -10,7 +10,7 @@ use crate::Address;
 /// Options that all commands share.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of all commands")]
-pub struct Global {
+pub(crate) struct Global {
     /// Brokers to begin with [default: the profile's, or localhost:9092]
     #[arg(short, long, value_name = "HOST:PORT,…", value_delimiter = ',', global = true)]
     pub bootstrap: Vec<Address>,
@@ -36,7 +36,7 @@ pub struct Global {
 
 /// Form of a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For people: aligned on a terminal, otherwise separated by tabs
     #[default]
     Table,
@@ -52,7 +52,7 @@ pub enum Format {
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Color {
+pub(crate) enum Color {
     /// On a terminal
     #[default]
     Auto,

@@ -30,19 +30,21 @@ mod profile;
 mod record;
 mod select;
 mod topic;
+mod words;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-pub use address::Address;
-pub use brokers::{Brokers, Cluster, Node, Partition, To, Topic};
+pub(crate) use address::Address;
+pub(crate) use brokers::{Brokers, Partition, To, Topic};
 pub use config::{ConfigCommand, run_config};
-pub use context::{Context, Host};
-pub use error::{CliError, Exit};
+pub(crate) use context::Context;
+pub use context::Host;
+pub(crate) use error::{CliError, Exit};
 pub use explain::OwnCode;
-pub use global::{Color, Format, Global};
-pub use output::{Cell, Column, Printer};
+pub(crate) use global::{Color, Format, Global};
+pub(crate) use output::{Cell, Column, Printer};
 
 /// A command of a client.
 #[derive(Debug, Subcommand)]

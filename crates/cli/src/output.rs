@@ -17,7 +17,7 @@ pub(crate) use layout::{size, thousands};
 
 /// A value in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// As it is; tabs and line ends are escaped.
     Text(String),
     /// A number, with thousands separators for people.
@@ -30,7 +30,7 @@ pub enum Cell {
 
 /// A column of a table of `T`.
 #[derive(Debug)]
-pub struct Column<T> {
+pub(crate) struct Column<T> {
     title: &'static str,
     cell: fn(&T) -> Cell,
     wide: bool,
@@ -38,7 +38,7 @@ pub struct Column<T> {
 
 /// Prints results.
 #[derive(Clone, Copy, Debug)]
-pub struct Printer {
+pub(crate) struct Printer {
     format: Format,
     /// Aligned and with units, for people.
     human: bool,
@@ -48,29 +48,29 @@ pub struct Printer {
 
 impl<T> Column<T> {
     /// A column that is always there. Numbers stand to the right by themselves.
-    pub const fn new(title: &'static str, cell: fn(&T) -> Cell) -> Column<T> {
+    pub(crate) const fn new(title: &'static str, cell: fn(&T) -> Cell) -> Column<T> {
         Column { title, cell, wide: false }
     }
 
     /// A column of `--output wide`.
-    pub const fn wide(title: &'static str, cell: fn(&T) -> Cell) -> Column<T> {
+    pub(crate) const fn wide(title: &'static str, cell: fn(&T) -> Cell) -> Column<T> {
         Column { title, cell, wide: true }
     }
 }
 
 impl Cell {
     /// Text.
-    pub fn text(text: impl Into<String>) -> Cell {
+    pub(crate) fn text(text: impl Into<String>) -> Cell {
         Cell::Text(text.into())
     }
 
     /// A number.
-    pub fn count(number: impl Into<i64>) -> Cell {
+    pub(crate) fn count(number: impl Into<i64>) -> Cell {
         Cell::Count(number.into())
     }
 
     /// Numbers such as broker ids, separated by commas.
-    pub fn list<I: IntoIterator<Item: ToString>>(items: I) -> Cell {
+    pub(crate) fn list<I: IntoIterator<Item: ToString>>(items: I) -> Cell {
         let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
         if items.is_empty() { Cell::None } else { Cell::Text(items.join(",")) }
     }
@@ -112,39 +112,33 @@ impl Printer {
 
     /// The form that was asked for.
     #[must_use]
-    pub fn format(&self) -> Format {
+    pub(crate) fn format(&self) -> Format {
         self.format
     }
 
     /// The same for another form.
     #[must_use]
-    pub fn with_format(self, format: Format) -> Printer {
+    pub(crate) fn with_format(self, format: Format) -> Printer {
         Printer { format, ..self }
     }
 
     /// Whether the form is for people or tabs, not a machine's.
     #[must_use]
-    pub fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         matches!(self.format, Format::Table | Format::Wide)
     }
 
     /// Whether a person looks at it: numbers may have separators and units.
     #[must_use]
-    pub fn is_human(&self) -> bool {
+    pub(crate) fn is_human(&self) -> bool {
         self.human
-    }
-
-    /// Whether text may have colours.
-    #[must_use]
-    pub fn is_colored(&self) -> bool {
-        self.color
     }
 
     /// Prints rows in the form asked for.
     ///
     /// # Errors
     /// Stdout, see [`CliError`].
-    pub fn rows<T: Serialize>(&self, columns: &[Column<T>], rows: &[T]) -> Result<(), CliError> {
+    pub(crate) fn rows<T: Serialize>(&self, columns: &[Column<T>], rows: &[T]) -> Result<(), CliError> {
         self.write(&self.render_rows(columns, rows)?)
     }
 
@@ -152,7 +146,7 @@ impl Printer {
     ///
     /// # Errors
     /// Stdout, see [`CliError`].
-    pub fn thing<T: Serialize>(
+    pub(crate) fn thing<T: Serialize>(
         &self,
         value: &T,
         text: impl FnOnce(&Printer) -> String,
@@ -164,7 +158,7 @@ impl Printer {
     ///
     /// # Errors
     /// Stdout, see [`CliError`].
-    pub fn write(&self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn write(&self, text: &str) -> Result<(), CliError> {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         Ok(stdout.flush()?)
@@ -174,7 +168,11 @@ impl Printer {
     ///
     /// # Errors
     /// A value that the form cannot hold.
-    pub fn render_rows<T: Serialize>(&self, columns: &[Column<T>], rows: &[T]) -> Result<String, CliError> {
+    pub(crate) fn render_rows<T: Serialize>(
+        &self,
+        columns: &[Column<T>],
+        rows: &[T],
+    ) -> Result<String, CliError> {
         match self.format {
             Format::Table | Format::Wide => Ok(self.table(columns, rows)),
             Format::Jsonl => {
@@ -193,7 +191,7 @@ impl Printer {
     ///
     /// # Errors
     /// A value that the form cannot hold.
-    pub fn render_thing<T: Serialize>(
+    pub(crate) fn render_thing<T: Serialize>(
         &self,
         value: &T,
         text: impl FnOnce(&Printer) -> String,
@@ -205,7 +203,7 @@ impl Printer {
     }
 
     /// Rows as text, whatever form was asked for: a part of a larger page.
-    pub fn table<T>(&self, columns: &[Column<T>], rows: &[T]) -> String {
+    pub(crate) fn table<T>(&self, columns: &[Column<T>], rows: &[T]) -> String {
         let is_wide = self.format == Format::Wide;
         let columns: Vec<_> = columns.iter().filter(|column| is_wide || !column.wide).collect();
         let titles = columns.iter().map(|column| column.title.to_owned()).collect();
@@ -216,19 +214,19 @@ impl Printer {
 
     /// A number as this printer shows it.
     #[must_use]
-    pub fn count(&self, number: i64) -> String {
+    pub(crate) fn count(&self, number: i64) -> String {
         Cell::Count(number).shown(self.human)
     }
 
     /// A number of bytes as this printer shows it.
     #[must_use]
-    pub fn bytes(&self, bytes: u64) -> String {
+    pub(crate) fn bytes(&self, bytes: u64) -> String {
         Cell::Bytes(bytes).shown(self.human)
     }
 
     /// Text in a style, where colours are wanted.
     #[must_use]
-    pub fn styled(&self, style: anstyle::Style, text: &str) -> String {
+    pub(crate) fn styled(&self, style: anstyle::Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 

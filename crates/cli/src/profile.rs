@@ -18,7 +18,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// One cluster, and how careful to be with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// Brokers to begin with, `HOST:PORT`.
     pub bootstrap: Vec<String>,
     /// Refuse commands that change something.

@@ -10,7 +10,7 @@ use crate::error::CliError;
 
 /// A cluster as one of its brokers sees it. Brokers, topics and partitions are in order.
 #[derive(Clone, Debug)]
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The cluster's id; none from brokers that have none.
     pub id: Option<String>,
     /// Whom the broker names as the controller.
@@ -23,7 +23,7 @@ pub struct Cluster {
 
 /// A broker.
 #[derive(Clone, Debug)]
-pub struct Node {
+pub(crate) struct Node {
     /// Its id.
     pub id: BrokerId,
     /// What it advertises.
@@ -34,7 +34,7 @@ pub struct Node {
 
 /// A topic.
 #[derive(Clone, Debug)]
-pub struct Topic {
+pub(crate) struct Topic {
     /// Its name.
     pub name: String,
     /// Its id; zero from a broker older than topic ids.
@@ -49,7 +49,7 @@ pub struct Topic {
 
 /// A partition.
 #[derive(Clone, Debug)]
-pub struct Partition {
+pub(crate) struct Partition {
     /// Its index in the topic.
     pub index: i32,
     /// Its leader; [`BrokerId::NONE`] when it has none.
@@ -90,7 +90,7 @@ impl Cluster {
     ///
     /// # Errors
     /// It does not exist, or the broker says something else about it.
-    pub fn topic(&self, name: &str) -> Result<&Topic, CliError> {
+    pub(crate) fn topic(&self, name: &str) -> Result<&Topic, CliError> {
         let topic = self.topics.iter().find(|topic| topic.name == name);
         let topic = topic.ok_or_else(|| CliError::not_found(format!("no such topic: {name}")))?;
         match ErrorCode::from_code(topic.error) {
@@ -119,13 +119,13 @@ impl Topic {
 
     /// The name of a partition in requests.
     #[must_use]
-    pub fn partition(&self, index: i32) -> PartitionName {
+    pub(crate) fn partition(&self, index: i32) -> PartitionName {
         PartitionName { topic: self.name.clone().into(), topic_id: self.id, index }
     }
 
     /// Replicas of a partition: the most that one has.
     #[must_use]
-    pub fn replication_factor(&self) -> usize {
+    pub(crate) fn replication_factor(&self) -> usize {
         self.partitions.iter().map(|partition| partition.replicas.len()).max().unwrap_or(0)
     }
 }

@@ -37,7 +37,6 @@ impl Brokers {
                 }
             }
             To::Group(group) => self.coordinator(0, group).await,
-            To::Transaction(id) => self.coordinator(1, id).await,
             To::Leader(partition) => self.leader(partition).await,
         }
     }
@@ -161,7 +160,6 @@ impl Brokers {
             To::Any | To::Broker(_) => {}
             To::Controller => state.controller = None,
             To::Group(key) => drop(state.coordinators.remove(&(0, key.to_owned()))),
-            To::Transaction(key) => drop(state.coordinators.remove(&(1, key.to_owned()))),
             To::Leader(partition) => drop(state.leaders.remove(&(partition.topic.clone(), partition.index))),
         }
     }

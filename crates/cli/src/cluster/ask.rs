@@ -1,6 +1,7 @@
 //! Asking brokers how the cluster is.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use eddy_client::messages::describe_configs_request::DescribeConfigsResource;
 use eddy_client::messages::describe_quorum_request::{PartitionData, TopicData};
@@ -22,6 +23,8 @@ use crate::positions::Place;
 const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Resource type of topics in configuration requests.
 const RESOURCE_TOPIC: i8 = 2;
+/// Time for the controllers to answer; with a leader they take milliseconds.
+const QUORUM_MAX: Duration = Duration::from_secs(3);
 /// Endpoint type of brokers.
 const ENDPOINT_BROKERS: i8 = 1;
 /// From these versions on fenced brokers and disk sizes are told.
@@ -36,8 +39,15 @@ pub(super) async fn facts(brokers: &Brokers) -> Result<Facts, CliError> {
     }
     count(&cluster, &mut listed);
     let troubled = troubled(&cluster, &min_isr(brokers, &cluster).await?);
+    // Last: an answer that does not come holds up those behind it.
+    let (quorum, quorum_silent) = match quorum(brokers).await {
+        Ok(quorum) => (quorum, None),
+        Err(error) if error.exit() == Exit::Unreachable => (None, Some(error.message().to_owned())),
+        Err(error) => return Err(error),
+    };
     Ok(Facts {
-        quorum: quorum(brokers).await?,
+        quorum,
+        quorum_silent,
         cluster: cluster.id.clone(),
         controller: cluster.controller.map(|id| id.0),
         topics: cluster.topics.len(),
@@ -205,22 +215,23 @@ async fn min_isr(brokers: &Brokers, cluster: &Cluster) -> Result<BTreeMap<String
     Ok(found)
 }
 
-/// The controllers, where brokers tell of them.
+/// The controllers, where brokers tell of them. Without a majority of them there is no answer.
 pub(super) async fn quorum(brokers: &Brokers) -> Result<Option<Quorum>, CliError> {
-    let asked = brokers.retry(To::Any, async |connection| {
-        if serves(connection, ApiKey::DescribeQuorum).is_none() {
-            return Ok(None);
-        }
-        let topic = TopicData::default()
-            .with_topic_name(topic_name(METADATA_TOPIC))
-            .with_partitions(vec![PartitionData::default()]);
-        let answer: DescribeQuorumResponse =
-            connection.send(&DescribeQuorumRequest::default().with_topics(vec![topic])).await?;
-        let partition =
-            answer.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
-        Ok(partition.filter(|partition| answer.error_code == 0 && partition.error_code == 0))
-    });
-    let Some(partition) = asked.await? else { return Ok(None) };
+    let connection = brokers.connection(To::Any).await?;
+    if serves(&connection, ApiKey::DescribeQuorum).is_none() {
+        return Ok(None);
+    }
+    let topic = TopicData::default()
+        .with_topic_name(topic_name(METADATA_TOPIC))
+        .with_partitions(vec![PartitionData::default()]);
+    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+    let answer: DescribeQuorumResponse =
+        tokio::time::timeout(QUORUM_MAX, connection.send(&request))
+            .await
+            .map_err(|_| CliError::new(Exit::Unreachable, format!("no answer within {QUORUM_MAX:?}")))??;
+    let partition = answer.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
+    let partition = partition.filter(|partition| answer.error_code == 0 && partition.error_code == 0);
+    let Some(partition) = partition else { return Ok(None) };
     let leader = partition.current_voters.iter().find(|voter| voter.replica_id == partition.leader_id);
     let end = leader.map(|leader| leader.log_end_offset);
     // The leader has all at the moment of its answer.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::facts::{Facts, Troubled};
 use crate::moment::span;
 use crate::output::thousands;
+use crate::words::plural;
 
 /// A controller that had all so long ago is behind; heartbeats come every half second.
 const QUORUM_LATE_MS: i64 = 10_000;
@@ -179,6 +180,10 @@ fn out_of_sync(facts: &Facts) -> Vec<Problem> {
 }
 
 fn quorum(facts: &Facts) -> Vec<Problem> {
+    if let Some(reason) = &facts.quorum_silent {
+        let text = format!("{reason}: metadata cannot be changed while most of them are down");
+        return vec![problem(Status::Unhealthy, "controllers".to_owned(), text)];
+    }
     let Some(quorum) = &facts.quorum else { return Vec::new() };
     let late = quorum.voters.iter().filter(|voter| {
         voter.id != quorum.leader && voter.caught_up_ms_ago.is_none_or(|ago| ago > QUORUM_LATE_MS)
@@ -217,9 +222,4 @@ fn list(ids: &[i32]) -> String {
         return "none".to_owned();
     }
     ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// `1 partition`, `2 partitions`.
-pub(super) fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{} {noun}s", thousands(count as i64)) }
 }

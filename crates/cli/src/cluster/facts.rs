@@ -12,6 +12,8 @@ pub(crate) struct Facts {
     pub(crate) brokers: Vec<Broker>,
     /// `None` from brokers that do not tell.
     pub(crate) quorum: Option<Quorum>,
+    /// Why the controllers could not be asked, where they should answer.
+    pub(crate) quorum_silent: Option<String>,
     pub(crate) topics: usize,
     pub(crate) partitions: usize,
     /// Partitions with something the matter, by topic and index.

@@ -8,11 +8,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::ask;
-use super::assess::{DiskLimits, Health, Status, assess, plural};
+use super::assess::{DiskLimits, Health, Status, assess};
 use super::facts::Facts;
 use crate::error::CliError;
 use crate::global::duration;
 use crate::output::Printer;
+use crate::words::plural;
 use crate::{Context, Exit};
 
 #[derive(Debug, clap::Args)]

@@ -70,7 +70,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let mut listed = ask::list(brokers, &cluster).await?;
     ask::count(&cluster, &mut listed);
     let info = Info {
-        quorum: ask::quorum(brokers).await?,
+        quorum: ask::quorum(brokers).await.map_err(|error| error.during("cannot ask the controllers"))?,
         controller: cluster.controller.map(|id| id.0),
         topics: cluster.topics.len(),
         partitions: cluster.topics.iter().map(|topic| topic.partitions.len()).sum(),

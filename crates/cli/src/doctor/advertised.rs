@@ -36,7 +36,12 @@ async fn check_one(seen: &Seen, node: &Node, bootstrap: &[Address], timeout: Dur
         return failed
             .map(|check| Check {
                 step: "advertised",
-                text: format!("broker {} at {}: {}", node.id, node.address, check.text),
+                text: format!(
+                    "broker {} at {}: {}",
+                    node.id,
+                    node.address,
+                    without(&check.text, &node.address)
+                ),
                 advice: advice(node),
                 code: Some("ED-3002"),
                 ..check
@@ -72,17 +77,18 @@ fn by_look(node: &Node, is_loopback: bool, bootstrap: &[Address]) -> Option<Chec
     })
 }
 
+/// A text without the address that it begins with.
+fn without<'a>(text: &'a str, address: &Address) -> &'a str {
+    text.strip_prefix(&format!("{address}: ")).unwrap_or(text)
+}
+
 fn advice(node: &Node) -> Vec<String> {
-    let port = node.address.port;
+    let (id, port) = (node.id, node.address.port);
     vec![
         format!(
-            "clients connect to what brokers advertise: it must lead to broker {} from where they run",
-            node.id
+            "is broker {id} running? clients connect to what it advertises, so that must lead to it from here"
         ),
-        format!(
-            "set on broker {}: listeners.advertised = \"HOST:{port}\" (Kafka: advertised.listeners)",
-            node.id
-        ),
+        format!("set on broker {id}: listeners.advertised = \"HOST:{port}\" (Kafka: advertised.listeners)"),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! How far the cluster's clock is from this machine's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eddy_client::messages::describe_quorum_request::{PartitionData, TopicData};
 use eddy_client::messages::{ApiKey, DescribeQuorumRequest};
@@ -10,6 +10,8 @@ use super::metadata::Seen;
 use crate::brokers::topic_name;
 use crate::moment::now_ms;
 
+/// Time for the controllers to answer; with a leader they take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// From here on timestamps mislead retention and searches by time.
 const WARN_MS: i64 = 1_000;
 /// From here on tokens and certificates fail too.
@@ -25,7 +27,14 @@ pub(super) async fn check(seen: &Seen) -> Check {
         .with_topic_name(topic_name("__cluster_metadata"))
         .with_partitions(vec![PartitionData::default()]);
     let began = (now_ms(), Instant::now());
-    let answer = seen.connection.send(&DescribeQuorumRequest::default().with_topics(vec![topic])).await;
+    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+    let Ok(answer) = tokio::time::timeout(PATIENCE, seen.connection.send(&request)).await else {
+        return Check::fail(
+            "controller",
+            format!("no answer within {PATIENCE:?}: metadata cannot be changed"),
+        )
+        .advise("most controllers must run: eddy cluster health");
+    };
     let round_trip_ms = i64::try_from(began.1.elapsed().as_millis()).unwrap_or(i64::MAX);
     let Ok(answer) = answer else { return unknown() };
     let partition = answer.topics.first().and_then(|topic| topic.partitions.first());

@@ -7,6 +7,7 @@ use eddy_client::messages::MetadataRequest;
 
 use super::{Check, millis};
 use crate::brokers::Cluster;
+use crate::words::plural;
 
 /// A cluster, seen through one connection.
 pub(super) struct Seen {
@@ -29,12 +30,10 @@ pub(super) async fn ask(connection: Connection, is_loopback: bool) -> (Vec<Check
         }
     };
     let cluster = Cluster::new(answer);
-    let brokers = match cluster.nodes.len() {
-        1 => "1 broker".to_owned(),
-        count => format!("{count} brokers"),
-    };
+    let brokers = plural(cluster.nodes.len(), "broker");
+    let topics = plural(cluster.topics.len(), "topic");
     let id = cluster.id.as_deref().unwrap_or("without id");
-    let text = format!("{brokers}, cluster {id}, {} topics ({})", cluster.topics.len(), millis(began));
+    let text = format!("{brokers}, cluster {id}, {topics} ({})", millis(began));
     let mut checks = vec![Check::ok("metadata", text)];
     if cluster.controller.is_none() {
         let check = Check::fail("controller", "there is none: metadata cannot be changed");

@@ -6,11 +6,11 @@ use bytes::{Buf, Bytes};
 use eddy_client::messages::describe_groups_response::DescribedGroup;
 use eddy_client::messages::{
     ApiKey, ConsumerGroupDescribeRequest, ConsumerProtocolAssignment, DescribeGroupsRequest, GroupId,
-    ListGroupsRequest, consumer_group_describe_response,
+    ListGroupsRequest, ListGroupsResponse, consumer_group_describe_response,
 };
 use eddy_client::protocol::{Decodable, Message, StrBytes};
 use eddy_client::{CallError, accepted};
-use eddy_types::ErrorCode;
+use eddy_types::{BrokerId, ErrorCode};
 
 use super::model::{Coordinator, Group, Kind, Listed, Member, Place, Progress, lag};
 use super::offsets::{Committed, committed};
@@ -21,28 +21,48 @@ use crate::positions::{Wanted, first_times, positions};
 /// From this version on a group that is not there is an error, not a dead group (KIP-1043).
 const NOT_FOUND_FROM: i16 = 6;
 
-/// Every group of the cluster, by name.
-pub(super) async fn list(brokers: &Brokers) -> Result<Vec<Listed>, CliError> {
+/// Groups of a cluster, by name, and why some may be missing.
+pub(super) struct Groups {
+    pub(super) listed: Vec<Listed>,
+    /// What the first broker said that does not tell.
+    pub(super) missing: Option<CliError>,
+}
+
+/// Every group that brokers tell of. A broker that is down hides its own groups only, until another takes them over.
+pub(super) async fn list(brokers: &Brokers) -> Result<Groups, CliError> {
     let cluster = brokers.cluster(Some(&[])).await?;
-    let mut groups = Vec::new();
+    let mut groups = Groups { listed: Vec::new(), missing: None };
     for node in &cluster.nodes {
-        let read = |answer: eddy_client::messages::ListGroupsResponse| {
-            accepted(ApiKey::ListGroups, answer.error_code, format!("broker {}", node.id), None)?;
-            Ok(answer.groups)
-        };
-        let listed = brokers.call(To::Broker(node.id), &ListGroupsRequest::default(), read).await?;
-        groups.extend(listed.into_iter().map(|group| Listed {
-            group: group.group_id.to_string(),
-            kind: Kind::named(&group.group_type),
-            state: group.group_state.to_string(),
-            protocol_type: group.protocol_type.to_string(),
-            coordinator: node.id.0,
-        }));
+        match list_one(brokers, node.id).await {
+            Ok(listed) => groups.listed.extend(listed),
+            Err(error) if error.exit() == Exit::Unreachable => {
+                groups.missing = groups.missing.or(Some(error))
+            }
+            Err(error) => return Err(error),
+        }
     }
-    groups.sort_unstable_by(|a, b| a.group.cmp(&b.group));
+    groups.listed.sort_unstable_by(|a, b| a.group.cmp(&b.group));
     // While a coordinator moves, two brokers may list the group.
-    groups.dedup_by(|a, b| a.group == b.group);
+    groups.listed.dedup_by(|a, b| a.group == b.group);
     Ok(groups)
+}
+
+async fn list_one(brokers: &Brokers, id: BrokerId) -> Result<Vec<Listed>, CliError> {
+    // Without another try to connect: what is missing is told.
+    brokers.connection(To::Broker(id)).await?;
+    let read = |answer: ListGroupsResponse| {
+        accepted(ApiKey::ListGroups, answer.error_code, format!("broker {id}"), None)?;
+        Ok(answer.groups)
+    };
+    let groups = brokers.call(To::Broker(id), &ListGroupsRequest::default(), read).await?;
+    let listed = groups.into_iter().map(|group| Listed {
+        group: group.group_id.to_string(),
+        kind: Kind::named(&group.group_type),
+        state: group.group_state.to_string(),
+        protocol_type: group.protocol_type.to_string(),
+        coordinator: id.0,
+    });
+    Ok(listed.collect())
 }
 
 /// A group with its members and how far they are at `now_ms`.
@@ -98,7 +118,7 @@ pub(super) async fn members(brokers: &Brokers, name: &str) -> Result<Group, CliE
 
 /// A group that is of another kind than those that are described, or is not there.
 async fn not_described(brokers: &Brokers, name: &str) -> CliError {
-    let listed = list(brokers).await.unwrap_or_default();
+    let listed = list(brokers).await.map_or_else(|_| Vec::new(), |groups| groups.listed);
     match listed.iter().find(|group| group.group == name).map(|group| group.kind) {
         Some(kind @ (Kind::Share | Kind::Streams | Kind::Other)) => {
             let what =

@@ -52,7 +52,7 @@ const COLUMNS: &[Column<Row>] = &[
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
     let brokers = context.brokers().await?;
-    let mut listed = ask::list(brokers).await?;
+    let ask::Groups { mut listed, missing } = ask::list(brokers).await?;
     if let Some(state) = &arguments.state {
         listed.retain(|group| group.state.eq_ignore_ascii_case(state));
     }
@@ -67,7 +67,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         rows.push(Row { listed, lag });
     }
     let shown = if arguments.lag { COLUMNS.len() } else { WITHOUT_LAG };
-    context.printer.rows(COLUMNS.get(..shown).unwrap_or(COLUMNS), &rows)
+    context.printer.rows(COLUMNS.get(..shown).unwrap_or(COLUMNS), &rows)?;
+    missing.map_or(Ok(()), |error| Err(error.during("some groups may be missing")))
 }
 
 impl Lag {

@@ -37,6 +37,7 @@ fn facts() -> Facts {
             voters: vec![voter(1), voter(2), voter(3)],
             observers: Vec::new(),
         }),
+        quorum_silent: None,
         topics: 4,
         partitions: 24,
         troubled: Vec::new(),
@@ -184,4 +185,15 @@ fn monitoring_systems_get_their_own_forms() {
         eddy_cluster_partitions_under_replicated 1
     "#]]
     .assert_eq(&prometheus(&facts, &health));
+}
+
+#[test]
+fn controllers_without_a_majority_are_unhealthy() {
+    check(
+        |facts| {
+            facts.quorum = None;
+            facts.quorum_silent = Some("no answer within 3s".to_owned());
+        },
+        &expect![[r#""#]],
+    );
 }
