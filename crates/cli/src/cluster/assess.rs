@@ -98,6 +98,7 @@ fn summary(facts: &Facts, problems: &[Problem]) -> String {
         Some(_) if under_min_isr > 0 => {
             format!("{} below min.insync.replicas", plural(under_min_isr, "partition"))
         }
+        Some(_) if facts.quorum_silent.is_some() => "the controllers do not answer".to_owned(),
         Some(worst) if worst.status == Status::Unhealthy => format!("{}: {}", worst.subject, worst.text),
         Some(_) if poorly > 0 => format!("{poorly} of {} behind", plural(all, "broker")),
         Some(worst) => format!("{}: {}", worst.subject, worst.text),
@@ -181,7 +182,7 @@ fn out_of_sync(facts: &Facts) -> Vec<Problem> {
 
 fn quorum(facts: &Facts) -> Vec<Problem> {
     if let Some(reason) = &facts.quorum_silent {
-        let text = format!("{reason}: metadata cannot be changed while most of them are down");
+        let text = format!("{reason}: metadata cannot be changed");
         return vec![problem(Status::Unhealthy, "controllers".to_owned(), text)];
     }
     let Some(quorum) = &facts.quorum else { return Vec::new() };

@@ -103,7 +103,7 @@ fn partitions_that_are_not_served_are_unhealthy_and_come_first() {
             facts.troubled = vec![troubled(0, None, &[3]), troubled(1, Some(1), &[1])];
         },
         &expect![[r#"
-            UNHEALTHY  1 partition: no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there)      controller 2 · term 7 · 24 partitions
+            UNHEALTHY  1 partition without a leader      controller 2 · term 7 · 24 partitions
               ! 1 partition  no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there)
               ! 1 partition  below min.insync.replicas, acks=all is refused (e.g. orders-1: in sync 1, needs 2)
               ! broker 3     fenced: registered, but not serving
@@ -155,7 +155,7 @@ fn monitoring_systems_get_their_own_forms() {
     facts.troubled = vec![troubled(0, None, &[3])];
     let health = assess(&facts, LIMITS);
     expect![[r#"
-        KAFKA CRITICAL - 1 partition: no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there) | brokers=3 unreachable=0 partitions=24 leaderless=1 under_min_isr=1 under_replicated=1
+        KAFKA CRITICAL - 1 partition without a leader | brokers=3 unreachable=0 partitions=24 leaderless=1 under_min_isr=0 under_replicated=1
         1 partition: no leader, cannot be written or read (e.g. orders-0: replicas 1,2,3 are not there)
     "#]].assert_eq(&nagios(&facts, &health));
     expect![[r#"
@@ -179,7 +179,7 @@ fn monitoring_systems_get_their_own_forms() {
         eddy_cluster_partitions_leaderless 1
         # HELP eddy_cluster_partitions_under_min_isr Partitions below min.insync.replicas.
         # TYPE eddy_cluster_partitions_under_min_isr gauge
-        eddy_cluster_partitions_under_min_isr 1
+        eddy_cluster_partitions_under_min_isr 0
         # HELP eddy_cluster_partitions_under_replicated Partitions with a replica out of sync.
         # TYPE eddy_cluster_partitions_under_replicated gauge
         eddy_cluster_partitions_under_replicated 1
@@ -194,6 +194,10 @@ fn controllers_without_a_majority_are_unhealthy() {
             facts.quorum = None;
             facts.quorum_silent = Some("no answer within 3s".to_owned());
         },
-        &expect![[r#""#]],
+        &expect![[r#"
+            UNHEALTHY  the controllers do not answer      controller 2 · 24 partitions
+              ! controllers  no answer within 3s: metadata cannot be changed
+              ok all partitions have a leader · ok min.isr met · ok all brokers answer · ok all replicas in sync · ok disks below 80%
+        "#]],
     );
 }
