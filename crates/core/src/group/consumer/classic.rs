@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use eddy_types::{ErrorCode, Millis, TopicId};
 
 use super::ConsumerGroup;
-use super::heartbeat::Admission;
+use super::admission::Admission;
 use super::member::{Member, MemberState};
 use super::partitions::Partitions;
 use super::protocol::{Assignment, Subscription};
@@ -102,7 +102,9 @@ impl ConsumerGroup {
         let before = self.members.get(id).map(|member| member.wishes.clone());
         let wishes = classic_wishes(request, subscription, before.as_ref());
         let resubscribed = self.take_wishes(context, id, before, wishes.clone());
-        self.update_epoch(context, changed || resubscribed);
+        if changed || resubscribed || self.epoch == 0 {
+            self.next_epoch(context);
+        }
         self.update_target(context);
         let owned = by_id(&subscription.owned, context.topics);
         self.reconcile(context, id, resubscribed, Some(&owned));

@@ -4,7 +4,7 @@ use super::ConsumerGroup;
 use super::member::{LEFT_FOR_A_TIME, Member};
 use super::partitions::OwnedPartitions;
 use super::request::ConsumerGroupError;
-use crate::group::effects::{ExpiryReason, Note, RebalanceReason};
+use crate::group::effects::RebalanceReason;
 use crate::group::record::{GroupRecord, Str};
 use crate::group::shard::Context;
 use crate::group::timers::Timer;
@@ -45,43 +45,11 @@ impl ConsumerGroup {
             self.write_removal(context, id);
         }
         self.update_regexes(context);
-        self.update_epoch(context, true);
+        self.next_epoch(context);
         if !self.members.is_empty() {
             self.note_rebalance(context, reason);
         }
         self.update_target(context);
-    }
-
-    /// Something is due: tells which member has to go for it, if any. A target assignment is made here.
-    pub(super) fn due(&mut self, context: &mut Context<'_>, timer: &Timer) -> Option<(Str, RebalanceReason)> {
-        let (id, reason) = match timer {
-            Timer::ConsumerAssignment => {
-                self.update_target(context);
-                return None;
-            }
-            Timer::ConsumerSession(id) => (id, ExpiryReason::SessionTimeout),
-            Timer::ConsumerRebalance(id) | Timer::ConsumerJoin(id) => (id, ExpiryReason::RebalanceTimeout),
-            Timer::ConsumerSync(id) => (id, ExpiryReason::SyncTimeout),
-            Timer::Join | Timer::Sync | Timer::Session(_) => return None,
-        };
-        if !self.members.contains_key(id) {
-            return None;
-        }
-        context.out.notes.push(Note::MemberExpired { group: self.id.clone(), member: id.clone(), reason });
-        let reason = match reason {
-            ExpiryReason::RebalanceTimeout => RebalanceReason::RebalanceTimeout,
-            ExpiryReason::SyncTimeout => RebalanceReason::SyncTimeout,
-            _ => RebalanceReason::SessionTimeout,
-        };
-        Some((id.clone(), reason))
-    }
-
-    pub(super) fn end_timers(&self, context: &mut Context<'_>, id: &Str) {
-        for timer in
-            [Timer::ConsumerSession, Timer::ConsumerRebalance, Timer::ConsumerJoin, Timer::ConsumerSync]
-        {
-            context.timers.cancel(&self.id, timer(id.clone()));
-        }
     }
 
     /// The tombstones of everything that was written of the group.

@@ -6,11 +6,13 @@
 //! it is. Everything but sessions is in records: an event writes records, and each of them is applied as it is written,
 //! by the same code that replays them.
 
+mod admission;
 mod assignor;
 mod check;
 mod classic;
 mod commit;
 mod convert;
+mod deadlines;
 mod describe;
 mod heartbeat;
 mod leave;
@@ -197,10 +199,6 @@ impl ConsumerGroup {
     fn write(&mut self, context: &mut Context<'_>, record: GroupRecord) {
         self.replay(&record);
         context.out.records.push(record);
-    }
-
-    fn write_group(&mut self, context: &mut Context<'_>, value: ConsumerGroupValue) {
-        self.write(context, GroupRecord::ConsumerGroup { group: self.id.clone(), value: Some(value) });
     }
 
     fn write_wishes(&mut self, context: &mut Context<'_>, member: &Str, wishes: ConsumerMemberValue) {

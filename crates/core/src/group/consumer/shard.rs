@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use eddy_types::{ErrorCode, Millis};
 
 use super::ConsumerGroup;
+use super::admission::Admitted;
 use super::convert::upgrade;
-use super::heartbeat::Admitted;
 use super::member::LEFT_FOR_A_TIME;
 use super::request::{ConsumerGroupError, ConsumerHeartbeat, ConsumerHeartbeatAnswer};
 use crate::group::effects::{Effects, RebalanceReason, Reply, ReplyToken};

@@ -6,6 +6,7 @@ use eddy_types::{Millis, TopicId};
 
 use super::ConsumerGroup;
 use super::topic_pattern::TopicPattern;
+use crate::group::effects::RebalanceReason;
 use crate::group::record::{ConsumerGroupValue, ConsumerMemberValue, ConsumerRegexValue, GroupRecord, Str};
 use crate::group::shard::Context;
 use crate::group::topics::ClusterTopics;
@@ -200,20 +201,19 @@ impl ConsumerGroup {
                 self.write_regex(context, regex, Some(matched));
             }
         }
-        self.update_epoch(context, false);
+        let is_other = || self.subscriptions.metadata_hash(context.topics) != self.metadata_hash;
+        if !self.members.is_empty() && is_other() {
+            self.note_rebalance(context, RebalanceReason::MetadataChange);
+            self.next_epoch(context);
+        }
         self.update_target(context);
     }
 
-    /// Raises the group epoch if the subscribed topics are not those of the current one, or if `changed` says that
-    /// who subscribes to what is new.
-    pub(super) fn update_epoch(&mut self, context: &mut Context<'_>, changed: bool) {
-        if self.members.is_empty() && !changed {
-            return;
-        }
+    /// Raises the group epoch: who subscribes to what is new, or what there is to subscribe to.
+    pub(super) fn next_epoch(&mut self, context: &mut Context<'_>) {
         let metadata_hash = self.subscriptions.metadata_hash(context.topics);
-        if changed || metadata_hash != self.metadata_hash || self.epoch == 0 {
-            let epoch = self.epoch.saturating_add(1);
-            self.write_group(context, ConsumerGroupValue { epoch, metadata_hash });
-        }
+        let epoch = self.epoch.saturating_add(1);
+        let value = Some(ConsumerGroupValue { epoch, metadata_hash });
+        self.write(context, GroupRecord::ConsumerGroup { group: self.id.clone(), value });
     }
 }

@@ -47,7 +47,6 @@ impl ConsumerGroup {
     /// Makes a new target assignment if the group epoch asks for one and it may be made, or sees to it that it will be.
     pub(super) fn update_target(&mut self, context: &mut Context<'_>) {
         if self.epoch <= self.target_epoch || self.members.is_empty() {
-            context.timers.cancel(&self.id, Timer::ConsumerAssignment);
             return;
         }
         let at = self.next_target_at(context);
