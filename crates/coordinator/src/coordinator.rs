@@ -175,6 +175,11 @@ impl GroupCoordinator {
         self.around.notes.counts()
     }
 
+    /// The shards that are loaded.
+    pub(crate) fn loaded_shards(&self) -> Vec<Arc<Shard>> {
+        self.shards.ready()
+    }
+
     /// Tells the shards the time when they want to know it.
     async fn keep_time(self: Arc<Self>) {
         loop {

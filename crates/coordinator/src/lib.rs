@@ -21,6 +21,7 @@ mod requests;
 mod route;
 mod shard;
 mod shards;
+mod snapshot;
 mod stored;
 mod timer;
 
@@ -30,3 +31,4 @@ pub use error::Unavailable;
 pub use notes::Counts;
 pub use offsets_topic::OFFSETS_TOPIC;
 pub use route::partition_of;
+pub use snapshot::{GroupSnapshot, OffsetSnapshot, Snapshot};

@@ -89,6 +89,9 @@ async fn lists_hold_groups_of_every_shard_and_after_a_stop_nobody_is_answered() 
     }
     let listed = broker.groups.list_groups(ListGroups::default()).await.unwrap();
     assert_eq!(listed.len(), 20);
+    let seen = broker.groups.snapshot(15);
+    assert_eq!((seen.groups.len(), seen.offsets.len(), seen.is_cut, seen.counts.commits), (20, 15, true, 20));
+    assert!(!broker.groups.snapshot(20).is_cut);
     broker.groups.stop().await;
     assert!(broker.begin_commit("0", 0, 2).await.is_err());
     broker.stop().await;

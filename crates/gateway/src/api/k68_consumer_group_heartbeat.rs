@@ -17,6 +17,8 @@ use crate::groups::{self, client_host, optional, random_uuid, text, wire};
 
 pub(crate) const API: Api = Api::new(ApiKey::ConsumerGroupHeartbeat, 0, 1);
 
+/// Among `group.coordinator.rebalance.protocols` when the operator allows the API.
+const PROTOCOL: &str = "consumer";
 /// The client makes its member id from this version on.
 const CLIENT_MAKES_ID_FROM: i16 = 1;
 
@@ -43,6 +45,11 @@ pub(crate) async fn begin(
 }
 
 fn heartbeat(call: &Call, request: &ConsumerGroupHeartbeatRequest) -> Result<ConsumerHeartbeat, ErrorCode> {
+    let image = call.image();
+    let protocols = &image.broker_config().group_coordinator_rebalance_protocols;
+    if !protocols.iter().any(|protocol| protocol == PROTOCOL) {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
     let owned = request.topic_partitions.as_ref().map(|topics| {
         let partitions = topics.iter().flat_map(|topic| {
             topic.partitions.iter().map(|partition| (topic.topic_id, *partition))
