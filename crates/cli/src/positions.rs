@@ -260,3 +260,44 @@ fn first_time(bytes: &Bytes, from: i64) -> Option<i64> {
         if header.attributes.has_delete_horizon() { header.max_timestamp } else { header.base_timestamp };
     Some(time.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use eddy_batch::{BatchBuilder, Compression};
+    use eddy_types::{Millis, Offset};
+
+    use super::*;
+
+    /// Records at 10, 11, 12 with times 100, 200, 300.
+    fn batch(compression: Compression) -> Bytes {
+        let mut builder = BatchBuilder::new(compression).base_offset(Offset(10));
+        for time in [100, 200, 300] {
+            builder.append(Millis(time), None, Some(b"value"));
+        }
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_record_itself() {
+        for compression in [Compression::None, Compression::Zstd] {
+            let bytes = batch(compression);
+            assert_eq!([10, 11, 12].map(|from| first_time(&bytes, from)), [Some(100), Some(200), Some(300)]);
+        }
+    }
+
+    #[test]
+    fn a_batch_that_was_cut_tells_the_time_of_its_first_record() {
+        let whole = batch(Compression::None);
+        assert_eq!(first_time(&whole.slice(..whole.len() - 1), 12), Some(100));
+        assert_eq!(first_time(&whole.slice(..60), 12), None, "not even a header");
+        assert_eq!(first_time(&Bytes::new(), 12), None);
+    }
+
+    #[test]
+    fn a_batch_before_the_offset_is_passed_over() {
+        let mut later = BatchBuilder::new(Compression::None).base_offset(Offset(13));
+        later.append(Millis(400), None, None);
+        let both = [batch(Compression::None), later.build().unwrap()].concat();
+        assert_eq!(first_time(&both.into(), 13), Some(400));
+    }
+}

@@ -27,6 +27,7 @@ mod tests {
             ("segment.bytes", "1073741824", "1073741824 (1.0 GiB)"),
             ("flush.messages", "9223372036854775807", "9223372036854775807 (no limit)"),
             ("retention.bytes", "-1", "-1"),
+            ("batch.bytes", "512", "512"),
             ("cleanup.policy", "compact", "compact"),
             ("min.insync.replicas", "2", "2"),
         ] {

@@ -155,6 +155,7 @@ mod tests {
             "broker 2 advertises localhost:9092, which from here is this machine, not the broker"
         );
         assert_eq!(look("localhost:9092", true, "localhost:9092"), None);
+        assert_eq!(look("localhost:9092", true, "broker.internal:9092"), None, "a name of this machine");
         assert_eq!(look("broker2.internal:9092", false, "broker.internal:9092"), None);
     }
 

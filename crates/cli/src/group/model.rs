@@ -194,6 +194,28 @@ impl Group {
 }
 
 #[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_counts_what_is_there_and_is_never_negative() {
+        assert_eq!(lag(40, 0, 100), 60);
+        assert_eq!(lag(40, 70, 100), 30, "what was deleted cannot be read");
+        assert_eq!(lag(120, 0, 100), 0);
+    }
+
+    #[test]
+    fn a_member_goes_by_its_static_name_then_its_client() {
+        let mut member = samples::member("billing-1", "h", &[]);
+        assert_eq!(member.short_name(), "billing-1");
+        member.instance = Some("till".to_owned());
+        assert_eq!(member.short_name(), "till");
+        (member.instance, member.client) = (None, String::new());
+        assert_eq!(member.short_name(), "billing-1-5f9c");
+    }
+}
+
+#[cfg(test)]
 pub(crate) mod samples {
     use super::*;
 

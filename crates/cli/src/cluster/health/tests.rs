@@ -79,14 +79,14 @@ fn replicas_out_of_sync_and_a_full_disk_degrade() {
         |facts| {
             if let Some(first) = facts.brokers.first_mut() {
                 first.out_of_sync = 4;
-                first.disk = Some(Disk { total_bytes: 100, usable_bytes: 19 });
+                first.disk = Some(Disk { total_bytes: 100, usable_bytes: 20 });
             }
             facts.troubled = (0..4).map(|index| troubled(index, Some(2), &[2, 3])).collect();
         },
         &expect![[r#"
             DEGRADED  1 of 3 brokers behind      controller 2 · term 7 · 24 partitions
               ! broker 1  alive, 4 partitions out of ISR
-              ! broker 1  disk 81% (warn at 80%)
+              ! broker 1  disk 80% (warn at 80%)
               ok all partitions have a leader · ok min.isr met · ok all brokers answer · ok metadata log 0 behind
         "#]],
     );
