@@ -6,6 +6,7 @@ import os
 import pytest
 
 from harness import paths
+from harness.at_once import workers  # noqa: F401
 from harness.broker import KINDS, Broker
 
 NAMES = itertools.count()

@@ -18,6 +18,14 @@ START_SECONDS = 30
 STOP_SECONDS = 30
 TOPIC_SECONDS = 20
 EARLIEST = -2
+# Groups come to rest sooner than by default.
+GROUP_SETTINGS = {
+    "group.initial.rebalance.delay.ms": "100",
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "500",
+    "group.consumer.min.session.timeout.ms": "6000",
+    "group.consumer.session.timeout.ms": "6000",
+}
 
 
 def free_port(host="127.0.0.1"):
@@ -161,6 +169,7 @@ class Eddy(LocalBroker):
             "listeners.kafka": self.listener(),
             "listeners.admin": f"127.0.0.1:{self.admin_port}",
             "node.id": "1",
+            **GROUP_SETTINGS,
             **self.settings,
         }
         return [str(paths.EDDY), "serve", "--data-dir", str(self.directory / "data")] + [
@@ -202,7 +211,7 @@ class Kafka(LocalBroker):
                 "offsets.topic.replication.factor": "1",
                 "transaction.state.log.replication.factor": "1",
                 "transaction.state.log.min.isr": "1",
-                "group.initial.rebalance.delay.ms": "0",
+                **GROUP_SETTINGS,
             }
             properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
             format_storage = paths.java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties))

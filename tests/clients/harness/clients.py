@@ -12,6 +12,8 @@ from harness import paths
 from harness.records import from_json, to_json
 
 ALL_CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+# How members of a group divide partitions among them: eagerly, in steps, or as the broker says (KIP-848).
+ALL_ASSIGNMENTS = ("range", "cooperative", "consumer")
 SECONDS = 150
 
 
@@ -35,10 +37,12 @@ class Client:
     null_header_values: bool = True
     # Headers of different names keep their order among each other.
     header_order: bool = True
-    # How members of a group can divide partitions among them; none when the driver has no groups.
+    # Of ALL_ASSIGNMENTS; none when the driver has no groups.
     assignments: tuple = ("range",)
     # Members can have an id of their own (KIP-345).
     static_members: bool = True
+    # A member can move to another offset while it reads.
+    seeks: bool = True
     # Only fixed headers, no timestamps, no empty value beside a null one.
     only_text: bool = False
     environment: dict = field(default_factory=dict, hash=False)
@@ -83,6 +87,11 @@ def kafka_python(name, environment, **options):
     return python_client(name, environment, "kafka_python_driver.py", empty_records=False, null_header_values=False, **options)
 
 
+def go_client(name, program, **options):
+    binary = paths.INSTALLED / "go" / program
+    return Client(name, (str(binary),), needs=(binary,), **options)
+
+
 NODE_MODULES = paths.INSTALLED / "node" / "node_modules"
 
 CLIENTS = {
@@ -93,16 +102,17 @@ CLIENTS = {
         kafka_python("kafka-python-2.3", "harness", acks0=False),
         kafka_python("kafka-python-3", "kafka-python-3"),
         python_client("aiokafka", "harness", "aiokafka_driver.py", empty_records=False),
-        python_client("confluent-kafka", "harness", "confluent_driver.py", assignments=("range", "cooperative", "consumer")),
-        Client("java", tuple(paths.java("Driver")), needs=(paths.JAVA_CLASSES, paths.JAVA_LIBRARIES)),
-        Client("franz-go", (str(paths.INSTALLED / "go" / "franz"),), needs=(paths.INSTALLED / "go" / "franz",)),
-        Client("sarama", (str(paths.INSTALLED / "go" / "sarama"),), needs=(paths.INSTALLED / "go" / "sarama",)),
+        python_client("confluent-kafka", "harness", "confluent_driver.py", assignments=ALL_ASSIGNMENTS),
+        Client("java", tuple(paths.java("Driver")), needs=(paths.JAVA_CLASSES, paths.JAVA_LIBRARIES), assignments=ALL_ASSIGNMENTS),
+        go_client("franz-go", "franz", assignments=ALL_ASSIGNMENTS),
+        go_client("sarama", "sarama", assignments=("range", "cooperative"), seeks=False),
         Client(
             "kafkajs",
             ("node", str(paths.DRIVERS / "node" / "kafkajs_driver.js")),
             needs=(NODE_MODULES,),
             null_header_values=False,
             header_order=False,
+            static_members=False,
             environment={"NODE_PATH": str(NODE_MODULES), "KAFKAJS_NO_PARTITIONER_WARNING": "1"},
         ),
         python_client("kcat", "harness", "kcat_driver.py", only_text=True, assignments=()),

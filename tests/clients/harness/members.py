@@ -1,6 +1,7 @@
 """Members of consumer groups, as processes that are told what to do and tell what happens to them."""
 
 import collections
+import itertools
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from harness.broker import end_with_parent
 
 SECONDS = 60
+NUMBERS = itertools.count()
 
 
 class Member:
@@ -21,7 +23,7 @@ class Member:
         if reason := client.missing():
             pytest.skip(reason)
         self.client, self.spec = client, spec
-        path = directory / f"{client.name}-{time.monotonic_ns()}.json"
+        path = directory / f"{client.name}-{next(NUMBERS)}.json"
         path.write_text(json.dumps(spec), encoding="utf-8")
         self.errors = open(path.with_suffix(".err"), "w+", encoding="utf-8")
         self.process = subprocess.Popen(
@@ -103,7 +105,7 @@ class Member:
 
 
 class Members:
-    """Starts members, and ends what is left of them."""
+    """Starts members, and ends what is left of them. A member ends with the thread that started it, too."""
 
     def __init__(self, broker, directory):
         self.broker, self.directory, self.started = broker, directory, []
@@ -114,7 +116,10 @@ class Members:
         self.started.append(member)
         return member
 
-    def end(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         for member in self.started:
             if member.process.poll() is None:
                 member.kill()

@@ -1,9 +1,10 @@
-// KafkaJS. It offers no consumer without a group, so records are read through the cluster object beneath its consumer: the same requests and
+// KafkaJS. It offers no consumer without a group, so `consume` reads through the cluster object beneath its consumer: the same requests and
 // the same decoders. The command line is described in drivers/python/driver.py.
 'use strict'
 
 const fs = require('fs')
-const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = require('kafkajs')
+const readline = require('readline')
+const { Kafka, CompressionTypes, CompressionCodecs, PartitionAssigners, logLevel } = require('kafkajs')
 const snappy = require('kafkajs-snappy')
 const lz4 = require('lz4-napi')
 const { ZstdCodec } = require('zstd-codec')
@@ -123,12 +124,62 @@ async function consume(kafka, topics, print) {
   await admin.disconnect()
 }
 
+// A member of a group; drivers/python/group.py describes what it prints and what it is told.
+async function group(kafka, spec, print) {
+  const consumer = kafka.consumer({
+    groupId: spec.group,
+    partitionAssigners: [PartitionAssigners.roundRobin],
+    sessionTimeout: spec.session_ms,
+    heartbeatInterval: 500,
+    maxWaitTimeInMs: 500,
+    allowAutoTopicCreation: false,
+  })
+  let owned = []
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+    owned = Object.entries(payload.memberAssignment).map(([topic, partitions]) => ({ topic, partitions }))
+    print({ event: 'assigned', partitions: owned.flatMap(({ topic, partitions }) => partitions.map(partition => [topic, partition])) })
+  })
+  await consumer.connect()
+  await consumer.subscribe({ topics: spec.topics, fromBeginning: true })
+  await consumer.run({
+    autoCommit: false,
+    eachBatch: async ({ batch: { topic, partition, messages } }) => {
+      for (const { offset, value } of messages) print({ event: 'record', topic, partition, offset: Number(offset), value: value.toString() })
+      await consumer.commitOffsets([{ topic, partition, offset: String(BigInt(messages.at(-1).offset) + 1n) }])
+      print({ event: 'committed' })
+    },
+  })
+  for await (const line of readline.createInterface({ input: process.stdin })) {
+    const [command, topic, partition, number] = line.split(' ')
+    if (command === 'close') break
+    await obey(kafka, consumer, owned, command, topic, Number(partition), number)
+    print({ event: 'done', command })
+  }
+  await consumer.disconnect()
+  process.stdin.destroy()
+}
+
+async function obey(kafka, consumer, owned, command, topic, partition, number) {
+  if (command === 'pause') consumer.pause(owned)
+  else if (command === 'resume') consumer.resume(owned)
+  else if (command === 'seek') consumer.seek({ topic, partition, offset: number })
+  else if (command === 'seek-to-time') {
+    const admin = kafka.admin()
+    await admin.connect()
+    const offsets = await admin.fetchTopicOffsetsByTimestamp(topic, Number(number))
+    await admin.disconnect()
+    consumer.seek({ topic, partition, offset: offsets.find(found => found.partition === partition).offset })
+  } else throw new Error(`unknown command: ${command}`)
+}
+
 async function main() {
   const [verb, bootstrap, path] = process.argv.slice(2)
   const kafka = new Kafka({ clientId: 'kafkajs', brokers: [bootstrap], logLevel: logLevel.NOTHING, retry: { retries: 3 } })
   const print = object => process.stdout.write(JSON.stringify(object) + '\n')
   if (verb === 'produce') {
     for (const line of readLines(path)) print(await produce(kafka, JSON.parse(line)))
+  } else if (verb === 'group') {
+    await group(kafka, JSON.parse(fs.readFileSync(path, 'utf8')), print)
   } else {
     await consume(kafka, readLines(path), print)
   }

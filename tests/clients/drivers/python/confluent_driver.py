@@ -121,14 +121,15 @@ def group(bootstrap, spec):
         if command:
             obey(consumer, command)
             say("done", command=command[0])
-        printed = False
+        # Named, since librdkafka by itself commits no offset that is not above the last one, as after a seek.
+        read = {}
         for message in consumer.consume(500, timeout=0.1):
             if message.error() is not None:
                 raise RuntimeError(message.error())
             say_record(message.topic(), message.partition(), message.offset(), message.value())
-            printed = True
-        if printed:
-            consumer.commit(asynchronous=False)
+            read[message.topic(), message.partition()] = message.offset() + 1
+        if read:
+            consumer.commit(offsets=[TopicPartition(*where, offset) for where, offset in read.items()], asynchronous=False)
             say("committed")
     consumer.close()
 

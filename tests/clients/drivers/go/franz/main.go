@@ -1,4 +1,4 @@
-// franz-go: direct consumption of partitions, no group.
+// franz-go: direct consumption of partitions, and members of groups.
 package main
 
 import (
@@ -119,4 +119,4 @@ func consume(bootstrap string, topics []string, emit func(spec.Record)) {
 	}
 }
 
-func main() { spec.Main(produce, consume) }
+func main() { spec.Main(produce, consume, group) }

@@ -1,4 +1,4 @@
-// Sarama: partition consumers, no group.
+// Sarama: partition consumers, and members of groups.
 package main
 
 import (
@@ -126,4 +126,4 @@ func consume(bootstrap string, topics []string, emit func(spec.Record)) {
 	spec.Check(client.Close())
 }
 
-func main() { spec.Main(produce, consume) }
+func main() { spec.Main(produce, consume, group) }

@@ -68,11 +68,21 @@ func Check(err error) {
 	}
 }
 
-// Main runs one verb: produce answers one job, consume emits every record of the topics.
-func Main(produce func(bootstrap string, job Job) Answer, consume func(bootstrap string, topics []string, emit func(Record))) {
+// Main runs one verb: produce answers one job, consume emits every record of the topics, group is a member until it is told to close.
+func Main(
+	produce func(bootstrap string, job Job) Answer,
+	consume func(bootstrap string, topics []string, emit func(Record)),
+	group func(bootstrap string, member Member, events *Events),
+) {
 	verb, bootstrap, path := os.Args[1], os.Args[2], os.Args[3]
 	data, err := os.ReadFile(path)
 	Check(err)
+	if verb == "group" {
+		var member Member
+		Check(json.Unmarshal(data, &member))
+		group(bootstrap, member, &Events{})
+		return
+	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	out := bufio.NewWriter(os.Stdout)
 	defer out.Flush()

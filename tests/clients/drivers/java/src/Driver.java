@@ -28,12 +28,16 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-/** The Java client with manual assignment; drivers/python/driver.py describes the command line. */
+/** The Java client; drivers/python/driver.py describes the command line. It assigns partitions by hand but for the verb group. */
 public final class Driver {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration LIMIT = Duration.ofSeconds(60);
 
     public static void main(String[] args) throws Exception {
+        if (args[0].equals("group")) {
+            GroupMember.run(args[1], JSON.readTree(Path.of(args[2]).toFile()));
+            return;
+        }
         List<String> lines = Files.readAllLines(Path.of(args[2])).stream().filter(line -> !line.isBlank()).toList();
         try (PrintWriter out = new PrintWriter(new BufferedWriter(new OutputStreamWriter(System.out, StandardCharsets.UTF_8)))) {
             if (args[0].equals("produce")) {
