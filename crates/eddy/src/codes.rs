@@ -149,6 +149,14 @@ codes! {
             "Name another directory: --data-dir DIR.",
         ]
 
+    KAFKA_DIRECTORY = 1016 Failed "the data directory holds data of Kafka"
+        "The directory has Kafka's marker file meta.properties, and none of Eddyline's. The two keep their records in different forms: neither can read the other's, and both would write below the same names. Nothing was changed."
+        causes ["log.dirs of a server.properties that was made for Kafka names the directory.",]
+        actions [
+            "Start with another directory: --data-dir DIR, which goes before the file.",
+            "Copy records from the running Kafka through its protocol, with a client of your choice.",
+        ]
+
     UNKNOWN_KEY = 1101 Configuration "a configuration key is not known"
         "A key that sets nothing is refused, so that a typing error is not found in production. All errors of the configuration are listed at once."
         causes [

@@ -21,6 +21,9 @@ use crate::up::PID_FILE;
 /// Name of the marker.
 const MARKER_FILE: &str = "meta.json";
 
+/// Kafka's marker: its directories are often named by a configuration that was made for it.
+const KAFKA_MARKER_FILE: &str = "meta.properties";
+
 /// Version of everything below the data directory. Raise it when an older version could not read what this one writes,
 /// and [`MIN_READER`] with it.
 const FORMAT: u32 = 1;
@@ -54,6 +57,9 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Takes the directory, which is made when missing, and checks that it is this node's.
     pub(crate) fn open(disk: &dyn Disk, path: &Path, node_id: BrokerId) -> Result<Self, Problem> {
+        if path.join(KAFKA_MARKER_FILE).exists() && !path.join(MARKER_FILE).exists() {
+            return Err(kafkas(path));
+        }
         disk.create_dir_all(path).map_err(|error| unusable(path, &error))?;
         // A directory that a power cut takes away takes along what was acknowledged in it.
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -151,6 +157,13 @@ fn check(dir: &Path, found: &Marker, node_id: BrokerId) -> Result<(), Problem> {
         .fix("eddy serve --data-dir DIR", format!("use the directory of node {node_id}")))
 }
 
+fn kafkas(dir: &Path) -> Problem {
+    let message = format!("the data directory {} holds data of Kafka", dir.display());
+    Problem::new(&codes::KAFKA_DIRECTORY, message)
+        .fact(format!("{KAFKA_MARKER_FILE} is there; nothing was changed"))
+        .fix("eddy serve --data-dir DIR", "use a directory of its own")
+}
+
 fn new_marker(node_id: BrokerId) -> io::Result<Marker> {
     Ok(Marker {
         cluster_id: random_cluster_id()?,
@@ -232,6 +245,16 @@ fn unreadable(path: &Path, why: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_of_kafka_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("meta.properties"), "node.id=1\n").unwrap();
+        let problem =
+            DataDir::open(eddy_disk::RealDisk::shared().as_ref(), dir.path(), BrokerId(1)).err().unwrap();
+        assert_eq!(problem.code().number, 1016);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

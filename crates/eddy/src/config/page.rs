@@ -59,7 +59,7 @@ fn key_page(key: &Key) -> String {
 
 fn change(key: &Key) -> &'static str {
     match (key.inert, key.scope, key.dynamic) {
-        (Some(_), Scope::Broker, _) => "nothing",
+        (Some(_), Scope::Broker, false) => "nothing",
         (_, Scope::Broker, true) => "at a restart, or while the broker runs: eddy config set",
         (_, Scope::Broker, false) => "at a restart",
         _ => "at any time: eddy config set",

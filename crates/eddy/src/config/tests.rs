@@ -144,8 +144,6 @@ fn the_file_that_kafka_ships_with_is_converted() {
         data.dir = "/tmp/kraft-combined-logs"  # log.dirs
         num.partitions = 1
         offsets.topic.replication.factor = 1
-        transaction.state.log.replication.factor = 1
-        transaction.state.log.min.isr = 1
         log.retention.hours = 168
         log.segment.bytes = 1073741824
         log.retention.check.interval.ms = 300000
@@ -175,6 +173,10 @@ fn the_file_that_kafka_ships_with_is_converted() {
         #     share groups are not served
         #   share.coordinator.state.topic.min.isr = 1
         #     share groups are not served
+        #   transaction.state.log.replication.factor = 1
+        #     transactions are not served
+        #   transaction.state.log.min.isr = 1
+        #     transactions are not served
     "##]].assert_eq(&convert::convert("server.properties", &examined));
     expect_test::expect![[r#"
           harmless  process.roles: the metadata group is part of every broker and keeps its own members and timing
@@ -196,12 +198,12 @@ fn the_file_that_kafka_ships_with_is_converted() {
           mapped    offsets.topic.replication.factor = 1
           harmless  share.coordinator.state.topic.replication.factor: share groups are not served
           harmless  share.coordinator.state.topic.min.isr: share groups are not served
-          mapped    transaction.state.log.replication.factor = 1
-          mapped    transaction.state.log.min.isr = 1
+          harmless  transaction.state.log.replication.factor: transactions are not served
+          harmless  transaction.state.log.min.isr: transactions are not served
           mapped    log.retention.hours = 168
           mapped    log.segment.bytes = 1073741824
           mapped    log.retention.check.interval.ms = 300000
-        server.properties: 12 mapped, 12 harmless, 0 in the way
+        server.properties: 10 mapped, 14 harmless, 0 in the way
     "#]].assert_eq(&convert::report("server.properties", &examined));
     let config = load_named("server.properties", KRAFT, &[], &[]).unwrap();
     assert_eq!(config.broker.listeners_kafka.to_string(), "0.0.0.0:9092");

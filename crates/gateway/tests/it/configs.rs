@@ -208,7 +208,8 @@ async fn a_broker_is_described_by_the_names_of_kafka_and_ours() {
     let broker = Broker::with(settings(), &config).await;
     let all = describe(&broker, BROKER, "1", None).await.configs;
     let listed = |name: &str| all.iter().find(|one| one.name.as_str() == name);
-    for name in ["listeners", "log.dirs", "num.partitions", "offsets.topic.replication.factor", "wal.profile"] {
+    for name in ["listeners", "log.dirs", "num.partitions", "offsets.topic.replication.factor", "wal.profile"]
+    {
         assert!(listed(name).is_some(), "{name}");
     }
     assert!(listed("listeners.kafka").is_none() && listed("ssl.keystore.location").is_none());

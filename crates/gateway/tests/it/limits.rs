@@ -34,7 +34,8 @@ async fn the_limit_of_one_address_acts_at_once_when_it_is_changed() {
     let broker = Broker::start().await;
     let mut first = broker.connect().await;
     first.call(0, &ApiVersionsRequest::default()).await;
-    let config = AlterableConfig::default().with_name(text("max.connections.per.ip")).with_value(Some(text("1")));
+    let config =
+        AlterableConfig::default().with_name(text("max.connections.per.ip")).with_value(Some(text("1")));
     let resource = AlterConfigsResource::default().with_resource_type(4).with_configs(vec![config]);
     let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
     assert_eq!(first.call(1, &request).await.responses[0].error_code, 0);

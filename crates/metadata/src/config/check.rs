@@ -21,7 +21,9 @@ impl Check {
             (Check::Ratio, Value::Double(n)) if !(0.0..=1.0).contains(n) => {
                 Err("must be between 0 and 1".to_owned())
             }
-            (Check::OneOf(good) | Check::OneOfIgnoringCase(good), Value::Text(text)) if !good.contains(&text.as_str()) => {
+            (Check::OneOf(good) | Check::OneOfIgnoringCase(good), Value::Text(text))
+                if !good.contains(&text.as_str()) =>
+            {
                 Err(format!("must be one of {}", good.join(", ")))
             }
             (Check::SomeOf(good), Value::List(items))
@@ -81,11 +83,7 @@ fn test_offset_reset(text: &str) -> Result<(), String> {
         Some(duration) => is_duration(duration),
         None => matches!(text, "earliest" | "latest"),
     };
-    if good {
-        Ok(())
-    } else {
-        Err("must be earliest, latest or by_duration:PnDTnHnMn.nS".to_owned())
-    }
+    if good { Ok(()) } else { Err("must be earliest, latest or by_duration:PnDTnHnMn.nS".to_owned()) }
 }
 
 /// Whether a text is a duration of ISO 8601 in days, hours, minutes and seconds, not negative.

@@ -73,7 +73,11 @@ static UNSUPPORTED: &[Entry] = &[
     unless("config.providers", &[""], "values are taken as they stand, not looked up elsewhere"),
     entry("config.providers.", "values are taken as they stand, not looked up elsewhere"),
     unless("remote.log.storage.system.enable", &["false"], "there is no tiered storage"),
-    unless("process.roles", &["broker,controller", "controller,broker"], "every node is broker and controller"),
+    unless(
+        "process.roles",
+        &["broker,controller", "controller,broker"],
+        "every node is broker and controller",
+    ),
     Entry { name: "controller.quorum.voters", nothing: Nothing::OneItem, why: ALONE },
     Entry { name: "controller.quorum.bootstrap.servers", nothing: Nothing::OneItem, why: ALONE },
     entry("host.name", PORT),
@@ -104,11 +108,14 @@ static HARMLESS: &[Entry] = &[
 /// What a name of Kafka's means with this value; `None` when a key or nobody has the name.
 #[must_use]
 pub fn foreign(name: &str, value: &str) -> Option<Foreign> {
-    let is = |entry: &&Entry| {
-        name == entry.name || (entry.name.ends_with('.') && name.starts_with(entry.name))
-    };
+    let is =
+        |entry: &&Entry| name == entry.name || (entry.name.ends_with('.') && name.starts_with(entry.name));
     if let Some(entry) = UNSUPPORTED.iter().find(is) {
-        return Some(if entry.nothing.asked_by(value) { Foreign::Harmless(entry.why) } else { Foreign::Unsupported(entry.why) });
+        return Some(if entry.nothing.asked_by(value) {
+            Foreign::Harmless(entry.why)
+        } else {
+            Foreign::Unsupported(entry.why)
+        });
     }
     HARMLESS.iter().find(is).map(|entry| Foreign::Harmless(entry.why))
 }

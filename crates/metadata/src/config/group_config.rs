@@ -51,7 +51,9 @@ impl GroupConfig {
 /// A value outside the broker's bounds, or a session that is not longer than the time between heartbeats.
 pub(crate) fn check_group(overrides: &Overrides, image: &Image) -> Result<(), ConfigError> {
     for bounds in group_keys::BOUNDS {
-        let Some(value) = overrides.get(bounds.key).and_then(|text| text.parse::<i64>().ok()) else { continue };
+        let Some(value) = overrides.get(bounds.key).and_then(|text| text.parse::<i64>().ok()) else {
+            continue;
+        };
         if let Some((least, limit)) = bounds.least.and_then(|key| Some((key, number(image, key)?)))
             && value < limit
         {

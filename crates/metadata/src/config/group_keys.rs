@@ -28,9 +28,7 @@ pub static KEYS: &[Key] = &[
         .check(Check::AtLeast(0))
         .synonyms(&["group.share.assignment.interval.ms"])
         .inert(SHARE),
-    group(Kind::Text, "share.auto.offset.reset", "latest")
-        .check(Check::OffsetReset)
-        .inert(SHARE),
+    group(Kind::Text, "share.auto.offset.reset", "latest").check(Check::OffsetReset).inert(SHARE),
     group(Kind::Int, "share.delivery.count.limit", "5")
         .check(Check::AtLeast(2))
         .synonyms(&["group.share.delivery.count.limit"])
@@ -52,8 +50,7 @@ pub static KEYS: &[Key] = &[
         .check(Check::AtLeast(1000))
         .synonyms(&["group.share.record.lock.duration.ms"])
         .inert(SHARE),
-    group(Kind::Boolean, "share.renew.acknowledge.enable", "true")
-        .inert(SHARE),
+    group(Kind::Boolean, "share.renew.acknowledge.enable", "true").inert(SHARE),
     group(Kind::Int, "share.session.timeout.ms", "45000")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
@@ -98,17 +95,69 @@ const fn between(key: &'static str, least: &'static str, greatest: &'static str)
 
 /// Bounds of all group keys that have any.
 pub(super) static BOUNDS: &[Bounds] = &[
-    between("consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms", "group.consumer.max.assignment.interval.ms"),
-    between("consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms", "group.consumer.max.heartbeat.interval.ms"),
-    between("consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms", "group.consumer.max.session.timeout.ms"),
-    between("share.assignment.interval.ms", "group.share.min.assignment.interval.ms", "group.share.max.assignment.interval.ms"),
-    between("share.delivery.count.limit", "group.share.min.delivery.count.limit", "group.share.max.delivery.count.limit"),
-    between("share.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms", "group.share.max.heartbeat.interval.ms"),
-    between("share.partition.max.record.locks", "group.share.min.partition.max.record.locks", "group.share.max.partition.max.record.locks"),
-    between("share.record.lock.duration.ms", "group.share.min.record.lock.duration.ms", "group.share.max.record.lock.duration.ms"),
-    between("share.session.timeout.ms", "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms"),
-    between("streams.assignment.interval.ms", "group.streams.min.assignment.interval.ms", "group.streams.max.assignment.interval.ms"),
-    between("streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms", "group.streams.max.heartbeat.interval.ms"),
-    between("streams.session.timeout.ms", "group.streams.min.session.timeout.ms", "group.streams.max.session.timeout.ms"),
-    Bounds { key: "streams.num.standby.replicas", least: None, greatest: "group.streams.max.standby.replicas" },
+    between(
+        "consumer.assignment.interval.ms",
+        "group.consumer.min.assignment.interval.ms",
+        "group.consumer.max.assignment.interval.ms",
+    ),
+    between(
+        "consumer.heartbeat.interval.ms",
+        "group.consumer.min.heartbeat.interval.ms",
+        "group.consumer.max.heartbeat.interval.ms",
+    ),
+    between(
+        "consumer.session.timeout.ms",
+        "group.consumer.min.session.timeout.ms",
+        "group.consumer.max.session.timeout.ms",
+    ),
+    between(
+        "share.assignment.interval.ms",
+        "group.share.min.assignment.interval.ms",
+        "group.share.max.assignment.interval.ms",
+    ),
+    between(
+        "share.delivery.count.limit",
+        "group.share.min.delivery.count.limit",
+        "group.share.max.delivery.count.limit",
+    ),
+    between(
+        "share.heartbeat.interval.ms",
+        "group.share.min.heartbeat.interval.ms",
+        "group.share.max.heartbeat.interval.ms",
+    ),
+    between(
+        "share.partition.max.record.locks",
+        "group.share.min.partition.max.record.locks",
+        "group.share.max.partition.max.record.locks",
+    ),
+    between(
+        "share.record.lock.duration.ms",
+        "group.share.min.record.lock.duration.ms",
+        "group.share.max.record.lock.duration.ms",
+    ),
+    between(
+        "share.session.timeout.ms",
+        "group.share.min.session.timeout.ms",
+        "group.share.max.session.timeout.ms",
+    ),
+    between(
+        "streams.assignment.interval.ms",
+        "group.streams.min.assignment.interval.ms",
+        "group.streams.max.assignment.interval.ms",
+    ),
+    between(
+        "streams.heartbeat.interval.ms",
+        "group.streams.min.heartbeat.interval.ms",
+        "group.streams.max.heartbeat.interval.ms",
+    ),
+    between(
+        "streams.session.timeout.ms",
+        "group.streams.min.session.timeout.ms",
+        "group.streams.max.session.timeout.ms",
+    ),
+    Bounds {
+        key: "streams.num.standby.replicas",
+        least: None,
+        greatest: "group.streams.max.standby.replicas",
+    },
 ];

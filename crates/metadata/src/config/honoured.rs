@@ -17,7 +17,9 @@ fn sources() -> String {
             let is_registry = path.ends_with("metadata/src/config");
             if path.is_dir() && !is_registry && !path.ends_with("tests") {
                 directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 let text = fs::read_to_string(&path).unwrap();
                 all.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default());
             }
@@ -41,7 +43,8 @@ fn every_field_is_read_by_some_crate_or_its_key_is_inert() {
     let bounds = |key: &str| {
         group_keys::BOUNDS.iter().any(|bounds| bounds.least == Some(key) || bounds.greatest == key)
     };
-    let tables = [BrokerConfig::FIELDS, TopicConfig::FIELDS, GroupConfig::FIELDS, ClientMetricsConfig::FIELDS];
+    let tables =
+        [BrokerConfig::FIELDS, TopicConfig::FIELDS, GroupConfig::FIELDS, ClientMetricsConfig::FIELDS];
     let mut unread = Vec::new();
     for (key, field) in tables.into_iter().flatten() {
         let inert = registry::topic(key).is_some_and(|key| key.inert.is_some());

@@ -37,11 +37,17 @@ fn protocol_of(name: &str, protocols: &str) -> Option<String> {
         listener.trim().eq_ignore_ascii_case(name).then(|| protocol.trim().to_owned())
     });
     let named = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
-    mapped.or_else(|| named.iter().find(|known| known.eq_ignore_ascii_case(name)).map(|known| (*known).to_owned()))
+    mapped.or_else(|| {
+        named.iter().find(|known| known.eq_ignore_ascii_case(name)).map(|known| (*known).to_owned())
+    })
 }
 
 fn why(protocol: &str) -> &'static str {
-    let key = if protocol.to_ascii_uppercase().starts_with("SASL") { "sasl.enabled.mechanisms" } else { "ssl.protocol" };
+    let key = if protocol.to_ascii_uppercase().starts_with("SASL") {
+        "sasl.enabled.mechanisms"
+    } else {
+        "ssl.protocol"
+    };
     match foreign(key, "") {
         Some(Foreign::Unsupported(why) | Foreign::Harmless(why)) => why,
         None => "there is no such protocol",

@@ -20,8 +20,8 @@ mod group_config;
 pub mod group_keys;
 #[cfg(test)]
 mod honoured;
-mod key;
 mod kafka_listeners;
+mod key;
 pub mod registry;
 mod topic_config;
 pub mod topic_keys;
@@ -33,8 +33,8 @@ use std::collections::BTreeMap;
 pub use broker_config::{Address, BrokerConfig, LimitsByAddress, MigrationPolicy, StaticConfig};
 pub use client_metrics_config::{ClientMatch, ClientMetricsConfig, ClientSelector};
 pub use describe::{
-    Described, Source, Synonym, describe_broker, describe_broker_default, describe_client_metrics, describe_group,
-    describe_topic,
+    Described, Source, Synonym, describe_broker, describe_broker_default, describe_client_metrics,
+    describe_group, describe_topic,
 };
 pub use foreign::{Foreign, foreign};
 pub use group_config::GroupConfig;

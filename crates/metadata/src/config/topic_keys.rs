@@ -5,11 +5,12 @@ use super::key::{Check, Key, Kind, Unit, topic};
 /// Compression types a topic may ask for.
 const COMPRESSION: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 
-const DELETED: &str = "files of removed segments are deleted when nobody reads them";
-const FLUSHED: &str = "every acknowledged record is on disk";
-const ONE_REPLICA: &str = "a partition has one replica";
-const PREALLOCATED: &str = "new records are in the write-ahead log, which has its space from the start";
-const TIERED: &str = "there is no tiered storage";
+pub(in crate::config) const DELETED: &str = "files of removed segments are deleted when nobody reads them";
+pub(in crate::config) const FLUSHED: &str = "every acknowledged record is on disk";
+pub(in crate::config) const ONE_REPLICA: &str = "a partition has one replica";
+pub(in crate::config) const PREALLOCATED: &str =
+    "new records are in the write-ahead log, which has its space from the start";
+pub(in crate::config) const TIERED: &str = "there is no tiered storage";
 
 /// Every topic key, by name.
 pub static KEYS: &[Key] = &[

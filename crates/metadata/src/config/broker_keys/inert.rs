@@ -1,6 +1,7 @@
 //! Broker keys of Kafka 4.3 that files carry and tools read, and that change nothing here, with the reason.
 
 use crate::config::key::{Key, Kind, inert, inert_unset};
+use crate::config::topic_keys::TIERED;
 
 const RUNTIME: &str = "the runtime sizes its own threads";
 const QUORUM: &str = "the metadata group is part of every broker and keeps its own members and timing";
@@ -12,7 +13,6 @@ const MEMORY: &str = "requests in memory are limited by bytes";
 const METRICS: &str = "metrics are served over HTTP in the Prometheus format";
 const FOLLOWERS: &str = "followers are answered as soon as there is something to read";
 const CHECKPOINT: &str = "one checkpoint covers the whole data directory";
-const TIERED: &str = "there is no tiered storage";
 const SHARE: &str = "share groups are not served";
 const STREAMS: &str = "streams groups are not served";
 const COORDINATOR: &str = "the coordinator sizes its own batches and buffers";
@@ -62,7 +62,12 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Long, "metadata.max.retention.bytes", "104857600", METADATA_LOG),
     inert(Kind::Long, "metadata.max.retention.ms", "604800000", METADATA_LOG),
     inert_unset(Kind::Text, "inter.broker.listener.name", LISTENER),
-    inert(Kind::Text, "listener.security.protocol.map", "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", LISTENER),
+    inert(
+        Kind::Text,
+        "listener.security.protocol.map",
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
+        LISTENER,
+    ),
     inert(Kind::Int, "replica.socket.receive.buffer.bytes", "65536", SOCKET),
     inert(Kind::Int, "replica.socket.timeout.ms", "30000", SOCKET),
     inert(Kind::Long, "socket.connection.setup.timeout.max.ms", "30000", SOCKET),
@@ -101,7 +106,12 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "remote.log.manager.fetch.quota.window.size.seconds", "1", TIERED),
     inert(Kind::Long, "remote.log.manager.task.interval.ms", "30000", TIERED),
     inert(Kind::Int, "remote.log.metadata.custom.metadata.max.bytes", "128", TIERED),
-    inert(Kind::Text, "remote.log.metadata.manager.class.name", "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager", TIERED),
+    inert(
+        Kind::Text,
+        "remote.log.metadata.manager.class.name",
+        "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager",
+        TIERED,
+    ),
     inert_unset(Kind::Text, "remote.log.metadata.manager.class.path", TIERED),
     inert(Kind::Text, "remote.log.metadata.manager.impl.prefix", "rlmm.config.", TIERED),
     inert_unset(Kind::Text, "remote.log.metadata.manager.listener.name", TIERED),

@@ -1,10 +1,10 @@
 //! Keys of what a broker does: its logs, connections, requests, replication and quotas.
 
 use crate::config::key::{Check, Key, Kind, Unit, broker};
+use crate::config::topic_keys::ONE_REPLICA;
 
 const ONE_BY_ONE: &str = "logs are compacted one after the other";
 const BUFFERS: &str = "a compaction has buffers of a fixed size";
-const ONE_REPLICA: &str = "a partition has one replica";
 
 pub(super) static KEYS: &[Key] = &[
     // The log.
@@ -18,16 +18,13 @@ pub(super) static KEYS: &[Key] = &[
         .check(Check::AtLeast(0))
         .dynamic()
         .doc("Pause of the compactor when no log needs it."),
-    broker(Kind::Int, "log.cleaner.threads", "1")
-        .check(Check::AtLeast(0))
-        .inert(ONE_BY_ONE),
+    broker(Kind::Int, "log.cleaner.threads", "1").check(Check::AtLeast(0)).inert(ONE_BY_ONE),
     broker(Kind::Long, "log.cleaner.dedupe.buffer.size", "134217728")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1 << 20))
         .dynamic()
         .doc("Memory for the keys of the logs that are being compacted, all together."),
-    broker(Kind::Double, "log.cleaner.io.buffer.load.factor", "0.9")
-        .inert(BUFFERS),
+    broker(Kind::Double, "log.cleaner.io.buffer.load.factor", "0.9").inert(BUFFERS),
     broker(Kind::Int, "log.cleaner.io.buffer.size", "524288")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
@@ -58,10 +55,9 @@ pub(super) static KEYS: &[Key] = &[
         .check(Check::AtLeast(0))
         .dynamic()
         .doc("Connections at a time from one address."),
-    broker(Kind::Text, "max.connections.per.ip.overrides", "")
-        .check(Check::LimitsByAddress)
-        .dynamic()
-        .doc("Limits of single addresses that replace max.connections.per.ip, such as 10.0.0.1:200,10.0.0.2:50."),
+    broker(Kind::Text, "max.connections.per.ip.overrides", "").check(Check::LimitsByAddress).dynamic().doc(
+        "Limits of single addresses that replace max.connections.per.ip, such as 10.0.0.1:200,10.0.0.2:50.",
+    ),
     broker(Kind::Int, "max.connection.creation.rate", "2147483647")
         .check(Check::AtLeast(0))
         .dynamic()
@@ -113,9 +109,7 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))
         .doc("Length of one such window."),
-    broker(Kind::Int, "replication.quota.window.num", "11")
-        .check(Check::AtLeast(1))
-        .inert(ONE_REPLICA),
+    broker(Kind::Int, "replication.quota.window.num", "11").check(Check::AtLeast(1)).inert(ONE_REPLICA),
     broker(Kind::Int, "replication.quota.window.size.seconds", "1")
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))

@@ -1,6 +1,7 @@
 //! Keys that are about topics: their creation, and the defaults of topic keys.
 
 use crate::config::key::{Check, Key, Kind, Unit, broker, broker_unset};
+use crate::config::topic_keys::{DELETED, FLUSHED, ONE_REPLICA, PREALLOCATED, TIERED};
 
 pub(super) static KEYS: &[Key] = &[
     broker(Kind::Int, "num.partitions", "1")
@@ -45,16 +46,16 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Millis)
         .check(Check::AtLeast(0))
         .dynamic()
-        .doc("file.delete.delay.ms of topics that do not set it."),
+        .inert(DELETED),
     broker(Kind::Long, "log.flush.interval.messages", "9223372036854775807")
         .check(Check::AtLeast(1))
         .dynamic()
-        .doc("flush.messages of topics that do not set it."),
+        .inert(FLUSHED),
     broker_unset(Kind::Long, "log.flush.interval.ms")
         .unit(Unit::Millis)
         .check(Check::AtLeast(0))
         .dynamic()
-        .doc("flush.ms of topics that do not set it."),
+        .inert(FLUSHED),
     broker(Kind::Int, "log.index.interval.bytes", "4096")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
@@ -69,12 +70,12 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Bytes)
         .check(Check::AtLeast(-2))
         .dynamic()
-        .doc("local.retention.bytes of topics that do not set it."),
+        .inert(TIERED),
     broker(Kind::Long, "log.local.retention.ms", "-2")
         .unit(Unit::Millis)
         .check(Check::AtLeast(-2))
         .dynamic()
-        .doc("local.retention.ms of topics that do not set it."),
+        .inert(TIERED),
     broker(Kind::Long, "log.cleaner.max.compaction.lag.ms", "9223372036854775807")
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
@@ -114,7 +115,7 @@ pub(super) static KEYS: &[Key] = &[
         .doc("min.insync.replicas of topics that do not set it."),
     broker(Kind::Boolean, "log.preallocate", "false")
         .dynamic()
-        .doc("preallocate of topics that do not set it."),
+        .inert(PREALLOCATED),
     broker(Kind::Long, "log.retention.bytes", "-1")
         .unit(Unit::Bytes)
         .dynamic()
@@ -159,5 +160,5 @@ pub(super) static KEYS: &[Key] = &[
         .doc("Like log.roll.jitter.ms, in hours."),
     broker(Kind::Boolean, "unclean.leader.election.enable", "false")
         .dynamic()
-        .doc("unclean.leader.election.enable of topics that do not set it."),
+        .inert(ONE_REPLICA),
 ];

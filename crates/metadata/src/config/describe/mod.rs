@@ -61,7 +61,10 @@ pub struct Synonym {
 /// Every key of a topic.
 #[must_use]
 pub fn describe_topic(image: &Image, topic: &Topic) -> Vec<Described> {
-    topic_keys::KEYS.iter().map(|key| describe_override(image, &topic.overrides, Source::Topic, key)).collect()
+    topic_keys::KEYS
+        .iter()
+        .map(|key| describe_override(image, &topic.overrides, Source::Topic, key))
+        .collect()
 }
 
 /// Every key of a group, whether there is such a group or not.
@@ -136,12 +139,7 @@ fn as_listed(name: &str, value: String) -> String {
     }
 }
 
-fn describe_override(
-    image: &Image,
-    overrides: &Overrides,
-    source: Source,
-    key: &'static Key,
-) -> Described {
+fn describe_override(image: &Image, overrides: &Overrides, source: Source, key: &'static Key) -> Described {
     let mut synonyms = match key.synonyms.first() {
         Some(primary) => synonyms(image, primary, key.synonyms),
         None => Vec::new(),
