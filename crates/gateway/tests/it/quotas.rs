@@ -153,6 +153,20 @@ async fn a_producer_over_its_quota_is_answered_at_once_and_then_left_alone() {
 }
 
 #[tokio::test]
+async fn each_client_has_a_default_quota_for_itself_and_each_user_for_all_his_clients() {
+    let broker = broker().await;
+    broker.topic("t", 1, &[]).await;
+    let request = produce_request("t", &[(0, Some(batch(&[&"x".repeat(1500)])))]);
+    let throttled = async |client: &str| {
+        timed(&mut broker.connect().await, client, 9, &request).await.0.throttle_time_ms > 0
+    };
+    limit(&broker, &[("client-id", None)], "producer_byte_rate", 2000.0).await;
+    assert!(!throttled("a").await && !throttled("b").await && throttled("a").await);
+    limit(&broker, &[("user", Some("ANONYMOUS"))], "producer_byte_rate", 2000.0).await;
+    assert!(!throttled("c").await && throttled("d").await, "the user's quota comes first, and he is one");
+}
+
+#[tokio::test]
 async fn a_producer_that_wants_no_answer_is_left_alone_too() {
     let broker = broker().await;
     broker.topic("t", 1, &[]).await;
@@ -309,12 +323,19 @@ async fn an_address_that_connects_too_often_waits_unserved() {
         broker.call(9, MetadataRequest::default()).await;
     }
     let began = Instant::now();
-    let mut refused = broker.connect().await;
-    refused.send(9, &MetadataRequest::default()).await;
-    assert!(refused.is_closed().await);
+    let mut refused = Vec::new();
+    for _ in 0..3 {
+        let mut connection = broker.connect().await;
+        connection.send(9, &MetadataRequest::default()).await;
+        refused.push(connection);
+    }
+    for connection in &mut refused {
+        assert!(connection.is_closed().await);
+    }
     assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
-    assert_eq!(broker.metric("eddy_connection_rejected_total{reason=\"rate_per_ip\"}"), 1.0);
+    assert_eq!(broker.metric("eddy_connection_rejected_total{reason=\"rate_per_ip\"}"), 3.0);
     assert!(broker.metric("eddy_throttle_seconds_total{quota=\"connection\"}") > 0.3);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // What was refused is not held against the address.
+    tokio::time::sleep(Duration::from_millis(600)).await;
     broker.call(9, MetadataRequest::default()).await;
 }
