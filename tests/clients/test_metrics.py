@@ -93,6 +93,7 @@ def watched(start_broker, tmp_path_factory):
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "500",
             "log.cleaner.backoff.ms": "200",
+            "log.checkpoint.interval.ms": "300",
         }
     )
     if broker.kind != "eddy":

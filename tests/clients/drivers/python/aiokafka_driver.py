@@ -5,6 +5,7 @@ import time
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from driver import main, record_to_json
 from group import commands, next_command, say, say_assigned, say_record
@@ -91,6 +92,7 @@ async def group_async(bootstrap, spec):
         auto_offset_reset="earliest",
         session_timeout_ms=spec["session_ms"],
         heartbeat_interval_ms=500,
+        partition_assignment_strategy=[RangePartitionAssignor],
     )
     consumer.subscribe(spec["topics"], listener=Listener())
     await consumer.start()
