@@ -73,9 +73,9 @@ pub(crate) fn span(ms: i64) -> String {
     let (minutes, hours, days) = (ms / 60_000, ms / 3_600_000, ms / 86_400_000);
     match ms {
         ..1_000 => format!("{ms} ms"),
-        ..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
-        ..3_600_000 => format!("{minutes}m{:02}s", ms / 1_000 % 60),
-        ..86_400_000 => format!("{hours}h{:02}m", minutes % 60),
+        1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        60_000..3_600_000 => format!("{minutes}m{:02}s", ms / 1_000 % 60),
+        3_600_000..86_400_000 => format!("{hours}h{:02}m", minutes % 60),
         _ => format!("{days}d{:02}h", hours % 24),
     }
 }

@@ -23,18 +23,18 @@ pub struct Arguments {
 
 const COLUMNS: &[Column<Setting>] = &[
     Column::new("KEY", |row| Cell::text(row.key.clone())),
-    Column::new("VALUE", |row| value(row)),
+    Column::new("VALUE", value),
     Column::new("SOURCE", |row| Cell::text(row.source.words())),
     Column::wide("DEFAULT", |row| {
         row.default().map_or(Cell::None, |value| Cell::text(with_unit(&row.key, value)))
     }),
     Column::wide("READ ONLY", |row| Cell::text(if row.read_only { "yes" } else { "no" })),
-    Column::wide("ALSO SET", |row| also(row)),
+    Column::wide("ALSO SET", also),
 ];
 
 const DOCUMENTED: &[Column<Setting>] = &[
     Column::new("KEY", |row| Cell::text(row.key.clone())),
-    Column::new("VALUE", |row| value(row)),
+    Column::new("VALUE", value),
     Column::new("SOURCE", |row| Cell::text(row.source.words())),
     Column::new("MEANING", |row| row.documentation.as_ref().map_or(Cell::None, Cell::text)),
 ];
