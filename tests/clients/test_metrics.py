@@ -121,6 +121,10 @@ def happen(broker, watch, directory):
     one.wait(lambda member: member.committed >= 1000, "reads everything")
     one.kill()
     produce(broker, "plain", 10)
+    # A client that keeps fetch sessions.
+    two = members.start(CLIENTS["kafka-python-2.3"], "with-sessions", ["plain"])
+    two.wait(lambda member: member.committed >= 1010, "reads everything")
+    two.close()
     wait(lambda: "eddy_group_expired_members_total" in watch.moved, "a killed member expires")
     wait(lambda: "eddy_group_lag_seconds" in watch.moved, "lag in seconds is seen")
     for future in admin.delete_consumer_groups(["moving"]).values():
