@@ -151,6 +151,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_compressed_comes_back_up_to_the_limit() {
+        let plain: Vec<u8> = (0..20_000u32).map(|number| (number / 7) as u8).collect();
+        for codec in Compression::ALL {
+            let mut encoder = Encoder::new(codec, None, Vec::new()).unwrap();
+            encoder.write(&plain).unwrap();
+            let compressed = Bytes::from(encoder.finish().unwrap());
+            assert_eq!(decompress(codec, compressed.clone(), 20_000).unwrap(), plain, "{codec}");
+            let bomb = decompress(codec, compressed, 19_999).unwrap_err();
+            assert_eq!(bomb, BatchError::Bomb { limit: 19_999 }, "{codec}");
+        }
+    }
+
+    #[test]
     fn the_limit_grows_with_the_payload_within_bounds() {
         let limit = DecompressLimit::default();
         let mib = |count: u64| count << 20;
