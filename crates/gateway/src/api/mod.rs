@@ -201,7 +201,9 @@ pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, Dispatc
         ApiKey::OffsetDelete => answer_later(call, reader, k47_offset_delete::begin).await,
         ApiKey::ConsumerGroupHeartbeat => answer_later(call, reader, k68_consumer_group_heartbeat::begin).await,
         ApiKey::ConsumerGroupDescribe => answer_later(call, reader, k69_consumer_group_describe::begin).await,
-        ApiKey::GetTelemetrySubscriptions => answer(call, reader, k71_get_telemetry_subscriptions::handle).await,
+        ApiKey::GetTelemetrySubscriptions => {
+            answer(call, reader, k71_get_telemetry_subscriptions::handle).await
+        }
         ApiKey::PushTelemetry => answer(call, reader, k72_push_telemetry::handle).await,
         other => unreachable!("{other} is in SERVED and has no handler"),
     }

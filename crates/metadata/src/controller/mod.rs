@@ -23,7 +23,8 @@ pub use partitions::{CreatePartitionsError, NewPartitions, create_partitions};
 pub use placement::PlacementError;
 pub use producer_ids::{PRODUCER_ID_BLOCK, ProducerIdBlock, ProducerIdsExhausted, allocate_producer_ids};
 pub use quotas::{
-    NamedPart, QuotaChange, QuotaError, QuotaFilter, alter_client_quotas, describe_client_quotas, quota_entity,
+    NamedPart, QuotaChange, QuotaError, QuotaFilter, alter_client_quotas, describe_client_quotas,
+    quota_entity,
 };
 pub use reassignments::{ReassignmentError, check_reassignment};
 pub use topics::{
