@@ -61,7 +61,17 @@ const RESERVED: &[Reserved] = &[
 /// Crates without side effects, and what would bring one in.
 const PURE: &[&str] = &["eddy-core", "eddy-metadata"];
 const PURE_WITHOUT: &[&str] = &["tokio", "bytes", "eddy-disk"];
-const PURE_UNSAID: &[&str] = &["Instant::now", "SystemTime::now", "SystemClock", "std::net", "std::thread"];
+/// Sockets and the resolver, not all of `std::net`: an address is a value like any other.
+const PURE_UNSAID: &[&str] = &[
+    "Instant::now",
+    "SystemTime::now",
+    "SystemClock",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "ToSocketAddrs",
+    "std::thread",
+];
 
 /// Crates that only some may be built from.
 const RESERVED_DEPENDENCIES: &[(&str, &[&str])] =
