@@ -33,7 +33,9 @@ pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersio
     if call.version >= 3 {
         call.connection.set_software(&request.client_software_name, &request.client_software_version);
     }
-    let mut response = ApiVersionsResponse { api_keys: served(), ..ApiVersionsResponse::default() };
+    let asks_for_metrics = call.image().client_metrics_subscriptions().next().is_some();
+    let api_keys = served().into_iter().filter(|api| asks_for_metrics || !is_telemetry(api)).collect();
+    let mut response = ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() };
     if call.version >= 3 {
         response.supported_features = features::all()
             .filter(|feature| feature.min > 0 || call.version >= MIN_ZERO_FROM)
@@ -77,6 +79,12 @@ fn served() -> Vec<ApiVersion> {
         .collect();
     keys.sort_by_key(|api| api.api_key);
     keys
+}
+
+/// Telemetry is advertised while there is a subscription, as Kafka advertises it while it has a receiver: clients would ask
+/// for nothing, and some say so on the user's terminal.
+fn is_telemetry(api: &ApiVersion) -> bool {
+    [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry].iter().any(|key| key.code() == api.api_key)
 }
 
 /// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?` (KIP-511).

@@ -58,9 +58,21 @@ fn push(asked: &Asked, metrics: Bytes) -> PushTelemetryRequest {
         .with_metrics(metrics)
 }
 
+/// Whether a client that connects now finds the telemetry APIs.
+async fn is_advertised(broker: &Broker) -> bool {
+    let versions = ApiVersionsRequest::default()
+        .with_client_software_name(text("test-library"))
+        .with_client_software_version(text("1.2"));
+    let answer = broker.call(4, versions).await;
+    let is_listed = |key: i16| answer.api_keys.iter().any(|api| api.api_key == key);
+    assert_eq!(is_listed(71), is_listed(72));
+    is_listed(71)
+}
+
 #[tokio::test]
 async fn without_a_subscription_clients_are_asked_for_nothing() {
     let broker = Broker::start().await;
+    assert!(!is_advertised(&broker).await);
     let asked = ask(&mut broker.connect().await, "app", None).await;
     assert_eq!(
         (asked.error_code, asked.push_interval_ms, asked.telemetry_max_bytes),
@@ -76,6 +88,7 @@ async fn without_a_subscription_clients_are_asked_for_nothing() {
 async fn clients_are_chosen_by_what_they_are() {
     let broker = Broker::start().await;
     subscribe(&broker, "all", &[("metrics", "b.,a."), ("interval.ms", "5000")]).await;
+    assert!(is_advertised(&broker).await);
     let matches = "client_id=app.*,client_software_name=test-library,client_source_address=127.0.0.1";
     subscribe(&broker, "app", &[("metrics", "*"), ("interval.ms", "1000"), ("match", matches)]).await;
     let mut connection = broker.connect().await;
