@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 from harness.at_once import at_once
 from harness.clients import CLIENTS
 from harness.members import Members
+from harness.raw_kafka import GROUP_RESOURCE, NONE, Connection
 
 PARTITIONS = 4
 KINDS = [(name, assignment) for name, client in CLIENTS.items() for assignment in client.assignments]
@@ -91,6 +92,9 @@ def test_two_members_share_the_partitions_and_one_takes_over_when_the_other_leav
 @at_once(PROTOCOLS)
 def test_a_killed_members_partitions_move_within_its_session_timeout(broker, unique, members, name, assignment):
     topic, group = broker.create_topic(unique(f"killed-{name}"), PARTITIONS), unique("killed")
+    if assignment == "consumer":
+        with Connection(broker) as connection:
+            assert connection.set_config(GROUP_RESOURCE, group, "consumer.session.timeout.ms", "6000") == NONE
     one = members.start(CLIENTS[name], group, [topic], assignment=assignment, session_ms=6_000)
     two = members.start(CLIENTS[name], group, [topic], assignment=assignment, session_ms=6_000)
     for member in (one, two):
@@ -105,11 +109,13 @@ def test_a_killed_members_partitions_move_within_its_session_timeout(broker, uni
     assert sorted(read(one) + read(two)) == sorted(values("a", 40) + values("b", 40))
 
 
-@at_once([(name, assignment) for name, assignment in PROTOCOLS if CLIENTS[name].static_members])
+@at_once([(name, assignment) for name, assignment in PROTOCOLS if assignment in CLIENTS[name].static_members])
 def test_a_static_member_comes_back_to_its_partitions_without_a_rebalance(broker, unique, members, name, assignment):
     topic, group = broker.create_topic(unique(f"static-{name}"), PARTITIONS), unique("static")
     start = partial(members.start, CLIENTS[name], group, [topic], assignment=assignment, session_ms=30_000)
-    one, two = start(instance="one"), start(instance="two")
+    # The one that stays is the leader: a leader that comes back may ask for a rebalance.
+    one = start(instance="one").wait(owns(0, 1, 2, 3), "owns everything")
+    two = start(instance="two")
     for member in (one, two):
         member.wait(lambda member: len(member.partitions or ()) == 2, "owns half")
     its_own, told = two.partitions, one.assignments
@@ -186,3 +192,23 @@ def test_members_of_different_clients_share_a_group(broker, unique, members):
     for member in started:
         member.wait(lambda member: member.committed >= 25, "reads its quarter")
     assert sorted(value for member in started for value in read(member)) == sorted(values("a", 100))
+
+
+@pytest.mark.timeout(180)
+def test_groups_outlive_a_kill_of_their_broker(own_broker, tmp_path):
+    """R-3.64: committed offsets and members' ids come back with the broker, and the members go on where they were."""
+    kinds = [("kafka-python-2.3", "range"), ("aiokafka", "range"), ("java", "consumer"), ("confluent-kafka", "consumer"), ("franz-go", "range")]
+    topic = own_broker.create_topic("restart", PARTITIONS)
+    produce(own_broker, topic, values("a", 100))
+    with Members(own_broker, tmp_path) as members:
+        started = [members.start(CLIENTS[name], f"{name}-{assignment}", [topic], assignment=assignment) for name, assignment in kinds]
+        for member in started:
+            member.wait(lambda member: member.committed >= 100, "reads everything")
+        started.pop(0).close()
+        own_broker.kill()
+        own_broker.start()
+        started.insert(0, members.start(CLIENTS[kinds[0][0]], "-".join(kinds[0]), [topic]))
+        produce(own_broker, topic, values("b", 100))
+        for member, before in zip(started, (0, 100, 100, 100, 100), strict=True):
+            member.wait(lambda member, before=before: member.committed >= before + 100, "reads what came after")
+            assert sorted(read(member)[before:]) == sorted(values("b", 100))

@@ -10,6 +10,8 @@ import time
 import zlib
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
+INCREMENTAL_ALTER_CONFIGS = 44
+GROUP_RESOURCE = 32
 
 NONE = 0
 OFFSET_OUT_OF_RANGE = 1
@@ -290,6 +292,14 @@ class Connection:
         reader = self.ask(CREATE_TOPICS, 2, array([topic]) + struct.pack(">ib", 10_000, 0))
         reader.take(">i")
         return reader.array(lambda: (reader.string(), reader.take(">h"), reader.string()))[0][1]
+
+    def set_config(self, resource_type, name, key, value):
+        """IncrementalAlterConfigs v0 that sets one key: the error."""
+        config = string(key) + struct.pack(">b", 0) + string(value)
+        resource = struct.pack(">b", resource_type) + string(name) + array([config])
+        reader = self.ask(INCREMENTAL_ALTER_CONFIGS, 0, array([resource]) + struct.pack(">b", False))
+        reader.take(">i")
+        return reader.array(lambda: (reader.take(">h"), reader.string(), reader.take(">b"), reader.string()))[0][0]
 
     def init_producer_id(self):
         """InitProducerId v0 without a transactional id: (producer id, epoch)."""

@@ -1,5 +1,6 @@
 """confluent-kafka (librdkafka)."""
 
+import sys
 import time
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
@@ -125,7 +126,10 @@ def group(bootstrap, spec):
         read = {}
         for message in consumer.consume(500, timeout=0.1):
             if message.error() is not None:
-                raise RuntimeError(message.error())
+                if message.error().fatal():
+                    raise RuntimeError(message.error())
+                print(message.error(), file=sys.stderr)
+                continue
             say_record(message.topic(), message.partition(), message.offset(), message.value())
             read[message.topic(), message.partition()] = message.offset() + 1
         if read:
