@@ -1,10 +1,13 @@
 //! `eddy group` against a broker, with members that this test plays.
 
+use std::time::{Duration, Instant};
+
 use eddy_client::messages::join_group_request::JoinGroupRequestProtocol;
 use eddy_client::messages::sync_group_request::SyncGroupRequestAssignment;
 use eddy_client::messages::{
-    ConsumerProtocolAssignment, GroupId, JoinGroupRequest, LeaveGroupRequest, SyncGroupRequest, TopicName,
-    consumer_protocol_assignment, leave_group_request,
+    ConsumerGroupHeartbeatRequest, ConsumerProtocolAssignment, GroupId, JoinGroupRequest, LeaveGroupRequest,
+    SyncGroupRequest, TopicName, consumer_group_heartbeat_request, consumer_protocol_assignment,
+    leave_group_request,
 };
 use eddy_client::protocol::{Encodable, StrBytes};
 use eddy_client::{Connection, ConnectionOptions};
@@ -13,6 +16,7 @@ use expect_test::expect;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::cli_session::Session;
+use crate::support::PATIENCE;
 
 #[test]
 fn a_group_is_moved_by_plan_and_brought_back() {
@@ -127,7 +131,7 @@ fn a_group_with_members_is_described_and_not_moved() {
     let explained = session.run("group explain billing --for 200ms --check");
     assert_eq!(explained.code, 3);
     assert!(explained.stdout.contains("STALLED on orders-0"), "{}", explained.stdout);
-    assert!(explained.stdout.contains("eddy consume orders -p 0 -o 0 -n 1"), "{}", explained.stdout);
+    assert!(explained.stdout.contains("eddy consume orders -p 0 -O 0 -n 1"), "{}", explained.stdout);
 
     runtime.block_on(member.leave());
     let explained = session.out("group explain billing --for 100ms");
@@ -146,6 +150,25 @@ fn offsets_of_one_topic_are_deleted_and_restored() {
     assert_eq!(deleted, "GROUP\tOFFSETS\tRESULT\nbilling\t1\toffsets deleted\n");
     assert_eq!(committed(&session), [Some(0)]);
     session.out("group undo billing --execute");
+    assert_eq!(committed(&session), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_group_of_the_consumer_protocol_is_described_with_its_epoch() {
+    let session = Session::start();
+    session.out("topic create orders -p 2");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let member = runtime.block_on(ModernMember::join(&session.address(), "billing", "orders"));
+
+    assert!(session.out("group ls").contains("billing\tconsumer\tStable\t1\n"));
+    let described = session.out("group describe billing -o jsonl");
+    assert!(described.contains(r#""kind":"consumer","state":"Stable""#), "{described}");
+    assert!(!described.contains(r#""epoch":null"#) && described.contains(r#""orders":[0,1]"#), "{described}");
+    let refused = session.run("group seek billing --to latest --topic orders --execute");
+    assert!(refused.stderr.contains("is not empty: it has 1 member"), "{}", refused.stderr);
+
+    runtime.block_on(member.leave());
+    session.out("group seek billing --to latest --topic orders --execute");
     assert_eq!(committed(&session), [Some(0), Some(0)]);
 }
 
@@ -209,5 +232,55 @@ impl Member {
         let member = leave_group_request::MemberIdentity::default().with_member_id(self.id);
         let leave = LeaveGroupRequest::default().with_group_id(self.group).with_members(vec![member]);
         assert_eq!(self.connection.send(&leave).await.unwrap().error_code, 0);
+    }
+}
+
+/// The only member of a group of the consumer protocol (KIP-848).
+struct ModernMember {
+    connection: Connection,
+    request: ConsumerGroupHeartbeatRequest,
+}
+
+impl ModernMember {
+    /// Joins, and takes what it is given.
+    async fn join(address: &str, group: &str, topic: &str) -> ModernMember {
+        let options = ConnectionOptions::default();
+        let connection = Connection::open(address.parse().unwrap(), options).await.unwrap();
+        let request = ConsumerGroupHeartbeatRequest::default()
+            .with_group_id(GroupId(StrBytes::from_string(group.to_owned())))
+            .with_member_id(StrBytes::from_static_str("AAAAAAAAAAAAAAAAAAAAAQ"))
+            .with_rebalance_timeout_ms(30_000)
+            .with_subscribed_topic_names(Some(vec![TopicName(StrBytes::from_string(topic.to_owned()))]))
+            .with_topic_partitions(Some(Vec::new()));
+        let mut member = ModernMember { connection, request };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = member.connection.send(&member.request).await.unwrap();
+            assert_eq!(answer.error_code, 0);
+            member.request.member_epoch = answer.member_epoch;
+            if let Some(assignment) = answer.assignment {
+                let owned = assignment.topic_partitions.into_iter().map(|topic| {
+                    consumer_group_heartbeat_request::TopicPartitions::default()
+                        .with_topic_id(topic.topic_id)
+                        .with_partitions(topic.partitions)
+                });
+                member.request.topic_partitions = Some(owned.collect());
+            }
+            let owns =
+                member.request.topic_partitions.iter().flatten().any(|topic| !topic.partitions.is_empty());
+            if owns {
+                break;
+            }
+            assert!(Instant::now() < deadline, "nothing was assigned");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Says what it owns, with which the assignment is complete.
+        assert_eq!(member.connection.send(&member.request).await.unwrap().error_code, 0);
+        member
+    }
+
+    async fn leave(mut self) {
+        self.request.member_epoch = -1;
+        assert_eq!(self.connection.send(&self.request).await.unwrap().error_code, 0);
     }
 }
