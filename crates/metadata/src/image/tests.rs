@@ -208,6 +208,8 @@ fn any_record() -> impl Strategy<Value = Record> {
         (id(), value()).prop_map(move |(id, value)| set(Resource::Topic(id), "retention.ms", value)),
         value().prop_map(move |value| set(Resource::BrokerDefault, "log.retention.ms", value)),
         value().prop_map(move |value| set(Resource::Broker(ME), "log.retention.ms", value)),
+        value().prop_map(move |value| set(Resource::Group("g".into()), "streams.session.timeout.ms", value)),
+        value().prop_map(move |value| set(Resource::ClientMetrics("m".into()), "interval.ms", value)),
         ("[ab]", prop::option::of(1u32..5)).prop_map(|(user, limit)| quota(&user, limit)),
         (0i64..9).prop_map(|next| Record::ProducerIdsAllocated { broker: ME, next: ProducerId(next) }),
     ]
