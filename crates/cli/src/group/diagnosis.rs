@@ -373,7 +373,7 @@ impl Looks<'_> {
                 let Place { topic, partition } = &now.place;
                 vec![
                     attempt(
-                        format!("eddy consume {topic} -p {partition} -o {at} -n 1"),
+                        format!("eddy consume {topic} -p {partition} -O {at} -n 1"),
                         "look at the record it is stuck on",
                     ),
                     attempt(

@@ -1,5 +1,8 @@
 //! `eddy produce`, `consume` and `tail` against a broker.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
+
 use crate::cli_session::Session;
 
 /// Records with everything that text does not have.
@@ -144,4 +147,32 @@ fn a_group_goes_on_where_it_stopped() {
     assert!(rest.stdout.starts_with("value 3\n"), "{}", rest.stdout);
     assert_eq!(session.out("consume orders -g billing -e"), "");
     assert_eq!(session.out("consume orders -g other -e").lines().count(), 10);
+}
+
+#[test]
+fn a_broker_that_dies_and_comes_back_costs_nothing() {
+    let mut session = Session::start();
+    session.out("topic create orders -p 1");
+    let mut produce =
+        session.command("produce orders").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut consume = session.command("consume orders -n 200").stdout(Stdio::piped()).spawn().unwrap();
+    let mut input = produce.stdin.take().unwrap();
+    for number in 0..100 {
+        writeln!(input, "value {number}").unwrap();
+    }
+    // Both are connected when the first record has come through.
+    let mut output = BufReader::new(consume.stdout.take().unwrap());
+    let mut printed = String::new();
+    output.read_line(&mut printed).unwrap();
+    session.kill_and_restart();
+    for number in 100..200 {
+        writeln!(input, "value {number}").unwrap();
+    }
+    drop(input);
+    assert!(produce.wait().unwrap().success());
+    let expected: String = (0..200).map(|number| format!("value {number}\n")).collect();
+    output.read_to_string(&mut printed).unwrap();
+    assert_eq!(printed, expected);
+    assert!(consume.wait().unwrap().success());
+    assert_eq!(session.out("consume orders -e"), expected);
 }

@@ -1,11 +1,12 @@
 //! A broker and the commands that are run against it.
 
+use std::fs::File;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{Broker, eddy, finish};
+use crate::support::{Broker, eddy, finish, get, wait_until};
 
 /// A broker of its own; commands find it by `-b`.
 pub(crate) struct Session {
@@ -32,6 +33,29 @@ impl Session {
         format!("127.0.0.1:{}", self.broker.kafka)
     }
 
+    /// Kills the broker and starts it again, on the same ports and data.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.broker.child.kill().unwrap();
+        self.broker.child.wait().unwrap();
+        let (kafka, admin) = (self.broker.kafka, self.broker.admin);
+        self.broker.child = eddy(self.dir.path())
+            .arg("serve")
+            .args(["--set", &format!("listeners.kafka=127.0.0.1:{kafka}")])
+            .args(["--set", &format!("listeners.admin=127.0.0.1:{admin}")])
+            .stderr(File::create(self.dir.path().join("stderr after the restart")).unwrap())
+            .spawn()
+            .unwrap();
+        wait_until("ready again", || get(admin, "/ready").is_some_and(|(status, _)| status == 200));
+    }
+
+    /// A command to be started by the test itself.
+    pub(crate) fn command(&self, arguments: &str) -> Command {
+        let mut command = eddy(self.dir.path());
+        command.env("XDG_CONFIG_HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path());
+        command.args(arguments.split(' ')).args(["-b", &self.address()]);
+        command
+    }
+
     /// Runs a command without input; arguments are separated by spaces.
     pub(crate) fn run(&self, arguments: &str) -> Done {
         self.run_with(&arguments.split(' ').collect::<Vec<_>>(), b"")
@@ -41,11 +65,11 @@ impl Session {
     pub(crate) fn run_with(&self, arguments: &[&str], input: &[u8]) -> Done {
         // A file, not a pipe: a command that ends without reading all of it is no trouble.
         let path = self.dir.path().join("input");
-        std::fs::File::create(&path).unwrap().write_all(input).unwrap();
+        File::create(&path).unwrap().write_all(input).unwrap();
         let mut command = eddy(self.dir.path());
         command.env("XDG_CONFIG_HOME", self.dir.path()).env("XDG_STATE_HOME", self.dir.path());
         command.args(arguments).args(["-b", &self.address()]);
-        command.stdin(Stdio::from(std::fs::File::open(&path).unwrap()));
+        command.stdin(Stdio::from(File::open(&path).unwrap()));
         let (code, stdout, stderr) = finish(&mut command);
         Done { code, stdout, stderr }
     }

@@ -38,7 +38,7 @@ fn a_member_that_commits_nothing_is_stalled() {
               evidence  in 3.0 s it committed 2,118 and 2,118 were written (706/s against 706/s)
                         commits go on at orders-0, orders-2
                         the members stayed the same
-              try       eddy consume orders -p 1 -o 264650 -n 1                look at the record it is stuck on
+              try       eddy consume orders -p 1 -O 264650 -n 1                look at the record it is stuck on
                         eddy group seek billing --to 264651 --topic orders:1   skip it (dry run; the group must be stopped)
         "#]],
     );
@@ -60,7 +60,7 @@ fn a_member_that_commits_elsewhere_has_one_bad_record() {
               evidence  in 3.0 s it committed 1,068 and 1,068 were written (356/s against 356/s)
                         commits go on at orders-0
                         the members stayed the same
-              try       eddy consume orders -p 1 -o 264650 -n 1                look at the record it is stuck on
+              try       eddy consume orders -p 1 -O 264650 -n 1                look at the record it is stuck on
                         eddy group seek billing --to 264651 --topic orders:1   skip it (dry run; the group must be stopped)
         "#]],
     );
