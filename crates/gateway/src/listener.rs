@@ -1,5 +1,6 @@
 //! Accepts connections, within limits, and ends those that are silent too long.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -60,7 +61,7 @@ pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
             accepted = listener.accept(), if wait.is_none() => accepted,
             () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => continue,
             _ = sweep.tick() => {
-                end_silent(&ctx, &connections);
+                look_around(&ctx, &connections);
                 continue;
             }
             _ = stopping.wait_for(|stopping| *stopping) => return,
@@ -79,10 +80,17 @@ pub(crate) async fn run(ctx: Arc<Context>, listener: TcpListener) {
     }
 }
 
-fn end_silent(ctx: &Context, connections: &Connections) {
+/// Ends silent connections, and counts the others by their client's library.
+fn look_around(ctx: &Context, connections: &Connections) {
+    let mut libraries = BTreeMap::new();
     for state in connections.lock().iter() {
         state.end_if_silent(ctx.settings.idle_max, ctx.settings.stall_max);
+        let software = state.software();
+        if !software.name.is_empty() {
+            *libraries.entry((software.name, software.version)).or_default() += 1;
+        }
     }
+    ctx.metrics.show_libraries(libraries);
 }
 
 fn admit(ctx: &Arc<Context>, connections: &Connections, id: u64, stream: TcpStream, peer: SocketAddr) {

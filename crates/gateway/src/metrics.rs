@@ -1,5 +1,6 @@
 //! What the gateway counts. Handles are resolved once; the hot path touches atomics only.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -48,6 +49,15 @@ struct ListenerLabel {
     listener: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LibraryLabel {
+    software: String,
+    version: String,
+}
+
+/// Libraries with a series of their own: a client may call itself anything.
+const LIBRARIES_MAX: usize = 100;
+
 /// Handles of one API.
 pub(crate) struct ApiMetrics {
     pub(crate) seconds: Histogram,
@@ -76,6 +86,7 @@ pub(crate) struct Metrics {
     errors: Family<ErrorLabel, Counter>,
     pub(crate) connections: Gauge,
     rejected: Family<ReasonLabel, Counter>,
+    libraries: Family<LibraryLabel, Gauge>,
     pub(crate) produced_records: Counter,
     pub(crate) produced_bytes: Counter,
     pub(crate) fetched_bytes: Counter,
@@ -110,6 +121,7 @@ impl Metrics {
             errors: Family::default(),
             connections: connections.get_or_create_owned(&ListenerLabel { listener: "kafka" }),
             rejected: Family::default(),
+            libraries: Family::default(),
             produced_records: Counter::default(),
             produced_bytes: Counter::default(),
             fetched_bytes: Counter::default(),
@@ -133,6 +145,11 @@ impl Metrics {
             "Connections ended for a reason other than the client's wish",
             metrics.rejected.clone(),
         );
+        registry.register(
+            "eddy_client_connections",
+            "Connections whose client says what library it is",
+            metrics.libraries.clone(),
+        );
         registry.register("eddy_produced_records", "Records appended", metrics.produced_records.clone());
         registry.register("eddy_produced_bytes", "Bytes of batches appended", metrics.produced_bytes.clone());
         registry.register("eddy_fetched_bytes", "Bytes of batches sent", metrics.fetched_bytes.clone());
@@ -150,6 +167,15 @@ impl Metrics {
     /// Counts an error code in an answer of an API.
     pub(crate) fn error(&self, api: ApiKey, code: ErrorCode) {
         self.errors.get_or_create(&ErrorLabel { api: api.name(), error: code.name() }).inc();
+    }
+
+    /// Shows how many connections there are of each library and version.
+    pub(crate) fn show_libraries(&self, counts: BTreeMap<(Arc<str>, Arc<str>), i64>) {
+        self.libraries.clear();
+        for ((software, version), count) in counts.into_iter().take(LIBRARIES_MAX) {
+            let label = LibraryLabel { software: software.to_string(), version: version.to_string() };
+            self.libraries.get_or_create(&label).set(count);
+        }
     }
 
     /// Counts a connection that was refused or ended by the broker.
