@@ -12,6 +12,7 @@ mod fetch_sessions;
 mod group_admin;
 mod group_members;
 mod group_offsets;
+mod group_rebalance;
 mod group_requests;
 mod harness;
 mod limits;
