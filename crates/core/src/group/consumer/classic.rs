@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use eddy_types::{ErrorCode, Millis, TopicId};
 
-use super::ConsumerGroup;
 use super::admission::Admission;
 use super::member::{Member, MemberState};
 use super::partitions::Partitions;
 use super::protocol::{Assignment, Subscription};
 use super::request::ConsumerGroupError;
+use super::{ConsumerGroup, FIRST_EPOCH};
 use crate::group::classic::CONSUMER_PROTOCOL_TYPE;
 use crate::group::config::{ConsumerGroupConfig, MigrationPolicy};
 use crate::group::record::{Blob, ConsumerClassicMember, ConsumerMemberValue, Str};
@@ -102,7 +102,7 @@ impl ConsumerGroup {
         let before = self.members.get(id).map(|member| member.wishes.clone());
         let wishes = classic_wishes(request, subscription, before.as_ref());
         let resubscribed = self.take_wishes(context, id, before, wishes.clone());
-        if changed || resubscribed || self.epoch == 0 {
+        if changed || resubscribed || self.epoch < FIRST_EPOCH {
             self.next_epoch(context);
         }
         self.update_target(context);

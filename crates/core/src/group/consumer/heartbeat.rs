@@ -2,12 +2,12 @@
 
 use eddy_types::Millis;
 
-use super::ConsumerGroup;
 use super::admission::{Admission, Admitted};
 use super::member::{Member, MemberState};
 use super::partitions::Partitions;
 use super::reconcile::Reconciliation;
 use super::request::{ConsumerHeartbeat, ConsumerHeartbeatAnswer};
+use super::{ConsumerGroup, FIRST_EPOCH};
 use crate::group::effects::RebalanceReason;
 use crate::group::record::{ConsumerMemberValue, Str};
 use crate::group::shard::Context;
@@ -89,7 +89,7 @@ impl ConsumerGroup {
             self.take_wishes(context, id, before, wishes)
         };
         changed |= resubscribed;
-        if changed || self.epoch == 0 {
+        if changed || self.epoch < FIRST_EPOCH {
             self.next_epoch(context);
         }
         self.update_target(context);

@@ -48,11 +48,14 @@ use super::record::{
 use super::shard::Context;
 use super::state::GroupState;
 
+/// The group epoch of a new group; members that join have epoch 0 until they are answered.
+const FIRST_EPOCH: i32 = 1;
+
 /// A group whose members speak ConsumerGroupHeartbeat.
 #[derive(Debug)]
 pub(in crate::group) struct ConsumerGroup {
     id: Str,
-    /// The group epoch; 0 before the first member.
+    /// The group epoch.
     epoch: i32,
     /// Hash of the subscribed topics as of the group epoch.
     metadata_hash: i64,
@@ -71,11 +74,11 @@ pub(in crate::group) struct ConsumerGroup {
 }
 
 impl ConsumerGroup {
-    /// A group without members.
+    /// A group without members. It begins in epoch 1, so that a member whose joining changes nothing has an epoch too.
     pub(in crate::group) fn new(id: Str) -> ConsumerGroup {
         ConsumerGroup {
             id,
-            epoch: 0,
+            epoch: FIRST_EPOCH,
             metadata_hash: 0,
             target_epoch: 0,
             target_timestamp: Millis(0),
@@ -114,7 +117,7 @@ impl ConsumerGroup {
     pub(in crate::group) fn replay(&mut self, record: &GroupRecord) {
         match record {
             GroupRecord::ConsumerGroup { value, .. } => {
-                let gone = ConsumerGroupValue { epoch: 0, metadata_hash: 0 };
+                let gone = ConsumerGroupValue { epoch: FIRST_EPOCH, metadata_hash: 0 };
                 let ConsumerGroupValue { epoch, metadata_hash } = value.unwrap_or(gone);
                 (self.epoch, self.metadata_hash) = (epoch, metadata_hash);
             }

@@ -86,7 +86,7 @@ fn a_classic_member_joins_a_consumer_group() {
          c1 Sync
          c1 Beat
          show
-         c1 Sync generation=1
+         c1 Sync generation=2
          c1 Sync protocols=sticky
          c1 Beat generation=7
          c1 Beat id=x
@@ -94,20 +94,20 @@ fn a_classic_member_joins_a_consumer_group() {
          c1 Join a protocols=sticky",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
             c1 Sync -> c1: []
             c1 Beat -> c1: NONE
-            m1 beat -> epoch 1 [a0]
+            m1 beat -> epoch 2 [a0]
             c1 Beat -> c1: NONE
-            m1 ack -> epoch 2
+            m1 ack -> epoch 3
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
-            c1 Join a -> c1: generation 2
+            c1 Join a -> c1: generation 3
             c1 Sync -> c1: [a1]
             c1 Beat -> c1: NONE
-            show -> Stable 2/2 uniform; c1-1 2 [a1]; m1 2 [a0]
-            c1 Sync generation=1 -> c1: ILLEGAL_GENERATION
+            show -> Stable 3/3 uniform; c1-1 3 [a1]; m1 3 [a0]
+            c1 Sync generation=2 -> c1: ILLEGAL_GENERATION
             c1 Sync protocols=sticky -> c1: INCONSISTENT_GROUP_PROTOCOL
             c1 Beat generation=7 -> c1: ILLEGAL_GENERATION
             c1 Beat id=x -> c1: UNKNOWN_MEMBER_ID
@@ -138,17 +138,17 @@ fn the_last_consumer_that_leaves_makes_the_group_classic() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
-            m1 beat -> epoch 1 [a0]
-            m1 ack -> epoch 2
-            c1 Join a -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
+            m1 beat -> epoch 2 [a0]
+            m1 ack -> epoch 3
+            c1 Join a -> c1: generation 3
             c1 Sync -> c1: [a1]
             m1 leave -> epoch -1
             show -> classic PreparingRebalance c1-1
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
-            c1 Join a -> c1: generation 3 leads
+            c1 Join a -> c1: generation 4 leads
             c1 Sync assign=c1-1:a0,a1 -> c1: [a0 a1]
             restart
             c1 Beat -> c1: NONE
@@ -171,9 +171,9 @@ fn the_last_consumer_that_vanishes_makes_the_group_classic() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
             c1 Sync -> c1: []
             wait 30000
             c1 Beat -> c1: NONE
@@ -197,9 +197,9 @@ fn a_static_consumer_that_comes_back_as_a_classic_member_makes_the_group_classic
          m1 beat instance=i1",
         &expect![[r#"
             topic a 2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= instance=i1 -> c1: generation 1
+            c1 Join a id= instance=i1 -> c1: generation 2
             show -> classic Stable c1-1
             c1 Sync -> c1: [a0 a1]
             c1 Beat -> c1: NONE
@@ -248,17 +248,17 @@ fn a_classic_member_that_does_not_ask_for_its_assignment_is_taken_for_gone() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
             wait 30000
-            m1 beat -> epoch 1 [a0]
+            m1 beat -> epoch 2 [a0]
             c1 Beat -> c1: NONE
             wait 29999
-            m1 beat -> epoch 1
+            m1 beat -> epoch 2
             c1 Beat -> c1: NONE
             wait 1 -> c1-1 SyncTimeout
-            show -> Reconciling 3/3 uniform; m1 1 [a0] shall [a0 a1]
+            show -> Reconciling 4/4 uniform; m1 2 [a0] shall [a0 a1]
         "#]],
     );
 }
@@ -285,22 +285,22 @@ fn a_classic_member_that_does_not_join_again_is_taken_for_gone() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
             c1 Sync -> c1: []
-            m1 beat names=a,b timeout=999999 -> epoch 1 [a0]
+            m1 beat names=a,b timeout=999999 -> epoch 2 [a0]
             c1 Beat -> c1: NONE
             wait 1000
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
             wait 30000
-            m1 beat -> epoch 1
+            m1 beat -> epoch 2
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
             wait 29999
-            m1 beat -> epoch 1
+            m1 beat -> epoch 2
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
             wait 1 -> c1-1 RebalanceTimeout
-            show -> Reconciling 4/4 uniform; m1 1 [a0] shall [a0 a1]
+            show -> Reconciling 5/5 uniform; m1 2 [a0] shall [a0 a1]
         "#]],
     );
 }
@@ -327,22 +327,22 @@ fn a_classic_member_that_joins_and_asks_again_is_not_timed() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            c1 Join a id= -> c1: generation 2
+            c1 Join a id= -> c1: generation 3
             c1 Sync -> c1: []
-            m1 beat names=a,b timeout=999999 -> epoch 1 [a0]
+            m1 beat names=a,b timeout=999999 -> epoch 2 [a0]
             wait 1000
             c1 Beat -> c1: REBALANCE_IN_PROGRESS
-            c1 Join a -> c1: generation 3
+            c1 Join a -> c1: generation 4
             c1 Sync -> c1: []
             wait 40000
-            m1 beat -> epoch 1
+            m1 beat -> epoch 2
             c1 Beat -> c1: NONE
             wait 40000
-            m1 beat -> epoch 1
+            m1 beat -> epoch 2
             c1 Beat -> c1: NONE
-            show -> Reconciling 3/3 uniform; c1-1 3 [] shall [a1]; m1 1 [a0]
+            show -> Reconciling 4/4 uniform; c1-1 4 [] shall [a1]; m1 2 [a0]
         "#]],
     );
 }
@@ -360,13 +360,13 @@ fn anyone_may_be_made_to_leave_by_an_administrator() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
-            m2 join a -> epoch 1 []
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
+            m2 join a -> epoch 2 []
             x Leave id= instance=i1 -> x: NONE
             x Leave id= instance=i9 -> x: UNKNOWN_MEMBER_ID
             x Leave id=m2 -> x: NONE
             x Leave id=m9 -> x: UNKNOWN_MEMBER_ID
-            show -> Empty 4/3 uniform
+            show -> Empty 5/4 uniform
         "#]],
     );
 }
@@ -385,14 +385,14 @@ fn empty_groups_change_their_type_for_free() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             m1 leave -> epoch -1
             c1 Join a id=
             show -> classic PreparingRebalance c1-1
             c1 Leave id=c1-1 -> c1: UNKNOWN_MEMBER_ID, c1: NONE
             show -> classic PreparingRebalance
-            m2 join a -> epoch 1 [a0 a1]
-            show -> Stable 1/1 uniform; m2 1 [a0 a1]
+            m2 join a -> epoch 2 [a0 a1]
+            show -> Stable 2/2 uniform; m2 2 [a0 a1]
         "#]],
     );
 }
@@ -415,7 +415,7 @@ fn the_policy_says_which_way_groups_may_change() {
          m1 join a",
         &expect![[r#"
             topic a 1
-            m1 join a -> epoch 1 [a0]
+            m1 join a -> epoch 2 [a0]
             c1 Join a id= -> c1: INCONSISTENT_GROUP_PROTOCOL
             m1 leave -> epoch -1
             c1 Join a id=
@@ -445,8 +445,8 @@ fn the_policy_says_which_way_groups_may_change() {
          show
          m1 join a",
         &expect![[r#"
-            m1 join a -> epoch 1 []
-            c1 Join a id= -> c1: generation 1
+            m1 join a -> epoch 2 []
+            c1 Join a id= -> c1: generation 2
             m1 leave -> epoch -1
             show -> classic PreparingRebalance c1-1
             m1 join a -> GROUP_ID_NOT_FOUND

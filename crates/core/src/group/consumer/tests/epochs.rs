@@ -14,27 +14,27 @@ fn epochs_that_were_never_handed_out_or_are_past_are_fenced() {
     story(
         "topic a 1
          m1 join a
-         m1 beat epoch=2
-         m1 beat epoch=7
+         m1 beat epoch=3
+         m1 beat epoch=8
          wait 2000
          m1 beat names=a,b
          m1 beat
          wait 2000
          m1 beat names=b
-         m1 beat epoch=1
+         m1 beat epoch=2
          show",
         &expect![[r#"
             topic a 1
-            m1 join a -> epoch 1 [a0]
+            m1 join a -> epoch 2 [a0]
+            m1 beat epoch=3 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=8 -> FENCED_MEMBER_EPOCH
+            wait 2000
+            m1 beat names=a,b -> epoch 3
+            m1 beat -> epoch 3
+            wait 2000
+            m1 beat names=b -> epoch 3 []
             m1 beat epoch=2 -> FENCED_MEMBER_EPOCH
-            m1 beat epoch=7 -> FENCED_MEMBER_EPOCH
-            wait 2000
-            m1 beat names=a,b -> epoch 2
-            m1 beat -> epoch 2
-            wait 2000
-            m1 beat names=b -> epoch 2 []
-            m1 beat epoch=1 -> FENCED_MEMBER_EPOCH
-            show -> Reconciling 3/3 uniform; m1 2 []
+            show -> Reconciling 4/4 uniform; m1 3 []
         "#]],
     );
 }
@@ -48,23 +48,23 @@ fn a_member_that_lost_an_answer_may_go_on_from_the_epoch_before() {
          m2 join a
          m1 beat
          m1 ack
-         m1 beat epoch=1
-         m1 beat epoch=1 owned=a0,a1,a2
-         m1 beat epoch=1 owned=a0
-         m1 beat epoch=1 owned=
+         m1 beat epoch=2
+         m1 beat epoch=2 owned=a0,a1,a2
+         m1 beat epoch=2 owned=a0
+         m1 beat epoch=2 owned=
          show",
         &expect![[r#"
             topic a 4
-            m1 join a -> epoch 1 [a0 a1 a2 a3]
+            m1 join a -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1]
-            m1 ack -> epoch 2
-            m1 beat epoch=1 -> FENCED_MEMBER_EPOCH
-            m1 beat epoch=1 owned=a0,a1,a2 -> FENCED_MEMBER_EPOCH
-            m1 beat epoch=1 owned=a0 -> epoch 2 [a0 a1]
-            m1 beat epoch=1 owned= -> epoch 2 [a0 a1]
-            show -> Reconciling 2/2 uniform; m1 2 [a0 a1]; m2 2 [] shall [a2 a3]
+            m2 join a -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1]
+            m1 ack -> epoch 3
+            m1 beat epoch=2 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=2 owned=a0,a1,a2 -> FENCED_MEMBER_EPOCH
+            m1 beat epoch=2 owned=a0 -> epoch 3 [a0 a1]
+            m1 beat epoch=2 owned= -> epoch 3 [a0 a1]
+            show -> Reconciling 3/3 uniform; m1 3 [a0 a1]; m2 3 [] shall [a2 a3]
         "#]],
     );
 }
@@ -88,19 +88,19 @@ fn a_commit_of_an_older_epoch_counts_for_what_the_member_kept() {
     world.set_topic("a", 3);
     let a = world.topic_id("a");
     world.heartbeat(join("m1", &["a"])).unwrap();
-    assert_eq!(commit(&world, "m1", 1, (a, 2)), Ok(()));
+    assert_eq!(commit(&world, "m1", 2, (a, 2)), Ok(()));
     world.wait(eddy_types::Millis(2000));
     world.heartbeat(join("m2", &["a"])).unwrap();
-    world.heartbeat(beat("m1", 1)).unwrap();
-    assert_eq!(commit(&world, "m1", 1, (a, 2)), Ok(()), "not given back yet");
+    world.heartbeat(beat("m1", 2)).unwrap();
+    assert_eq!(commit(&world, "m1", 2, (a, 2)), Ok(()), "not given back yet");
     let owned = Some([(a, 0), (a, 1)].into_iter().collect());
-    assert_eq!(world.heartbeat(ConsumerHeartbeat { owned, ..beat("m1", 1) }).unwrap().member_epoch, 2);
-    assert_eq!(commit(&world, "m1", 1, (a, 0)), Ok(()), "kept over the rebalance");
-    assert_eq!(commit(&world, "m1", 1, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "given back");
-    assert_eq!(commit(&world, "m1", 3, (a, 0)), Err(ErrorCode::StaleMemberEpoch), "never handed out");
-    world.heartbeat(beat("m2", 2)).unwrap();
-    assert_eq!(commit(&world, "m2", 2, (a, 2)), Ok(()));
-    assert_eq!(commit(&world, "m2", 1, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "another one's then");
+    assert_eq!(world.heartbeat(ConsumerHeartbeat { owned, ..beat("m1", 2) }).unwrap().member_epoch, 3);
+    assert_eq!(commit(&world, "m1", 2, (a, 0)), Ok(()), "kept over the rebalance");
+    assert_eq!(commit(&world, "m1", 2, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "given back");
+    assert_eq!(commit(&world, "m1", 4, (a, 0)), Err(ErrorCode::StaleMemberEpoch), "never handed out");
+    world.heartbeat(beat("m2", 3)).unwrap();
+    assert_eq!(commit(&world, "m2", 3, (a, 2)), Ok(()));
+    assert_eq!(commit(&world, "m2", 2, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "another one's then");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn commits_without_membership_are_for_empty_groups() {
     let a = (world.topic_id("a"), 0);
     world.heartbeat(join("m1", &["a"])).unwrap();
     assert_eq!(commit(&world, "", -1, a), Err(ErrorCode::UnknownMemberId));
-    assert_eq!(commit(&world, "m2", 1, a), Err(ErrorCode::UnknownMemberId));
-    assert_eq!(group(&world).validate_commit("m1", 1, false), Err(ErrorCode::UnsupportedVersion));
+    assert_eq!(commit(&world, "m2", 2, a), Err(ErrorCode::UnknownMemberId));
+    assert_eq!(group(&world).validate_commit("m1", 2, false), Err(ErrorCode::UnsupportedVersion));
     world.heartbeat(beat("m1", -1)).unwrap();
     assert_eq!(commit(&world, "", -1, a), Ok(()));
 }
@@ -122,8 +122,8 @@ fn offsets_are_fetched_in_the_current_epoch_or_without_membership() {
     world.heartbeat(join("m1", &["a"])).unwrap();
     let group = group(&world);
     assert_eq!(group.validate_fetch(None, -1), Ok(()));
-    assert_eq!(group.validate_fetch(Some("m1"), 1), Ok(()));
-    assert_eq!(group.validate_fetch(Some("m1"), 0), Err(ErrorCode::StaleMemberEpoch));
+    assert_eq!(group.validate_fetch(Some("m1"), 2), Ok(()));
+    assert_eq!(group.validate_fetch(Some("m1"), 1), Err(ErrorCode::StaleMemberEpoch));
     assert_eq!(group.validate_fetch(Some("m2"), 1), Err(ErrorCode::UnknownMemberId));
     assert_eq!(group.validate_fetch(None, 1), Err(ErrorCode::UnknownMemberId));
 }

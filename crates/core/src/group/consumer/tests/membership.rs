@@ -17,9 +17,9 @@ fn the_first_member_gets_everything_at_once() {
         &expect![[r#"
             topic a 2
             topic b 1
-            m1 join a,b -> epoch 1 [a0 a1 b0]
-            m1 beat -> epoch 1
-            show -> Stable 1/1 uniform; m1 1 [a0 a1 b0]
+            m1 join a,b -> epoch 2 [a0 a1 b0]
+            m1 beat -> epoch 2
+            show -> Stable 2/2 uniform; m1 2 [a0 a1 b0]
         "#]],
     );
 }
@@ -34,12 +34,12 @@ fn a_topic_that_was_just_made_is_assigned_to_who_waits_for_it() {
          m1 beat
          show",
         &expect![[r#"
-            m1 join a -> epoch 1 []
-            show -> Stable 1/1 uniform; m1 1 []
+            m1 join a -> epoch 2 []
+            show -> Stable 2/2 uniform; m1 2 []
             topic a 2
-            show -> Reconciling 2/2 uniform; m1 1 [] shall [a0 a1]
-            m1 beat -> epoch 2 [a0 a1]
-            show -> Stable 2/2 uniform; m1 2 [a0 a1]
+            show -> Reconciling 3/3 uniform; m1 2 [] shall [a0 a1]
+            m1 beat -> epoch 3 [a0 a1]
+            show -> Stable 3/3 uniform; m1 3 [a0 a1]
         "#]],
     );
 }
@@ -61,23 +61,23 @@ fn a_member_that_leaves_frees_its_partitions_at_once() {
          show
          m1 leave
          show
-         m1 beat epoch=9",
+         m1 beat epoch=10",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            m2 join a -> epoch 2 []
-            m1 beat -> epoch 1 [a0]
-            m1 ack -> epoch 2
-            m2 beat -> epoch 2 [a1]
+            m2 join a -> epoch 3 []
+            m1 beat -> epoch 2 [a0]
+            m1 ack -> epoch 3
+            m2 beat -> epoch 3 [a1]
             wait 2000
             m2 leave -> epoch -1
             m2 beat -> UNKNOWN_MEMBER_ID
-            m1 beat -> epoch 3 [a0 a1]
-            show -> Stable 3/3 uniform; m1 3 [a0 a1]
+            m1 beat -> epoch 4 [a0 a1]
+            show -> Stable 4/4 uniform; m1 4 [a0 a1]
             m1 leave -> epoch -1
-            show -> Empty 4/3 uniform
-            m1 beat epoch=9 -> UNKNOWN_MEMBER_ID
+            show -> Empty 5/4 uniform
+            m1 beat epoch=10 -> UNKNOWN_MEMBER_ID
         "#]],
     );
 }
@@ -93,11 +93,11 @@ fn a_member_may_join_again_and_is_told_all() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a -> epoch 1 [a0 a1]
-            m1 join a -> epoch 1 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
+            m1 join a -> epoch 2 [a0 a1]
             wait 2000
-            m1 join b -> epoch 2 []
-            show -> Stable 2/2 uniform; m1 2 []
+            m1 join b -> epoch 3 []
+            show -> Stable 3/3 uniform; m1 3 []
         "#]],
     );
 }
@@ -108,20 +108,20 @@ fn an_instance_has_one_member_at_a_time() {
         "topic a 2
          m1 join a instance=i1
          m2 join a instance=i1
-         m2 beat epoch=1 instance=i1
-         m3 beat epoch=1 instance=i9
+         m2 beat epoch=2 instance=i1
+         m3 beat epoch=2 instance=i9
          m1 beat instance=i1
          m2 away instance=i1
          show",
         &expect![[r#"
             topic a 2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
             m2 join a instance=i1 -> UNRELEASED_INSTANCE_ID
-            m2 beat epoch=1 instance=i1 -> FENCED_INSTANCE_ID
-            m3 beat epoch=1 instance=i9 -> UNKNOWN_MEMBER_ID
-            m1 beat instance=i1 -> epoch 1
+            m2 beat epoch=2 instance=i1 -> FENCED_INSTANCE_ID
+            m3 beat epoch=2 instance=i9 -> UNKNOWN_MEMBER_ID
+            m1 beat instance=i1 -> epoch 2
             m2 away instance=i1 -> FENCED_INSTANCE_ID
-            show -> Stable 1/1 uniform; m1 1 [a0 a1]
+            show -> Stable 2/2 uniform; m1 2 [a0 a1]
         "#]],
     );
 }
@@ -138,26 +138,26 @@ fn a_static_member_that_is_away_gets_its_partitions_back_under_a_new_id() {
          m2 beat
          m1 away
          show
-         m1 beat epoch=2
+         m1 beat epoch=3
          m3 join a instance=i1
          show
-         m1 beat epoch=2 instance=i1
+         m1 beat epoch=3 instance=i1
          m2 beat",
         &expect![[r#"
             topic a 4
-            m1 join a instance=i1 -> epoch 1 [a0 a1 a2 a3]
+            m1 join a instance=i1 -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a instance=i2 -> epoch 2 []
-            m1 ack -> epoch 1 [a0 a1]
-            m1 ack owned=a0,a1 -> epoch 2
-            m2 beat -> epoch 2 [a2 a3]
+            m2 join a instance=i2 -> epoch 3 []
+            m1 ack -> epoch 2 [a0 a1]
+            m1 ack owned=a0,a1 -> epoch 3
+            m2 beat -> epoch 3 [a2 a3]
             m1 away -> epoch -2
-            show -> Reconciling 2/2 uniform; m1 -2 [a0 a1]; m2 2 [a2 a3]
-            m1 beat epoch=2 -> FENCED_MEMBER_EPOCH
-            m3 join a instance=i1 -> epoch 2 [a0 a1]
-            show -> Stable 2/2 uniform; m2 2 [a2 a3]; m3 2 [a0 a1]
-            m1 beat epoch=2 instance=i1 -> FENCED_INSTANCE_ID
-            m2 beat -> epoch 2
+            show -> Reconciling 3/3 uniform; m1 -2 [a0 a1]; m2 3 [a2 a3]
+            m1 beat epoch=3 -> FENCED_MEMBER_EPOCH
+            m3 join a instance=i1 -> epoch 3 [a0 a1]
+            show -> Stable 3/3 uniform; m2 3 [a2 a3]; m3 3 [a0 a1]
+            m1 beat epoch=3 instance=i1 -> FENCED_INSTANCE_ID
+            m2 beat -> epoch 3
         "#]],
     );
 }
@@ -173,11 +173,11 @@ fn a_static_member_that_lost_the_answer_to_its_join_may_join_again() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
             m1 away -> epoch -2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
-            show -> Stable 1/1 uniform; m1 1 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
+            show -> Stable 2/2 uniform; m1 2 [a0 a1]
         "#]],
     );
 }
@@ -193,11 +193,11 @@ fn a_static_member_that_leaves_for_good_frees_its_name() {
          show",
         &expect![[r#"
             topic a 2
-            m1 join a instance=i1 -> epoch 1 [a0 a1]
+            m1 join a instance=i1 -> epoch 2 [a0 a1]
             m2 leave instance=i1 -> FENCED_INSTANCE_ID
             m1 leave instance=i1 -> epoch -1
-            m2 join a instance=i1 -> epoch 3 [a0 a1]
-            show -> Stable 3/3 uniform; m2 3 [a0 a1]
+            m2 join a instance=i1 -> epoch 4 [a0 a1]
+            show -> Stable 4/4 uniform; m2 4 [a0 a1]
         "#]],
     );
 }
@@ -205,21 +205,21 @@ fn a_static_member_that_leaves_for_good_frees_its_name() {
 #[test]
 fn groups_and_members_that_are_not_there_are_refused() {
     story(
-        "m1 beat epoch=1
+        "m1 beat epoch=2
          m1 leave
          m1 away instance=i1
          show
          m1 join a
-         m2 beat epoch=1
+         m2 beat epoch=2
          m2 leave
          m2 away instance=i2",
         &expect![[r#"
-            m1 beat epoch=1 -> GROUP_ID_NOT_FOUND
+            m1 beat epoch=2 -> GROUP_ID_NOT_FOUND
             m1 leave -> GROUP_ID_NOT_FOUND
             m1 away instance=i1 -> GROUP_ID_NOT_FOUND
             show -> GROUP_ID_NOT_FOUND
-            m1 join a -> epoch 1 []
-            m2 beat epoch=1 -> UNKNOWN_MEMBER_ID
+            m1 join a -> epoch 2 []
+            m2 beat epoch=2 -> UNKNOWN_MEMBER_ID
             m2 leave -> UNKNOWN_MEMBER_ID
             m2 away instance=i2 -> UNKNOWN_MEMBER_ID
         "#]],
@@ -266,7 +266,7 @@ fn a_client_of_version_0_gets_an_id() {
     let request =
         ConsumerHeartbeat { member: "".into(), new_member: Some("made".into()), ..join("", &["a"]) };
     assert_eq!(&*world.heartbeat(request).unwrap().member, "made");
-    world.heartbeat(beat("made", 1)).unwrap();
+    world.heartbeat(beat("made", 2)).unwrap();
 }
 
 #[test]

@@ -24,20 +24,20 @@ fn partitions_are_given_back_before_another_member_gets_them() {
          show",
         &expect![[r#"
             topic a 4
-            m1 join a -> epoch 1 [a0 a1 a2 a3]
+            m1 join a -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a -> epoch 2 []
-            show -> Reconciling 2/2 uniform; m1 1 [a0 a1 a2 a3] shall [a0 a1]; m2 2 [] shall [a2 a3]
-            m2 beat -> epoch 2
-            m1 beat -> epoch 1 [a0 a1]
-            m1 beat -> epoch 1
-            show -> Reconciling 2/2 uniform; m1 1 [a0 a1]; m2 2 [] shall [a2 a3]
-            m2 beat -> epoch 2
-            m1 beat owned=a0,a1,a2 -> epoch 1
-            m2 beat -> epoch 2
-            m1 ack -> epoch 2
-            m2 beat -> epoch 2 [a2 a3]
-            show -> Stable 2/2 uniform; m1 2 [a0 a1]; m2 2 [a2 a3]
+            m2 join a -> epoch 3 []
+            show -> Reconciling 3/3 uniform; m1 2 [a0 a1 a2 a3] shall [a0 a1]; m2 3 [] shall [a2 a3]
+            m2 beat -> epoch 3
+            m1 beat -> epoch 2 [a0 a1]
+            m1 beat -> epoch 2
+            show -> Reconciling 3/3 uniform; m1 2 [a0 a1]; m2 3 [] shall [a2 a3]
+            m2 beat -> epoch 3
+            m1 beat owned=a0,a1,a2 -> epoch 2
+            m2 beat -> epoch 3
+            m1 ack -> epoch 3
+            m2 beat -> epoch 3 [a2 a3]
+            show -> Stable 3/3 uniform; m1 3 [a0 a1]; m2 3 [a2 a3]
         "#]],
     );
 }
@@ -56,14 +56,14 @@ fn members_that_join_one_after_the_other_are_assigned_together() {
          show",
         &expect![[r#"
             topic a 3
-            m1 join a -> epoch 1 [a0 a1 a2]
+            m1 join a -> epoch 2 [a0 a1 a2]
             wait 100
-            m2 join a -> epoch 1 []
+            m2 join a -> epoch 2 []
             wait 100
-            m3 join a -> epoch 1 []
-            show -> Assigning 3/1 uniform; m1 1 [a0 a1 a2]; m2 1 []; m3 1 []
+            m3 join a -> epoch 2 []
+            show -> Assigning 4/2 uniform; m1 2 [a0 a1 a2]; m2 2 []; m3 2 []
             wait 800
-            show -> Reconciling 3/3 uniform; m1 1 [a0 a1 a2] shall [a0]; m2 1 [] shall [a1]; m3 1 [] shall [a2]
+            show -> Reconciling 4/4 uniform; m1 2 [a0 a1 a2] shall [a0]; m2 2 [] shall [a1]; m3 2 [] shall [a2]
         "#]],
     );
 }
@@ -88,20 +88,20 @@ fn a_member_that_gives_back_meets_a_newer_target() {
          show",
         &expect![[r#"
             topic a 6
-            m1 join a -> epoch 1 [a0 a1 a2 a3 a4 a5]
+            m1 join a -> epoch 2 [a0 a1 a2 a3 a4 a5]
             wait 2000
-            m2 join a -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1 a2]
+            m2 join a -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1 a2]
             wait 2000
-            m3 join a -> epoch 3 []
-            m1 beat owned=a0,a1,a2 -> epoch 1 [a0 a1]
-            show -> Reconciling 3/3 uniform; m1 1 [a0 a1]; m2 2 [] shall [a3 a4]; m3 3 [] shall [a2 a5]
-            m1 ack -> epoch 3
-            m2 beat -> epoch 3 [a3 a4]
-            m3 beat -> epoch 3 [a2 a5]
-            m2 ack -> epoch 3
-            m3 beat -> epoch 3
-            show -> Stable 3/3 uniform; m1 3 [a0 a1]; m2 3 [a3 a4]; m3 3 [a2 a5]
+            m3 join a -> epoch 4 []
+            m1 beat owned=a0,a1,a2 -> epoch 2 [a0 a1]
+            show -> Reconciling 4/4 uniform; m1 2 [a0 a1]; m2 3 [] shall [a3 a4]; m3 4 [] shall [a2 a5]
+            m1 ack -> epoch 4
+            m2 beat -> epoch 4 [a3 a4]
+            m3 beat -> epoch 4 [a2 a5]
+            m2 ack -> epoch 4
+            m3 beat -> epoch 4
+            show -> Stable 4/4 uniform; m1 4 [a0 a1]; m2 4 [a3 a4]; m3 4 [a2 a5]
         "#]],
     );
 }
@@ -122,16 +122,16 @@ fn a_member_that_gives_back_what_it_is_to_have_again_keeps_it() {
          show",
         &expect![[r#"
             topic a 4
-            m1 join a -> epoch 1 [a0 a1 a2 a3]
+            m1 join a -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1]
+            m2 join a -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1]
             wait 2000
             m2 leave -> epoch -1
-            show -> Reconciling 3/3 uniform; m1 1 [a0 a1] shall [a0 a1 a2 a3]
-            m1 beat -> epoch 1
-            m1 ack -> epoch 3 [a0 a1 a2 a3]
-            show -> Stable 3/3 uniform; m1 3 [a0 a1 a2 a3]
+            show -> Reconciling 4/4 uniform; m1 2 [a0 a1] shall [a0 a1 a2 a3]
+            m1 beat -> epoch 2
+            m1 ack -> epoch 4 [a0 a1 a2 a3]
+            show -> Stable 4/4 uniform; m1 4 [a0 a1 a2 a3]
         "#]],
     );
 }
@@ -157,19 +157,19 @@ fn what_is_not_subscribed_any_more_is_given_back_before_the_next_target() {
         &expect![[r#"
             topic a 2
             topic b 2
-            m1 join a,b -> epoch 1 [a0 a1 b0 b1]
+            m1 join a,b -> epoch 2 [a0 a1 b0 b1]
             wait 2000
-            m2 join a,b -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1]
-            m1 ack -> epoch 2
-            m2 beat -> epoch 2 [b0 b1]
-            m1 beat names=b -> epoch 2 []
-            show -> Assigning 3/2 uniform; m1 2 [] shall [a0 a1]; m2 2 [b0 b1]
-            m1 ack -> epoch 2
-            m2 beat -> epoch 2
+            m2 join a,b -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1]
+            m1 ack -> epoch 3
+            m2 beat -> epoch 3 [b0 b1]
+            m1 beat names=b -> epoch 3 []
+            show -> Assigning 4/3 uniform; m1 3 [] shall [a0 a1]; m2 3 [b0 b1]
+            m1 ack -> epoch 3
+            m2 beat -> epoch 3
             wait 1000
-            m2 beat -> epoch 2 []
-            show -> Reconciling 3/3 uniform; m1 2 [] shall [b0 b1]; m2 2 [] shall [a0 a1]
+            m2 beat -> epoch 3 []
+            show -> Reconciling 4/4 uniform; m1 3 [] shall [b0 b1]; m2 3 [] shall [a0 a1]
         "#]],
     );
 }
@@ -200,26 +200,26 @@ fn waiting_members_get_free_partitions_one_by_one() {
          show",
         &expect![[r#"
             topic a 4
-            m1 join a -> epoch 1 [a0 a1 a2 a3]
+            m1 join a -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1]
-            m1 ack -> epoch 2
-            m2 beat -> epoch 2 [a2 a3]
+            m2 join a -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1]
+            m1 ack -> epoch 3
+            m2 beat -> epoch 3 [a2 a3]
             wait 2000
-            m3 join a -> epoch 3 []
-            m4 join a -> epoch 3 []
+            m3 join a -> epoch 4 []
+            m4 join a -> epoch 4 []
             wait 2000
-            show -> Reconciling 4/4 uniform; m1 2 [a0 a1] shall [a0]; m2 2 [a2 a3] shall [a2]; m3 3 [] shall [a3]; m4 3 [] shall [a1]
-            m1 beat -> epoch 2 [a0]
-            m1 ack -> epoch 4
-            m3 beat -> epoch 4
-            m4 beat -> epoch 4 [a1]
-            m2 beat -> epoch 2 [a2]
-            m2 ack -> epoch 4
-            m4 beat -> epoch 4
-            m3 beat -> epoch 4 [a3]
-            show -> Stable 4/4 uniform; m1 4 [a0]; m2 4 [a2]; m3 4 [a3]; m4 4 [a1]
+            show -> Reconciling 5/5 uniform; m1 3 [a0 a1] shall [a0]; m2 3 [a2 a3] shall [a2]; m3 4 [] shall [a3]; m4 4 [] shall [a1]
+            m1 beat -> epoch 3 [a0]
+            m1 ack -> epoch 5
+            m3 beat -> epoch 5
+            m4 beat -> epoch 5 [a1]
+            m2 beat -> epoch 3 [a2]
+            m2 ack -> epoch 5
+            m4 beat -> epoch 5
+            m3 beat -> epoch 5 [a3]
+            show -> Stable 5/5 uniform; m1 5 [a0]; m2 5 [a2]; m3 5 [a3]; m4 5 [a1]
         "#]],
     );
 }
@@ -244,20 +244,20 @@ fn a_restart_changes_nothing() {
          show",
         &expect![[r#"
             topic a 4
-            m1 join a instance=i1 -> epoch 1 [a0 a1 a2 a3]
+            m1 join a instance=i1 -> epoch 2 [a0 a1 a2 a3]
             wait 2000
-            m2 join a regex=b.* -> epoch 2 []
-            m1 beat -> epoch 1 [a0 a1]
+            m2 join a regex=b.* -> epoch 3 []
+            m1 beat -> epoch 2 [a0 a1]
             restart
-            show -> Reconciling 2/2 uniform; m1 1 [a0 a1]; m2 2 [] shall [a2 a3]
-            m1 ack -> epoch 2
+            show -> Reconciling 3/3 uniform; m1 2 [a0 a1]; m2 3 [] shall [a2 a3]
+            m1 ack -> epoch 3
             restart
-            m2 beat -> epoch 2 [a2 a3]
-            show -> Stable 2/2 uniform; m1 2 [a0 a1]; m2 2 [a2 a3]
+            m2 beat -> epoch 3 [a2 a3]
+            show -> Stable 3/3 uniform; m1 3 [a0 a1]; m2 3 [a2 a3]
             topic b1 1
             restart
-            m2 beat -> epoch 2
-            show -> Assigning 3/2 uniform; m1 2 [a0 a1]; m2 2 [a2 a3]
+            m2 beat -> epoch 3
+            show -> Assigning 4/3 uniform; m1 3 [a0 a1]; m2 3 [a2 a3]
         "#]],
     );
 }

@@ -25,17 +25,17 @@ fn an_expression_matches_topics_that_come_and_go() {
         &expect![[r#"
             topic a1 1
             topic b1 1
-            m1 join regex=a.* -> epoch 1 [a10]
+            m1 join regex=a.* -> epoch 2 [a10]
             topic a2 2
             topic b2 2
-            show -> Reconciling 2/2 uniform; m1 1 [a10] shall [a10 a20 a21]
+            show -> Reconciling 3/3 uniform; m1 2 [a10] shall [a10 a20 a21]
             wait 1000
-            m1 beat -> epoch 2 [a10 a20 a21]
+            m1 beat -> epoch 3 [a10 a20 a21]
             topic a1 0
             wait 1000
-            m1 beat -> epoch 2 [a20 a21]
-            m1 ack -> epoch 3
-            show -> Stable 3/3 uniform; m1 3 [a20 a21]
+            m1 beat -> epoch 3 [a20 a21]
+            m1 ack -> epoch 4
+            show -> Stable 4/4 uniform; m1 4 [a20 a21]
         "#]],
     );
 }
@@ -58,14 +58,14 @@ fn names_and_an_expression_add_up() {
             topic a 1
             topic b 1
             topic c 1
-            m1 join a regex=[ab] -> epoch 1 [a0 b0]
+            m1 join a regex=[ab] -> epoch 2 [a0 b0]
             wait 2000
-            m1 beat regex= -> epoch 1 [a0]
-            m1 ack -> epoch 2
-            wait 2000
-            m1 beat names= -> epoch 2 []
+            m1 beat regex= -> epoch 2 [a0]
             m1 ack -> epoch 3
-            show -> Stable 3/3 uniform; m1 3 []
+            wait 2000
+            m1 beat names= -> epoch 3 []
+            m1 ack -> epoch 4
+            show -> Stable 4/4 uniform; m1 4 []
         "#]],
     );
 }
@@ -84,14 +84,14 @@ fn a_topic_that_is_made_anew_is_another_topic() {
          show",
         &expect![[r#"
             topic a 1
-            m1 join a -> epoch 1 [a0]
+            m1 join a -> epoch 2 [a0]
             wait 2000
             topic a 0
             topic a 1
             wait 2000
-            m1 beat -> epoch 1 []
-            m1 ack -> epoch 3 [a0]
-            show -> Stable 3/3 uniform; m1 3 [a0]
+            m1 beat -> epoch 2 []
+            m1 ack -> epoch 4 [a0]
+            show -> Stable 4/4 uniform; m1 4 [a0]
         "#]],
     );
 }
@@ -111,13 +111,13 @@ fn partitions_that_are_added_are_assigned() {
         &expect![[r#"
             topic a 1
             topic z 1
-            m1 join a -> epoch 1 [a0]
+            m1 join a -> epoch 2 [a0]
             wait 2000
             topic z 5
-            show -> Stable 1/1 uniform; m1 1 [a0]
+            show -> Stable 2/2 uniform; m1 2 [a0]
             topic a 3
-            m1 beat -> epoch 2 [a0 a1 a2]
-            show -> Stable 2/2 uniform; m1 2 [a0 a1 a2]
+            m1 beat -> epoch 3 [a0 a1 a2]
+            show -> Stable 3/3 uniform; m1 3 [a0 a1 a2]
         "#]],
     );
 }
@@ -141,16 +141,16 @@ fn the_assignor_that_most_members_want_is_used() {
         &expect![[r#"
             topic a 3
             topic b 3
-            m1 join a,b assignor=range -> epoch 1 [a0 a1 a2 b0 b1 b2]
-            show -> Stable 1/1 range; m1 1 [a0 a1 a2 b0 b1 b2]
+            m1 join a,b assignor=range -> epoch 2 [a0 a1 a2 b0 b1 b2]
+            show -> Stable 2/2 range; m1 2 [a0 a1 a2 b0 b1 b2]
             wait 2000
-            m2 join a,b assignor=range -> epoch 2 []
-            show -> Reconciling 2/2 range; m1 1 [a0 a1 a2 b0 b1 b2] shall [a0 a1 b0 b1]; m2 2 [] shall [a2 b2]
+            m2 join a,b assignor=range -> epoch 3 []
+            show -> Reconciling 3/3 range; m1 2 [a0 a1 a2 b0 b1 b2] shall [a0 a1 b0 b1]; m2 3 [] shall [a2 b2]
             wait 2000
-            m3 join a,b assignor=uniform -> epoch 3 []
-            show -> Reconciling 3/3 range; m1 1 [a0 a1 a2 b0 b1 b2] shall [a0 b0]; m2 2 [] shall [a1 b1]; m3 3 [] shall [a2 b2]
-            m1 beat assignor=uniform -> epoch 1 [a0 b0]
-            show -> Reconciling 3/3 uniform; m1 1 [a0 b0]; m2 2 [] shall [a1 b1]; m3 3 [] shall [a2 b2]
+            m3 join a,b assignor=uniform -> epoch 4 []
+            show -> Reconciling 4/4 range; m1 2 [a0 a1 a2 b0 b1 b2] shall [a0 b0]; m2 3 [] shall [a1 b1]; m3 4 [] shall [a2 b2]
+            m1 beat assignor=uniform -> epoch 2 [a0 b0]
+            show -> Reconciling 4/4 uniform; m1 2 [a0 b0]; m2 3 [] shall [a1 b1]; m3 4 [] shall [a2 b2]
             m1 beat assignor=none -> UNSUPPORTED_ASSIGNOR
         "#]],
     );
