@@ -49,6 +49,7 @@ pub(crate) fn start(engine: &Arc<Engine>) -> JoinHandle<()> {
 struct Due {
     partition: Arc<Partition>,
     dirty_ratio: f64,
+    dirty_bytes: u64,
 }
 
 /// Compacts every log that is due, the dirtiest first.
@@ -61,7 +62,7 @@ fn round(engine: &Arc<Engine>) {
         if *engine.stopping().borrow() {
             return;
         }
-        clean_one(engine, &config, &due.partition);
+        clean_one(engine, &config, &due);
     }
     engine.cleaner().round_ended();
 }
@@ -86,7 +87,7 @@ fn due(engine: &Arc<Engine>) -> Vec<Due> {
                     let dirty_ratio = cleanable.dirty_ratio();
                     dirty_ratio_max = dirty_ratio_max.max(dirty_ratio);
                     if cleanable.is_due {
-                        due.push(Due { partition, dirty_ratio });
+                        due.push(Due { partition, dirty_ratio, dirty_bytes: cleanable.dirty_bytes });
                     }
                 }
                 Ok(None) => {}
@@ -106,14 +107,15 @@ fn stable_end(partition: &Partition) -> Offset {
 }
 
 /// Compacts one log, in as many steps as its keys take.
-fn clean_one(engine: &Arc<Engine>, config: &BrokerConfig, partition: &Arc<Partition>) {
+fn clean_one(engine: &Arc<Engine>, config: &BrokerConfig, due: &Due) {
+    let partition = &due.partition;
     if !has_room(engine, partition) {
         return;
     }
     let begin = Instant::now();
     engine.cleaner().begin(partition.key());
     let outcome = loop {
-        match catch_unwind(AssertUnwindSafe(|| clean_step(engine, config, partition))) {
+        match catch_unwind(AssertUnwindSafe(|| clean_step(engine, config, due))) {
             Ok(Ok(cleaned)) => {
                 engine.cleaner().cleaned(&cleaned, begin.elapsed());
                 partition.note_cleaned();
@@ -166,12 +168,10 @@ fn has_room(engine: &Engine, partition: &Partition) -> bool {
     false
 }
 
-fn clean_step(
-    engine: &Arc<Engine>,
-    config: &BrokerConfig,
-    partition: &Arc<Partition>,
-) -> Result<Cleaned, CleanError> {
-    let pace = Pace::new(engine, partition, config.log_cleaner_io_max_bytes_per_second);
+fn clean_step(engine: &Arc<Engine>, config: &BrokerConfig, due: &Due) -> Result<Cleaned, CleanError> {
+    let partition = &due.partition;
+    let bytes_per_second = config.log_cleaner_io_max_bytes_per_second;
+    let pace = Pace::new(engine, partition, bytes_per_second, due.dirty_bytes);
     let memory_bytes = config.log_cleaner_dedupe_buffer_size.min(MEMORY_MAX);
     partition.log().clean(&CleanRequest {
         now: engine.now(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use eddy_wal::Pressure;
+use eddy_wal::{Lsn, Pressure};
 
 use crate::engine::Engine;
 use crate::partition::Partition;
@@ -17,31 +17,48 @@ const NAP_MAX: Duration = Duration::from_millis(50);
 /// The longest wait for pressure to go, before a little is done all the same: a log that is never compacted fills the disk.
 const YIELD_MAX: Duration = Duration::from_secs(5);
 
-/// For each second of work so many of rest: a compaction takes no more than a share of one processor and of the disk.
-const REST_FOR_WORK: u32 = 2;
+/// For each second of work so many of rest while something is appended: a compaction takes a small share of one processor and of
+/// the disk.
+const REST_FOR_WORK: u32 = 4;
+
+/// The same for a log that has got so far behind that it must not get further.
+const REST_WHEN_BEHIND: u32 = 1;
+const BEHIND_BYTES: u64 = 2 << 30;
 
 /// Slows one compaction down.
 pub(super) struct Pace<'a> {
     engine: &'a Arc<Engine>,
     partition: &'a Arc<Partition>,
     bytes_per_second: f64,
-    /// When the work since the last rest began.
-    working_since: Cell<Instant>,
+    rest_for_work: u32,
+    /// When the work since the last rest began, and where the write-ahead log ended then.
+    working_since: Cell<(Instant, Lsn)>,
 }
 
 impl<'a> Pace<'a> {
-    pub(super) fn new(engine: &'a Arc<Engine>, partition: &'a Arc<Partition>, bytes_per_second: f64) -> Self {
-        Pace { engine, partition, bytes_per_second, working_since: Cell::new(Instant::now()) }
+    /// `dirty_bytes` is what waits to be compacted.
+    pub(super) fn new(
+        engine: &'a Arc<Engine>,
+        partition: &'a Arc<Partition>,
+        bytes_per_second: f64,
+        dirty_bytes: u64,
+    ) -> Self {
+        let rest_for_work = if dirty_bytes > BEHIND_BYTES { REST_WHEN_BEHIND } else { REST_FOR_WORK };
+        let working_since = Cell::new((Instant::now(), engine.wal().next_lsn()));
+        Pace { engine, partition, bytes_per_second, rest_for_work, working_since }
     }
 
     /// The compaction has read and written so many bytes: waits until it may go on, or says that it must end.
     pub(super) fn moved(&self, bytes: u64) -> ControlFlow<()> {
-        let worked = self.working_since.get().elapsed();
+        let (since, lsn) = self.working_since.get();
+        let worked = since.elapsed();
         let at_rate =
             Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(Duration::MAX);
-        let rest = (worked * REST_FOR_WORK).max(at_rate.saturating_sub(worked));
-        let flow = self.rest(rest);
-        self.working_since.set(Instant::now());
+        // Nobody is disturbed while nothing is appended.
+        let is_idle = self.engine.wal().next_lsn() == lsn;
+        let for_others = if is_idle { Duration::ZERO } else { worked * self.rest_for_work };
+        let flow = self.rest(for_others.max(at_rate.saturating_sub(worked)));
+        self.working_since.set((Instant::now(), self.engine.wal().next_lsn()));
         flow
     }
 

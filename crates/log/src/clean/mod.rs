@@ -33,7 +33,7 @@ use crate::error::LogError;
 use crate::log::Log;
 
 /// Bytes read between two calls of [`CleanRequest::pace`].
-const PACE_BYTES: u64 = 1 << 20;
+const PACE_BYTES: u64 = 256 << 10;
 
 /// What is taken off the memory of a compaction for all but the map of keys: what is read, written and indexed at a time.
 const WORK_BYTES: usize = 12 << 20;

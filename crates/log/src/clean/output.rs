@@ -17,7 +17,7 @@ use crate::segment::{Extent, INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFI
 const WRITE_BYTES: usize = 1 << 20;
 /// The file is synced each time this much was written: one sync of a whole segment would hold up those of the write-ahead
 /// log.
-const SYNC_BYTES: u64 = 4 << 20;
+const SYNC_BYTES: u64 = 2 << 20;
 
 /// A segment being written. Nothing is durable before [`Output::finish`].
 pub(super) struct Output<'a> {

@@ -121,10 +121,10 @@ fn a_gigabyte_with_nine_of_ten_records_dead() {
     std::thread::sleep(Duration::from_secs(10));
     probe.report("alone");
     let begin = Instant::now();
-    // As the engine paces it: two parts of rest for one of work.
+    // As the engine paces it: four parts of rest for one of work.
     let working = Cell::new(Instant::now());
     let pace = |_| {
-        std::thread::sleep(working.get().elapsed() * 2);
+        std::thread::sleep(working.get().elapsed() * 4);
         working.set(Instant::now());
         ControlFlow::Continue(())
     };

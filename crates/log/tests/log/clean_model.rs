@@ -1,14 +1,16 @@
 //! Compaction against a list of all records: whatever is done to a log, and wherever the power goes, no newest record of a key
 //! is lost, and nothing changes that is left.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use eddy_batch::{Batch, BatchBuilder, Compression, DecompressLimit, batches};
 use eddy_disk::sim::Fault;
-use eddy_log::{CleanRequest, Compaction, Log, LogCheckpoint, LogConfig, ProducerEnd, TailBatch, TailBudget};
+use eddy_log::{
+    CleanError, CleanRequest, Cleaned, Compaction, Log, LogCheckpoint, LogConfig, ProducerEnd, TailBatch,
+    TailBudget,
+};
 use eddy_types::{LeaderEpoch, Millis, Offset, OffsetRange, ProducerEpoch, ProducerId};
 use proptest::prelude::*;
 
@@ -51,8 +53,6 @@ enum Step {
     CleanAndFail {
         write: u64,
     },
-    /// The caller has enough after so many MiB, of which there are none: at once or never.
-    CleanAndStop,
     MinLag(i64),
     SegmentBytes(u32),
     Wait(i64),
@@ -78,7 +78,6 @@ fn step() -> impl Strategy<Value = Step> {
         9 => (0usize..1 << 20).prop_map(|memory| Step::Clean { memory }),
         9 => (0u64..40, any::<u64>()).prop_map(|(changes, seed)| Step::CleanAndCrash { changes, seed }),
         1 => (1u64..6).prop_map(|write| Step::CleanAndFail { write }),
-        1 => Just(Step::CleanAndStop),
         1 => (0i64..200).prop_map(Step::MinLag),
         4 => (200u32..4000).prop_map(Step::SegmentBytes),
         3 => (1i64..120).prop_map(Step::Wait),
@@ -177,25 +176,22 @@ impl World {
                 self.log.delete_below_start().unwrap();
             }
             Step::Clean { memory } => {
-                let cleaned = self.clean(*memory, ControlFlow::Continue(())).unwrap();
+                let cleaned = self.clean(*memory).unwrap();
                 assert!(!cleaned.more, "fourteen keys always fit");
                 self.check_compacted();
             }
             Step::CleanAndCrash { changes, seed } => {
                 let Machine::Sim(disk) = &self.machine else { panic!("not simulated") };
                 disk.halt_after(*changes);
-                let _ = self.clean(0, ControlFlow::Continue(()));
+                let _ = self.clean(0);
                 self.crash(*seed);
             }
             Step::CleanAndFail { write } => {
                 let Machine::Sim(disk) = &self.machine else { panic!("not simulated") };
                 let disk = disk.clone();
                 disk.fail_write(*write, Fault::NoSpace);
-                let _ = self.clean(0, ControlFlow::Continue(()));
+                let _ = self.clean(0);
                 disk.fail_write(u64::MAX, Fault::NoSpace);
-            }
-            Step::CleanAndStop => {
-                let _ = self.clean(0, ControlFlow::Break(()));
             }
             Step::MinLag(lag) => {
                 if let Some(compaction) = &mut self.config.compaction {
@@ -274,11 +270,7 @@ impl World {
         self.log.truncate(Offset(to));
     }
 
-    fn clean(
-        &mut self,
-        memory_bytes: usize,
-        flow: ControlFlow<()>,
-    ) -> Result<eddy_log::Cleaned, eddy_log::CleanError> {
+    fn clean(&mut self, memory_bytes: usize) -> Result<Cleaned, CleanError> {
         let lag = self.config.compaction.unwrap().min_lag_ms.0;
         self.bound = self.bound.max(self.committed);
         let now = self.now;
@@ -287,16 +279,12 @@ impl World {
                 record.seen.get_or_insert(now);
             }
         }
-        let paced = Cell::new(0);
         self.log.clean(&CleanRequest {
             now: Millis(self.now),
             stable_end: Offset(self.committed),
             producers: &self.producers,
             memory_bytes,
-            pace: &|bytes| {
-                paced.set(paced.get() + bytes);
-                flow
-            },
+            pace: &|_| ControlFlow::Continue(()),
         })
     }
 
@@ -469,7 +457,7 @@ fn power_may_go_at_any_step_of_a_swap() {
         let mut world = ready();
         let Machine::Sim(disk) = &world.machine else { panic!("not simulated") };
         disk.halt_after(changes);
-        if world.clean(0, ControlFlow::Continue(())).is_ok() {
+        if world.clean(0).is_ok() {
             assert!(changes > 20 && swapped > 0, "{changes} changes, {swapped} swapped");
             return;
         }
@@ -484,7 +472,7 @@ fn a_power_cut_during_recovery_changes_nothing() {
             let Machine::Sim(disk) = &world.machine else { panic!("not simulated") };
             let disk = disk.clone();
             disk.halt_after(changes);
-            let _ = world.clean(0, ControlFlow::Continue(()));
+            let _ = world.clean(0);
             world.machine.crash(changes * 31 + again);
             disk.halt_after(again);
             let files = Arc::new(eddy_log::FileCache::new(world.machine.disk(), 4));
