@@ -1,8 +1,10 @@
+use clap::Subcommand;
 use expect_test::{Expect, expect};
 
 use super::super::explain::{Explained, render};
 use super::super::model::samples::{billing, partition};
 use super::*;
+use crate::{Command, ConfigCommand};
 
 /// The sample group at both looks, three seconds apart, with partition 1 of `orders` as `change` makes it before and after.
 fn check(change: impl Fn(&mut Group, &mut Group), expected: &Expect) {
@@ -11,7 +13,18 @@ fn check(change: impl Fn(&mut Group, &mut Group), expected: &Expect) {
     let mut after = before.clone();
     change(&mut before, &mut after);
     let diagnosis = diagnose(&Looks { before: &before, after: &after, apart_ms: 3_000 });
+    for attempt in &diagnosis.attempts {
+        parses(&attempt.command);
+    }
     expected.assert_eq(&render(&Explained { diagnosis: &diagnosis, group: &after }));
+}
+
+/// Whether a command that is suggested is one, with `N` standing for a number.
+fn parses(command: &str) {
+    let config = ConfigCommand::augment_subcommands(clap::Command::new("config"));
+    let line = Command::augment_subcommands(clap::Command::new("eddy")).subcommand(config);
+    let words = command.split(' ').map(|word| if word == "N" { "12" } else { word });
+    line.try_get_matches_from(words).unwrap_or_else(|error| panic!("{command}: {error}"));
 }
 
 fn stuck(group: &mut Group) -> &mut Progress {
