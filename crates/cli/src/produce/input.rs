@@ -161,7 +161,10 @@ mod tests {
 
     #[test]
     fn lengths_say_where_fields_end() {
-        assert_eq!(read(r"%K{big16}%V{little8}%k%v", b"\0\x01\x02abc\0\0\x01x").unwrap(), ["a=bc", "=x"]);
+        assert_eq!(
+            read(r"%K{big16}%V{little16}%k%v", b"\0\x01\x02\0abc\0\0\x01\0x").unwrap(),
+            ["a=bc", "=x"]
+        );
         assert_eq!(read(r"%V %v\n", b"3 a\nb\n").unwrap(), ["null=a\\nb"]);
     }
 
