@@ -8,7 +8,7 @@ use eddy_engine::{Engine, PartitionKey};
 use eddy_types::{BrokerId, Millis};
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::asked::Asked;
@@ -29,6 +29,8 @@ const FIND_WAIT: Duration = Duration::from_secs(10);
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// The same for the timer, which has other shards to look after.
 const TIMER_ROOM_WAIT: Duration = Duration::from_millis(100);
+/// How long a task rests that panicked; its hook has reported it.
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
 /// Room for a tick, which may end a few groups' generations.
 const TICK_BYTES: usize = 16 << 10;
 /// Room for a batch besides what its request said.
@@ -69,14 +71,22 @@ impl GroupCoordinator {
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
         });
-        coordinator.spawn(Arc::clone(&coordinator).keep_time());
-        coordinator.spawn(Arc::clone(&coordinator).follow_metadata(versions));
+        let (timer, follower) = (Arc::clone(&coordinator), Arc::clone(&coordinator));
+        coordinator.spawn(move || Arc::clone(&timer).keep_time());
+        coordinator.spawn(move || Arc::clone(&follower).follow_metadata(versions.clone()));
         coordinator
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let task = until_stopped(self.stopping.subscribe(), self.engine.stopping(), task);
-        self.tasks.lock().push(tokio::spawn(task));
+    /// Keeps a task running until the coordinator stops, or the engine does.
+    fn spawn<T: Future<Output = ()> + Send + 'static>(&self, task: impl Fn() -> T + Send + 'static) {
+        let (mut stopping, mut engine_stopping) = (self.stopping.subscribe(), self.engine.stopping());
+        self.tasks.lock().push(tokio::spawn(async move {
+            tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => {}
+                _ = engine_stopping.wait_for(|stopping| *stopping) => {}
+                () = again_after_panics(task) => {}
+            }
+        }));
     }
 
     /// Stops: nobody is answered any more. What was answered is on disk.
@@ -213,15 +223,34 @@ impl GroupCoordinator {
     }
 }
 
-/// Runs a task of the coordinator until it stops, or the engine does.
-async fn until_stopped(
-    mut stopping: watch::Receiver<bool>,
-    mut engine_stopping: watch::Receiver<bool>,
-    task: impl Future<Output = ()>,
-) {
-    tokio::select! {
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        _ = engine_stopping.wait_for(|stopping| *stopping) => {}
-        () = task => {}
+/// Runs a task, and runs it anew when it panics: a fault in one group must not stop the time of all others.
+async fn again_after_panics<T: Future<Output = ()> + Send + 'static>(task: impl Fn() -> T) {
+    // A set, because dropping it ends the task.
+    let mut running = JoinSet::new();
+    loop {
+        running.spawn(task());
+        match running.join_next().await {
+            Some(Err(error)) if error.is_panic() => tokio::time::sleep(PAUSE_AFTER_PANIC).await,
+            _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_is_run_again() {
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        again_after_panics(move || {
+            let run = counted.fetch_add(1, Ordering::Relaxed);
+            async move { assert!(run == 2, "a fault") }
+        })
+        .await;
+        assert_eq!(runs.load(Ordering::Relaxed), 3);
     }
 }

@@ -69,6 +69,10 @@ pub(crate) async fn load(
             return Err(ReadError::PartitionGone.into());
         }
         if read.slices.is_empty() {
+            if read.offsets.high_watermark >= end {
+                // Compaction left nothing up to the end.
+                break;
+            }
             waiter.moved().await;
             continue;
         }

@@ -111,10 +111,12 @@ impl Shard {
     ) {
         let now = self.around.clock.now();
         let Machine { groups, effects, .. } = machine;
+        let guard = CloseOnPanic(&self.replies);
         event(groups, now, effects);
         if cfg!(debug_assertions) {
             groups.check();
         }
+        drop(guard);
         let Effects { records, replies, notes } = std::mem::take(effects);
         if !records.is_empty() {
             machine.appends += 1;
@@ -145,5 +147,16 @@ impl Shard {
             Err(_) => replies.close(),
         });
         Ok(self.partition.append(now, Acks::All, batch(now, records)?, room, Some(durable))?)
+    }
+}
+
+/// Ends a shard whose machine stopped in the middle of an event: only reading its log again tells where it stands.
+struct CloseOnPanic<'a>(&'a Replies);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.close();
+        }
     }
 }

@@ -116,7 +116,9 @@ impl Shards {
     }
 
     async fn fill(self: Arc<Self>, key: PartitionKey) {
-        let opened = self.open(key).await;
+        // A machine that panics on a record, which its hook reports, must not leave the shard loading for ever.
+        let opening = tokio::spawn(Arc::clone(&self).open(key));
+        let opened = opening.await.unwrap_or(Err(Unavailable::NoTopic));
         let slot = match &opened {
             Ok((shard, _)) => Slot::Ready(Arc::clone(shard)),
             Err(why) => Slot::Failed { why: *why, until: Instant::now() + RETRY_AFTER },
@@ -133,7 +135,7 @@ impl Shards {
         }
     }
 
-    async fn open(&self, key: PartitionKey) -> Result<(Arc<Shard>, Named), Unavailable> {
+    async fn open(self: Arc<Self>, key: PartitionKey) -> Result<(Arc<Shard>, Named), Unavailable> {
         // The semaphore is never closed.
         let _turn = self.loads.acquire().await.map_err(|_| Unavailable::Loading)?;
         let image = self.engine.image();
