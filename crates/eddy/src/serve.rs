@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use eddy_gateway::Loggers;
+use eddy_metadata::config::registry;
 
 use crate::args::ServeArgs;
 use crate::boot;
@@ -28,7 +29,9 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|error| bad_level(&config.broker.log_level, &error))?;
     panics::install();
     if let Some(file) = &args.config {
-        let (set, ignored) = (config.fixed.iter().count(), config.ignored.len());
+        let honoured = |key| registry::broker(key).is_some_and(|key| key.inert.is_none());
+        let set = config.fixed.iter().filter(|(key, _)| honoured(*key)).count();
+        let ignored = config.ignored.len();
         tracing::info!(file = %file.display(), set, ignored, "configuration read; eddy config check shows each key");
     }
     for (key, why) in &config.ignored {
