@@ -33,7 +33,7 @@ pub(crate) async fn handle(call: Call, request: ApiVersionsRequest) -> ApiVersio
     if call.version >= 3 {
         call.connection.set_software(&request.client_software_name, &request.client_software_version);
     }
-    let asks_for_metrics = call.image().client_metrics_subscriptions().next().is_some();
+    let asks_for_metrics = call.image().client_metrics_names().next().is_some();
     let api_keys = served().into_iter().filter(|api| asks_for_metrics || !is_telemetry(api)).collect();
     let mut response = ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() };
     if call.version >= 3 {
