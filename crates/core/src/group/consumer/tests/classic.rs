@@ -48,6 +48,64 @@ fn a_classic_group_with_members_becomes_a_consumer_group() {
 }
 
 #[test]
+fn a_partition_that_a_leader_gave_to_two_stays_with_one() {
+    story(
+        "topic a 2
+         c1 Join a id=
+         c2 Join a id=
+         wait 3000
+         wait 3000
+         c1 Sync assign=c1-1:a0,a1;c2-1:a1
+         c2 Sync
+         m1 join b
+         show",
+        &expect![[r#"
+            topic a 2
+            c1 Join a id=
+            c2 Join a id=
+            wait 3000
+            wait 3000 -> c1: generation 1 leads, c2: generation 1
+            c1 Sync assign=c1-1:a0,a1;c2-1:a1 -> c1: [a0 a1]
+            c2 Sync -> c2: [a1]
+            m1 join b -> epoch 2 []
+            show -> Reconciling 2/2 uniform; c1-1 1 [a0 a1] shall [a0]; c2-1 1 [] shall [a1]; m1 2 []
+        "#]],
+    );
+}
+
+#[test]
+fn a_classic_member_that_subscribes_to_something_else_gives_back_first() {
+    story(
+        "topic a 2
+         m1 join b
+         wait 2000
+         c1 Join a id=
+         c1 Sync
+         c1 Join c
+         c1 Sync
+         c1 Beat
+         c1 Join c
+         c1 Sync
+         c1 Beat
+         show",
+        &expect![[r#"
+            topic a 2
+            m1 join b -> epoch 2 []
+            wait 2000
+            c1 Join a id= -> c1: generation 3
+            c1 Sync -> c1: [a0 a1]
+            c1 Join c -> c1: generation 3
+            c1 Sync -> c1: []
+            c1 Beat -> c1: REBALANCE_IN_PROGRESS
+            c1 Join c -> c1: generation 3
+            c1 Sync -> c1: []
+            c1 Beat -> c1: NONE
+            show -> Assigning 4/3 uniform; c1-1 3 [] shall [a0 a1]; m1 2 []
+        "#]],
+    );
+}
+
+#[test]
 fn those_who_wait_in_a_classic_group_are_told_to_join_again() {
     story(
         "topic a 2

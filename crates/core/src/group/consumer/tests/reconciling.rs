@@ -3,6 +3,9 @@
 use expect_test::expect;
 
 use super::story::story;
+use super::{World, join};
+use crate::group::shard::Group;
+use crate::group::{ConsumerCurrentValue, GroupRecord, TopicPartitions};
 
 #[test]
 fn partitions_are_given_back_before_another_member_gets_them() {
@@ -172,6 +175,63 @@ fn what_is_not_subscribed_any_more_is_given_back_before_the_next_target() {
             show -> Reconciling 4/4 uniform; m1 3 [] shall [b0 b1]; m2 3 [] shall [a0 a1]
         "#]],
     );
+}
+
+#[test]
+fn an_older_target_does_not_bring_back_what_is_not_subscribed_any_more() {
+    story(
+        "topic a 2
+         topic b 2
+         m1 join a,b
+         wait 2000
+         m2 join a,b
+         show
+         m1 beat names=b
+         m1 ack
+         show",
+        &expect![[r#"
+            topic a 2
+            topic b 2
+            m1 join a,b -> epoch 2 [a0 a1 b0 b1]
+            wait 2000
+            m2 join a,b -> epoch 3 []
+            show -> Reconciling 3/3 uniform; m1 2 [a0 a1 b0 b1] shall [a0 a1]; m2 3 [] shall [b0 b1]
+            m1 beat names=b -> epoch 2 []
+            m1 ack -> epoch 3
+            show -> Assigning 4/3 uniform; m1 3 [] shall [a0 a1]; m2 3 [] shall [b0 b1]
+        "#]],
+    );
+}
+
+/// Compaction takes the record by which a member gave a partition back, if the member has a newer one: then another
+/// member is seen to own the partition before that.
+#[test]
+fn a_compacted_log_leaves_a_partition_with_its_newest_owner() {
+    let mut world = World::new();
+    world.set_topic("a", 1);
+    let a = world.topic_id("a");
+    world.heartbeat(join("m1", &["a"])).unwrap();
+    world.heartbeat(join("m2", &["a"])).unwrap();
+    let current = |member: &str, partitions: &[i32]| GroupRecord::ConsumerCurrentMember {
+        group: "g".into(),
+        member: member.into(),
+        value: Some(ConsumerCurrentValue {
+            epoch: 2,
+            previous_epoch: 2,
+            state: 0,
+            assigned: vec![TopicPartitions {
+                topic: a,
+                partitions: partitions.to_vec(),
+                assignment_epochs: None,
+            }],
+            pending_revocation: Vec::new(),
+        }),
+    };
+    world.log.extend([current("m2", &[0]), current("m1", &[])]);
+    let replayed = world.replayed();
+    replayed.check();
+    let Group::Consumer(group) = &replayed.groups["g"] else { panic!("a consumer group") };
+    assert_eq!(group.owner(a, 0).map(|owner| &**owner), Some("m2"));
 }
 
 #[test]

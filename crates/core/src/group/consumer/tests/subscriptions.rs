@@ -187,6 +187,8 @@ fn an_expression_is_recorded_once_and_forgotten_with_its_last_member() {
     assert_eq!(count(&world, true), 1, "a topic that does not match changes nothing");
     world.set_topic("b", 1);
     assert_eq!(count(&world, true), 2);
+    world.set_topic("b", 0);
+    assert_eq!(count(&world, true), 3, "a topic that is gone does not match");
     world.heartbeat(super::beat("m1", -1)).unwrap();
     assert_eq!(count(&world, false), 0);
     world.heartbeat(super::beat("m2", -1)).unwrap();
