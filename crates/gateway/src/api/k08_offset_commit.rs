@@ -80,11 +80,7 @@ fn commit(request: &OffsetCommitRequest, call: &Call, topics: Vec<CommitTopic>) 
 }
 
 /// The topic's place in the answer, with the codes that are known, and what is left to commit.
-fn take_apart(
-    call: &Call,
-    image: &Image,
-    asked: &OffsetCommitRequestTopic,
-) -> (Asked, Option<CommitTopic>) {
+fn take_apart(call: &Call, image: &Image, asked: &OffsetCommitRequestTopic) -> (Asked, Option<CommitTopic>) {
     let (topic, unknown) = match call.version >= IDS_FROM {
         true => (image.topic_by_id(asked.topic_id), ErrorCode::UnknownTopicId),
         false => (image.topic(&asked.name), ErrorCode::UnknownTopicOrPartition),

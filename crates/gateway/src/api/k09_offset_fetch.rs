@@ -84,11 +84,12 @@ fn copied(groups: Vec<OffsetFetchRequestGroup>) -> Vec<OffsetFetchRequestGroup> 
 /// What versions before the many groups ask for, in the later form.
 fn only_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup {
     let topics = request.topics.map(|topics| {
-        let topic = |topic: eddy_wire::messages::offset_fetch::OffsetFetchRequestTopic| OffsetFetchRequestTopics {
-            name: topic.name.as_str().into(),
-            partition_indexes: topic.partition_indexes,
-            ..OffsetFetchRequestTopics::default()
-        };
+        let topic =
+            |topic: eddy_wire::messages::offset_fetch::OffsetFetchRequestTopic| OffsetFetchRequestTopics {
+                name: topic.name.as_str().into(),
+                partition_indexes: topic.partition_indexes,
+                ..OffsetFetchRequestTopics::default()
+            };
         topics.into_iter().map(topic).collect()
     });
     OffsetFetchRequestGroup { group_id: request.group_id.as_str().into(), topics, ..Default::default() }
@@ -113,11 +114,7 @@ async fn ask(call: &Call, group: &OffsetFetchRequestGroup) -> Asked {
         member_epoch: group.member_epoch,
         topics,
     };
-    Asked {
-        group: group.group_id.clone(),
-        unknown,
-        answer: call.ctx.groups.fetch_offsets(request).await,
-    }
+    Asked { group: group.group_id.clone(), unknown, answer: call.ctx.groups.fetch_offsets(request).await }
 }
 
 /// A topic as the machine knows it: by name. `None` for an id that nobody has.

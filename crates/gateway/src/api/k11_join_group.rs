@@ -51,10 +51,10 @@ fn join(call: &Call, request: &JoinGroupRequest) -> Result<JoinGroup, ErrorCode>
     let session_timeout = Millis(i64::from(request.session_timeout_ms));
     let rebalance_timeout = Millis(i64::from(request.rebalance_timeout_ms));
     let name = request.group_instance_id.as_ref().map_or(&*call.client_id, Str::as_str);
-    let protocols = request.protocols.iter().map(|protocol| Protocol {
-        name: text(&protocol.name),
-        metadata: blob(&protocol.metadata),
-    });
+    let protocols = request
+        .protocols
+        .iter()
+        .map(|protocol| Protocol { name: text(&protocol.name), metadata: blob(&protocol.metadata) });
     Ok(JoinGroup {
         group: text(&request.group_id),
         member: text(&request.member_id),

@@ -51,9 +51,9 @@ fn heartbeat(call: &Call, request: &ConsumerGroupHeartbeatRequest) -> Result<Con
         return Err(ErrorCode::UnsupportedVersion);
     }
     let owned = request.topic_partitions.as_ref().map(|topics| {
-        let partitions = topics.iter().flat_map(|topic| {
-            topic.partitions.iter().map(|partition| (topic.topic_id, *partition))
-        });
+        let partitions = topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.topic_id, *partition)));
         partitions.collect::<Partitions>()
     });
     let makes_id = call.version < CLIENT_MAKES_ID_FROM && request.member_id.as_bytes().is_empty();
