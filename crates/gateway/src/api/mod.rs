@@ -199,7 +199,9 @@ pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, Dispatc
         ApiKey::ListGroups => answer(call, reader, k16_list_groups::handle).await,
         ApiKey::DeleteGroups => answer_later(call, reader, k42_delete_groups::begin).await,
         ApiKey::OffsetDelete => answer_later(call, reader, k47_offset_delete::begin).await,
-        ApiKey::ConsumerGroupHeartbeat => answer_later(call, reader, k68_consumer_group_heartbeat::begin).await,
+        ApiKey::ConsumerGroupHeartbeat => {
+            answer_later(call, reader, k68_consumer_group_heartbeat::begin).await
+        }
         ApiKey::ConsumerGroupDescribe => answer_later(call, reader, k69_consumer_group_describe::begin).await,
         ApiKey::GetTelemetrySubscriptions => {
             answer(call, reader, k71_get_telemetry_subscriptions::handle).await

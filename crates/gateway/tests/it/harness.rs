@@ -227,7 +227,12 @@ impl Client {
     }
 
     /// The same with this broker's own codec, for what the other one lacks.
-    pub(crate) async fn call_own<Q: Encode, A: Decode>(&mut self, key: ApiKey, version: i16, request: &Q) -> A {
+    pub(crate) async fn call_own<Q: Encode, A: Decode>(
+        &mut self,
+        key: ApiKey,
+        version: i16,
+        request: &Q,
+    ) -> A {
         let mut frame = Writer::new();
         frame.put_i16(key.code());
         frame.put_i16(version);
