@@ -12,6 +12,7 @@ mod describe;
 mod diagnosis;
 mod explain;
 mod list;
+mod members;
 mod model;
 mod offsets;
 mod plan;

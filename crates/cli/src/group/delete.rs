@@ -9,7 +9,7 @@ use super::model::Place;
 use super::plan::Kept;
 use super::target::Selection;
 use super::undo::{self, Change};
-use super::{ask, offsets};
+use super::{members, offsets};
 use crate::brokers::{Brokers, To};
 use crate::error::{CliError, Exit};
 use crate::moment::now_ms;
@@ -68,7 +68,7 @@ async fn loss<'a>(
     group: &'a str,
     topics: &[Selection],
 ) -> Result<(&'a str, Vec<Kept>), CliError> {
-    let found = ask::members(brokers, group).await?;
+    let found = members::members(brokers, group).await?;
     if topics.is_empty() && !found.is_empty() {
         return Err(not_empty(&found));
     }
@@ -113,13 +113,13 @@ async fn delete(
 }
 
 async fn delete_group(brokers: &Brokers, group: &str) -> Result<(), CliError> {
-    let request = DeleteGroupsRequest::default().with_groups_names(vec![ask::group_id(group)]);
+    let request = DeleteGroupsRequest::default().with_groups_names(vec![members::group_id(group)]);
     let read = |answer: DeleteGroupsResponse| {
         let code = answer.results.first().map_or(0, |result| result.error_code);
         accepted(ApiKey::DeleteGroups, code, group, None)
     };
     brokers.call(To::Group(group), &request, read).await.map_err(|error| match error.exit() {
-        Exit::NotFound => ask::not_found(group),
+        Exit::NotFound => members::not_found(group),
         _ => error.during(format!("cannot delete group {group}")),
     })
 }

@@ -11,7 +11,7 @@ use eddy_client::messages::{
 use eddy_client::protocol::StrBytes;
 use eddy_client::{CallError, accepted};
 
-use super::ask::group_id;
+use super::members::group_id;
 use super::model::Place;
 use super::plan::Step;
 use crate::brokers::{Brokers, To, topic_name};

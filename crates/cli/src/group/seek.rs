@@ -6,7 +6,7 @@ use super::carry_out::{Ask, Then, carry_out};
 use super::model::{Group, Place, Progress};
 use super::plan::{self, Step};
 use super::target::{Selection, Target};
-use super::{ask, offsets};
+use super::{ask, members, offsets};
 use crate::Context;
 use crate::brokers::Brokers;
 use crate::error::{CliError, Exit};
@@ -55,7 +55,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
 
 /// A group that may not exist yet: a seek before its first start is fine.
 pub(super) async fn find(brokers: &Brokers, name: &str) -> Result<Group, CliError> {
-    match ask::members(brokers, name).await {
+    match members::members(brokers, name).await {
         Err(error) if error.exit() == Exit::NotFound => Ok(Group::missing(name)),
         found => found,
     }
