@@ -155,6 +155,53 @@ def test_seek_pause_and_lookup_by_time(broker, unique, members, name, assignment
     member.close()
 
 
+@at_once(PROTOCOLS)
+def test_members_are_given_the_partitions_that_a_topic_grows_by(broker, unique, members, name, assignment):
+    topic, group = broker.create_topic(unique(f"grows-{name}"), 2), unique("grows")
+    member = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    member.wait(owns(0, 1), "owns what there is")
+    broker.grow_topic(topic, PARTITIONS)
+    member.wait(owns(0, 1, 2, 3), "owns what came later, too")
+    produce(broker, topic, values("a", 40))
+    member.wait(lambda member: member.committed >= 40, "reads all of them")
+    member.close()
+
+
+@at_once([(name, assignment) for name, assignment in PROTOCOLS if assignment in CLIENTS[name].patterns])
+def test_members_subscribe_by_pattern_to_topics_that_are_there_and_that_come(broker, unique, members, name, assignment):
+    prefix, group = unique(f"pattern-{name}"), unique("pattern")
+    broker.create_topic(f"other-{prefix}-0")
+    topics = [broker.create_topic(f"{prefix}-{number}") for number in range(2)]
+    member = members.start(CLIENTS[name], group, [f"^{prefix}-.*"], assignment=assignment)
+    member.wait(lambda member: member.partitions == {(topic, 0) for topic in topics}, "owns the topics that match")
+    topics.append(broker.create_topic(f"{prefix}-2"))
+    member.wait(lambda member: member.partitions == {(topic, 0) for topic in topics}, "owns the one that came")
+    member.close()
+
+
+@at_once([(name, assignment) for name, assignment in KINDS if assignment != "consumer"])
+def test_a_group_changes_its_protocol_with_its_members_while_it_works(broker, unique, members, name, assignment):
+    """KIP-848: a classic group goes over to the new protocol with its first member that speaks it, and back with its last."""
+    topic, group = broker.create_topic(unique(f"migrates-{name}"), PARTITIONS), unique("migrates")
+    old = members.start(CLIENTS[name], group, [topic], assignment=assignment)
+    old.wait(owns(0, 1, 2, 3), "owns everything")
+    produce(broker, topic, values("a", 100))
+    old.wait(lambda member: member.committed >= 100, "reads everything")
+    new = members.start(CLIENTS["confluent-kafka"], group, [topic], assignment="consumer")
+    for member in (new, old):
+        member.wait(lambda member: len(member.partitions or ()) == 2, "owns half")
+    assert old.partitions | new.partitions == {(topic, index) for index in range(PARTITIONS)}
+    produce(broker, topic, values("b", 100))
+    old.wait(lambda member: member.committed >= 150, "reads its half")
+    new.wait(lambda member: member.committed >= 50, "reads its half")
+    new.close()
+    old.wait(owns(0, 1, 2, 3), "takes over")
+    produce(broker, topic, values("c", 100))
+    old.wait(lambda member: member.committed >= 250, "reads everything again")
+    assert sorted(read(old) + read(new)) == sorted(values("a", 100) + values("b", 100) + values("c", 100))
+    old.close()
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ["kafka-python-2.3", "confluent-kafka"])
 def test_three_members_that_join_one_after_the_other_read_everything_once(broker, unique, members, name):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from harness import paths
 from harness.raw_kafka import Connection
@@ -71,6 +71,10 @@ class Broker:
                     raise TimeoutError(f"topic has no leaders after {TOPIC_SECONDS} s: {name}")
                 time.sleep(0.01)
         return name
+
+    def grow_topic(self, name, partitions):
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.create_partitions([NewPartitions(name, partitions)])[name].result(TOPIC_SECONDS)
 
     def start(self):
         pytest.skip("needs a broker that the tests may start")

@@ -41,6 +41,8 @@ class Client:
     assignments: tuple = ("range",)
     # Those of them with which members can have an id of their own (KIP-345) and come back.
     static_members: tuple = ALL_ASSIGNMENTS
+    # Those of them with which members can subscribe by a regular expression; sarama and kcat cannot, and KafkaJS sees no topics that come later.
+    patterns: tuple = ALL_ASSIGNMENTS
     # A member can move to another offset while it reads.
     seeks: bool = True
     # Only fixed headers, no timestamps, no empty value beside a null one.
@@ -106,7 +108,7 @@ CLIENTS = {
         Client("java", tuple(paths.java("Driver")), needs=(paths.JAVA_CLASSES, paths.JAVA_LIBRARIES), assignments=ALL_ASSIGNMENTS),
         # 1.22 leaves out the id where a static member of a KIP-848 group says that it goes, and is refused; so is the one that comes back.
         go_client("franz-go", "franz", assignments=ALL_ASSIGNMENTS, static_members=("range", "cooperative")),
-        go_client("sarama", "sarama", assignments=("range", "cooperative"), seeks=False),
+        go_client("sarama", "sarama", assignments=("range", "cooperative"), seeks=False, patterns=()),
         Client(
             "kafkajs",
             ("node", str(paths.DRIVERS / "node" / "kafkajs_driver.js")),
@@ -114,6 +116,7 @@ CLIENTS = {
             null_header_values=False,
             header_order=False,
             static_members=(),
+            patterns=(),
             environment={"NODE_PATH": str(NODE_MODULES), "KAFKAJS_NO_PARTITIONER_WARNING": "1"},
         ),
         python_client("kcat", "harness", "kcat_driver.py", only_text=True, assignments=()),

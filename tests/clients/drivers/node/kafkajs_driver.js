@@ -132,6 +132,7 @@ async function group(kafka, spec, print) {
     sessionTimeout: spec.session_ms,
     heartbeatInterval: 500,
     maxWaitTimeInMs: 500,
+    metadataMaxAge: 1000,
     allowAutoTopicCreation: false,
   })
   let owned = []

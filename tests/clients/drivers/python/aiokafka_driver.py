@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from driver import main, record_to_json
-from group import commands, next_command, say, say_assigned, say_record
+from group import commands, next_command, say, say_assigned, say_record, subscription
 
 SECONDS = 60
 
@@ -92,9 +92,10 @@ async def group_async(bootstrap, spec):
         auto_offset_reset="earliest",
         session_timeout_ms=spec["session_ms"],
         heartbeat_interval_ms=500,
+        metadata_max_age_ms=1000,
         partition_assignment_strategy=[RangePartitionAssignor],
     )
-    consumer.subscribe(spec["topics"], listener=Listener())
+    consumer.subscribe(**subscription(spec["topics"]), listener=Listener())
     await consumer.start()
     words = commands()
     while True:

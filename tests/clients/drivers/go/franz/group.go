@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"eddyline/clients/spec"
@@ -26,10 +27,15 @@ func group(bootstrap string, member spec.Member, events *spec.Events) {
 		// Nothing moves between the reading of records and their commit.
 		kgo.BlockRebalanceOnPoll(),
 		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.MetadataMaxAge(time.Second),
+		kgo.MetadataMinAge(100*time.Millisecond),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, gained map[string][]int32) { events.Gain(list(gained)...) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { events.Lose(list(lost)...) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, lost map[string][]int32) { events.Lose(list(lost)...) }),
 	)
+	if strings.HasPrefix(member.Topics[0], "^") {
+		options = append(options, kgo.ConsumeRegex())
+	}
 	if member.Instance != "" {
 		options = append(options, kgo.InstanceID(member.Instance))
 	}

@@ -16,6 +16,7 @@ import (
 
 func group(bootstrap string, member spec.Member, events *spec.Events) {
 	config := config()
+	config.Metadata.RefreshFrequency = time.Second
 	config.Consumer.Return.Errors = true
 	config.Consumer.MaxWaitTime = 500 * time.Millisecond
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest

@@ -16,11 +16,13 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.RangeAssignor;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.StringDeserializer;
@@ -45,7 +47,7 @@ final class GroupMember implements ConsumerRebalanceListener {
         spec.get("topics").forEach(topic -> topics.add(topic.asText()));
         GroupMember member = new GroupMember(bootstrap, spec);
         try (member.consumer) {
-            member.consumer.subscribe(topics, member);
+            member.subscribe(topics, spec.get("assignment").asText());
             member.readCommands();
             member.poll();
         }
@@ -56,6 +58,7 @@ final class GroupMember implements ConsumerRebalanceListener {
             "bootstrap.servers", bootstrap,
             "group.id", spec.get("group").asText(),
             "enable.auto.commit", false,
+            "metadata.max.age.ms", 1000,
             "auto.offset.reset", "earliest"));
         if (!spec.get("instance").isNull()) {
             config.put("group.instance.id", spec.get("instance").asText());
@@ -70,6 +73,16 @@ final class GroupMember implements ConsumerRebalanceListener {
             config.put("heartbeat.interval.ms", 500);
         }
         return config;
+    }
+
+    private void subscribe(List<String> topics, String assignment) {
+        if (!topics.get(0).startsWith("^")) {
+            consumer.subscribe(topics, this);
+        } else if (assignment.equals("consumer")) {
+            consumer.subscribe(new SubscriptionPattern(topics.get(0)), this);
+        } else {
+            consumer.subscribe(Pattern.compile(topics.get(0)), this);
+        }
     }
 
     private void poll() {
