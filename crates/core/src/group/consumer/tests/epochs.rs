@@ -1,13 +1,13 @@
 //! What member epochs are good for: heartbeats, commits, fetches.
 
-use eddy_types::{ErrorCode, TopicId};
+use eddy_types::{ErrorCode, LeaderEpoch, Millis, Offset, TopicId};
 use expect_test::expect;
 
 use super::story::story;
 use super::{World, beat, join};
-use crate::group::ConsumerHeartbeat;
 use crate::group::consumer::ConsumerGroup;
 use crate::group::shard::Group;
+use crate::group::{CommitOffsets, CommitPartition, CommitReply, CommitTopic, ConsumerHeartbeat, Reply};
 
 #[test]
 fn epochs_that_were_never_handed_out_or_are_past_are_fenced() {
@@ -101,6 +101,39 @@ fn a_commit_of_an_older_epoch_counts_for_what_the_member_kept() {
     world.heartbeat(beat("m2", 3)).unwrap();
     assert_eq!(commit(&world, "m2", 3, (a, 2)), Ok(()));
     assert_eq!(commit(&world, "m2", 2, (a, 2)), Err(ErrorCode::StaleMemberEpoch), "another one's then");
+}
+
+#[test]
+fn each_partition_of_a_commit_is_judged_by_itself() {
+    let mut world = World::new();
+    world.set_topic("a", 2);
+    let a = world.topic_id("a");
+    world.heartbeat(join("m1", &["a"])).unwrap();
+    world.wait(Millis(2000));
+    world.heartbeat(join("m2", &["a"])).unwrap();
+    world.heartbeat(beat("m1", 2)).unwrap();
+    let owned = Some([(a, 0)].into_iter().collect());
+    world.heartbeat(ConsumerHeartbeat { owned, ..beat("m1", 2) }).unwrap();
+    let partition = |index| CommitPartition {
+        index,
+        offset: Offset(7),
+        leader_epoch: LeaderEpoch(-1),
+        metadata: "".into(),
+    };
+    let request = CommitOffsets {
+        group: "g".into(),
+        member: "m1".into(),
+        instance: None,
+        generation: 2,
+        knows_epochs: true,
+        retention: None,
+        topics: vec![CommitTopic { name: "a".into(), id: a, partitions: vec![partition(0), partition(1)] }],
+    };
+    let token = world.token();
+    let out = world.event(|shard, now, out| shard.commit_offsets(now, token, request, out));
+    let outcomes = vec![(0, ErrorCode::None), (1, ErrorCode::StaleMemberEpoch)];
+    assert_eq!(out.replies, [(token, Reply::Commit(CommitReply::Partitions(vec![("a".into(), outcomes)])))]);
+    assert_eq!(out.records.len(), 1);
 }
 
 #[test]
