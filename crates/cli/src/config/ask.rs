@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{ALL_BROKERS, Kind, Resource};
 use crate::brokers::{Brokers, To};
-use crate::error::{CliError, Exit};
+use crate::error::CliError;
 
 /// A setting and where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -98,6 +98,10 @@ pub(super) async fn settings(
     keys: Option<&[String]>,
     documentation: bool,
 ) -> Result<Vec<Setting>, CliError> {
+    if resource.kind == Kind::Topic {
+        // A topic that is not there would be asked for until the deadline: it might have just been created.
+        brokers.cluster(Some(&[&resource.name])).await?.topic(&resource.name)?;
+    }
     let text = |text: &str| StrBytes::from_string(text.to_owned());
     let asked = DescribeConfigsResource::default()
         .with_resource_type(resource.kind.code())
@@ -113,12 +117,7 @@ pub(super) async fn settings(
         accepted(ApiKey::DescribeConfigs, result.error_code, resource, result.error_message.as_deref())?;
         Ok(result.configs)
     };
-    let described = brokers.call(resource.asked_of()?, &request, read).await;
-    let described = described.map_err(|error| match (error.exit(), resource.kind) {
-        (Exit::NotFound, Kind::Topic) => CliError::not_found(format!("no such topic: {}", resource.name))
-            .fix("eddy topic ls", "list the topics"),
-        _ => error,
-    })?;
+    let described = brokers.call(resource.asked_of()?, &request, read).await?;
     let mut settings: Vec<Setting> = described.into_iter().map(setting).collect();
     settings.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok(settings)
