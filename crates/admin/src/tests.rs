@@ -30,7 +30,8 @@ async fn start() -> Running {
     let address = listener.local_addr().unwrap();
     let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log"));
     let (stop, stopped) = oneshot::channel::<()>();
-    let admin = Admin { registry: Arc::new(RwLock::new(registry)), exporter: Arc::default(), readiness: watched };
+    let admin =
+        Admin { registry: Arc::new(RwLock::new(registry)), exporter: Arc::default(), readiness: watched };
     let task = tokio::spawn(serve(listener, admin, async {
         stopped.await.ok();
     }));

@@ -454,7 +454,8 @@ fn groups_and_client_metrics_are_configured_within_bounds() {
         let error = alter_configs(&image, &metrics, &[bad]).unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidRequest, "{error}");
     }
-    let good = [set("share.auto.offset.reset", "by_duration:PT1H"), set("consumer.session.timeout.ms", "50s")];
+    let good =
+        [set("share.auto.offset.reset", "by_duration:PT1H"), set("consumer.session.timeout.ms", "50s")];
     let records = alter_configs(&image, &group, &good).unwrap();
     commit(&mut image, &records);
     let records = alter_configs(&image, &metrics, &[set("metrics", "*")]).unwrap();
