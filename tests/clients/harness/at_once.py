@@ -7,7 +7,7 @@ import pytest
 
 from harness.members import Members
 
-WORKERS = 5
+WORKERS = 8
 
 
 @pytest.fixture(scope="session")
