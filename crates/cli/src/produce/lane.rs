@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eddy_batch::BatchBuilder;
-use eddy_client::{Acknowledged, Acks, CallError, PartitionName, ProducerIdentity, SEQUENCED_IN_FLIGHT_MAX};
+use eddy_client::{
+    Acknowledged, Acks, CallError, Connection, PartitionName, ProducerIdentity, SEQUENCED_IN_FLIGHT_MAX,
+};
 use eddy_types::{ErrorCode, Offset};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -73,6 +75,8 @@ struct Lane {
     unacknowledged: VecDeque<Numbered>,
     /// Their answers.
     answers: VecDeque<Answer>,
+    /// To the leader, until something fails: batches under way arrive in order only over one connection.
+    connection: Option<Arc<Connection>>,
     written: Written,
 }
 
@@ -90,6 +94,7 @@ pub(super) async fn run(
         next_sequence: 0,
         unacknowledged: VecDeque::new(),
         answers: VecDeque::new(),
+        connection: None,
         written: Written::default(),
     };
     let error = lane.write_all(&mut loads).await.err();
@@ -141,10 +146,13 @@ impl Lane {
     /// Sends one of the batches without an acknowledgement.
     async fn send(&mut self, index: usize) -> Result<(), CallError> {
         let Some(batch) = self.unacknowledged.get(index) else { return Ok(()) };
-        let connection = match self.brokers.connection(To::Leader(&self.partition)).await {
-            Ok(connection) => connection,
-            // Kept as a code, so that it is tried again until the deadline.
-            Err(error) => return Err(unreachable_leader(&self.partition, &error)),
+        let connection = match &self.connection {
+            Some(connection) => Arc::clone(connection),
+            None => match self.brokers.connection(To::Leader(&self.partition)).await {
+                Ok(connection) => Arc::clone(self.connection.insert(connection)),
+                // Kept as a code, so that it is tried again until the deadline.
+                Err(error) => return Err(unreachable_leader(&self.partition, &error)),
+            },
         };
         let (acks, timeout) = (self.options.acks, self.options.patience);
         let pending = connection.start_produce(&self.partition, acks, timeout, batch.bytes.clone()).await?;
@@ -188,6 +196,7 @@ impl Lane {
                 return Err(self.refusal(error));
             }
             self.brokers.say(|| format!("{}: again in {pause:?}: {error}", self.partition));
+            self.connection = None;
             self.brokers.forget(To::Leader(&self.partition)).await;
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -142,9 +142,15 @@ impl Segment {
             }
             builder.add(IndexedBatch::new(&header, position), interval);
         }
-        resize(files, &self.index, (offsets.len() * OFFSET_ENTRY_BYTES) as u64)?;
-        resize(files, &self.time_index, (times.len() * TIME_ENTRY_BYTES) as u64)?;
-        self.write_entries(files, &known, &builder)?;
+        let kept_offsets = offsets.len() * OFFSET_ENTRY_BYTES;
+        let kept_times = times.len() * TIME_ENTRY_BYTES;
+        let is_right = ends_with(&index, kept_offsets, &builder.offset_entries)?
+            && ends_with(&time_index, kept_times, &builder.time_entries)?;
+        if !is_right {
+            resize(files, &self.index, kept_offsets as u64)?;
+            resize(files, &self.time_index, kept_times as u64)?;
+            self.write_entries(files, &known, &builder)?;
+        }
         Ok(Some(builder.facts))
     }
 
@@ -245,6 +251,15 @@ impl Segment {
         }
         Ok(builder.facts)
     }
+}
+
+/// Whether a file has `entries`, and nothing else, from `position` on.
+fn ends_with(file: &Reader<'_>, position: usize, entries: &[u8]) -> Result<bool, LogError> {
+    if file.size()? != (position + entries.len()) as u64 {
+        return Ok(false);
+    }
+    let mut found = vec![0; entries.len()];
+    Ok(file.read_some(&mut found, position as u64)? == entries.len() && found == entries)
 }
 
 fn whole_entries(bytes: u64, entry_bytes: usize) -> Option<u32> {
