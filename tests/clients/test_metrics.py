@@ -142,6 +142,7 @@ def happen(broker, watch, directory):
     throttle(broker)
     admin.delete_topics(["plain"])["plain"].result(SECONDS)
     wait(lambda: "eddy_checkpoints_total" in watch.moved, "a checkpoint is taken")
+    wait(lambda: "eddy_client_connections" in watch.moved, "connections are counted")
 
 
 def throttle(broker):
@@ -151,7 +152,8 @@ def throttle(broker):
     with Connection(broker) as connection:
         answer = connection.ask(ALTER_CLIENT_QUOTAS, 0, array([entity + quota]) + b"\0")
     assert answer.take(">iih") == (0, 1, 0)
-    produce(broker, "plain", 100, **{"client.id": "greedy"})
+    # One batch of three times what the quota lets through at once.
+    produce(broker, "plain", 300, **{"client.id": "greedy", "linger.ms": 200, "batch.size": 1_000_000})
 
 
 def test_every_metric_is_documented(watched):
