@@ -5,6 +5,7 @@
 
 mod catch_up;
 mod cpu;
+mod groups;
 mod produce;
 mod report;
 mod target;
@@ -47,6 +48,10 @@ enum Command {
     Pipelined(Pipelined),
     /// One consumer reads a topic of one partition from its start, as fast as it can
     CatchUp(CatchUp),
+    /// Members of consumer groups join one after the other; tells when all groups are stable
+    Members(Members),
+    /// Offsets are committed at a fixed rate
+    Commits(Commits),
     /// Creates the topic and waits for its leaders
     Create,
 }
@@ -120,6 +125,32 @@ struct CatchUp {
     decode: bool,
 }
 
+#[derive(Debug, Args)]
+struct Members {
+    /// Members, each with its own connection
+    #[arg(long, default_value_t = 1000)]
+    members: usize,
+    /// Groups they are of
+    #[arg(long, default_value_t = 50)]
+    groups: usize,
+    /// Seconds over which they join
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    over: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Commits {
+    /// Commits in a second
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// Clients, each with a connection and a group of its own
+    #[arg(long, default_value_t = 20)]
+    clients: usize,
+    /// Seconds
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    seconds: Duration,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
@@ -128,6 +159,11 @@ async fn main() -> anyhow::Result<()> {
         Command::ClosedLoop(load) => Some(produce::closed_loop(&target, load).await?),
         Command::Pipelined(load) => Some(produce::pipelined(&target, load).await?),
         Command::CatchUp(load) => Some(catch_up::run(&target, load).await?),
+        Command::Commits(load) => Some(groups::commits(&target, load).await?),
+        Command::Members(load) => {
+            groups::members(&target, load).await?;
+            None
+        }
         Command::Create => {
             target.topic().await?;
             None
