@@ -173,6 +173,8 @@ class Comparison:
         """Runs a command of eddy-load; gives what it printed."""
         command = [str(self.options.load), *arguments, "--json", "--bootstrap", f"127.0.0.1:{broker.port}"]
         environment = {**os.environ, "RUST_BACKTRACE": "0"}
+        # What the other broker has left in the page cache would be written to the disk during this one's turn.
+        os.sync()
         done = subprocess.run([*command, "--pid", str(broker.process.pid)], capture_output=True, text=True, env=environment, check=False)
         if done.returncode != 0:
             sys.exit(f"{broker.name}: {' '.join(arguments)}: {done.stderr}")

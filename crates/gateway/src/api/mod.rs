@@ -142,10 +142,18 @@ pub(crate) fn serves(key: ApiKey, version: i16) -> bool {
 
 /// Hands a request to its file.
 pub(crate) async fn handle(call: Call, reader: Reader) -> Result<Answer, DispatchError> {
-    use dispatch::{answer, answer_later};
     match call.api {
         ApiKey::Produce => k00_produce::handle(call, reader).await,
         ApiKey::Fetch => k01_fetch::handle(call, reader),
+        // In a box of its own: a connection would otherwise be as large as the largest of them, for every record it brings.
+        _ => Box::pin(handle_rare(call, reader)).await,
+    }
+}
+
+/// The requests that are not made all the time.
+async fn handle_rare(call: Call, reader: Reader) -> Result<Answer, DispatchError> {
+    use dispatch::{answer, answer_later};
+    match call.api {
         ApiKey::ListOffsets => answer(call, reader, k02_list_offsets::handle).await,
         ApiKey::Metadata => answer(call, reader, k03_metadata::handle).await,
         ApiKey::ApiVersions => answer(call, reader, k18_api_versions::handle).await,

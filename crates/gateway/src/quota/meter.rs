@@ -36,11 +36,12 @@ impl Meter {
 
     /// Does a piece of work. Only the time on a thread counts, not what is waited for.
     pub(crate) async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
-        if self.limited.is_none() {
-            return work.await;
-        }
         let mut work = pin!(work);
+        let is_limited = self.limited.is_some();
         std::future::poll_fn(|context| {
+            if !is_limited {
+                return work.as_mut().poll(context);
+            }
             let began = Instant::now();
             let polled = work.as_mut().poll(context);
             self.spent += began.elapsed();
