@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod clean;
-mod clean_large;
 mod clean_model;
 mod crash;
 mod files;
