@@ -119,6 +119,10 @@ impl ConnectionState {
     pub(crate) async fn unmuted(&self) {
         loop {
             let until = self.muted_until.load(Ordering::Relaxed);
+            if until == 0 {
+                // Never muted: every request comes by here, and need not ask for the time.
+                return;
+            }
             let Some(left) = until.checked_sub(self.millis()).filter(|&left| left > 0) else { return };
             // The silence is ours.
             self.set_turn(Turn::Broker);

@@ -93,7 +93,7 @@ where
     let (api, version, correlation_id) = (call.api, call.version, call.correlation_id);
     let request = Q::decode(&mut reader, version)?;
     drop(reader);
-    let mut meter = Meter::start(&call);
+    let mut meter = Meter::start(&call, &call.image());
     let mut response = meter.time(handle(call, request)).await;
     meter.charge(&mut response);
     Ok(Answer::Now(encode(api, version, correlation_id, &response)?))
@@ -115,7 +115,7 @@ where
     let (api, version, correlation_id) = (call.api, call.version, call.correlation_id);
     let request = Q::decode(&mut reader, version)?;
     drop(reader);
-    let mut meter = Meter::start(&call);
+    let mut meter = Meter::start(&call, &call.image());
     let pending = meter.time(begin(call, request)).await;
     Ok(Answer::Later(Box::pin(async move {
         let mut response = meter.time(pending).await;

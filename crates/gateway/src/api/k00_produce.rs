@@ -73,7 +73,7 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
     let image = call.image();
     let now = call.ctx.engine.now();
     let repeated = repeated_entries(&places, &entries);
-    let mut meter = Meter::start(&call);
+    let mut meter = Meter::start(&call, &image);
     let checks = Checks { call: &call, image: &image, places: &places, acks, now };
     for (slot, (topic, data)) in entries.into_iter().enumerate() {
         let checked = if unauthorized {
@@ -98,7 +98,7 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
     let begun: Vec<Begun> = begun.into_iter().flatten().collect();
     // As in Kafka, what has no answer is not limited in time.
     let over_time = if acks == Some(Acks::None) { Pause::NONE } else { meter.pause() };
-    let pause = call.ctx.quotas.produced(&call, call.frame_bytes).max(over_time);
+    let pause = call.ctx.quotas.produced(&call, &image, call.frame_bytes).max(over_time);
     let throttle_time_ms = call.ctx.quotas.enforce(&call, pause);
     if acks == Some(Acks::None) {
         return match begun.iter().find_map(Begun::failure) {

@@ -79,7 +79,7 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
             return FetchResponse { error_code: call.code(error.kafka_code()), ..FetchResponse::default() };
         }
     };
-    let mut meter = Meter::start(call);
+    let mut meter = Meter::start(call, &call.image());
     let reads = meter.time(long_poll::read_until_enough(call, &context, &wants)).await;
     let bytes = reads.iter().map(|read| read.bytes).sum();
     let verdict = quota.as_ref().map_or(FetchVerdict::Send(Pause::NONE), |quota| quota.record(bytes));

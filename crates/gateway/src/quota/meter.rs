@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use eddy_core::QuotaWindows;
+use eddy_metadata::Image;
 use eddy_metadata::quota::QuotaKey;
 use eddy_types::Millis;
 
@@ -25,11 +26,10 @@ struct LimitedCaller {
 }
 
 impl Meter {
-    pub(crate) fn start(call: &Call) -> Meter {
-        let image = call.image();
-        let found = find(&image, QuotaKey::RequestPercentage, call);
+    pub(crate) fn start(call: &Call, image: &Image) -> Meter {
+        let found = find(image, QuotaKey::RequestPercentage, call);
         let limited = found.map(|(client, limit)| {
-            Box::new(LimitedCaller { call: call.clone(), client, limit, windows: windows(&image) })
+            Box::new(LimitedCaller { call: call.clone(), client, limit, windows: windows(image) })
         });
         Meter { limited, spent: Duration::ZERO }
     }

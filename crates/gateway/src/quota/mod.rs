@@ -103,13 +103,12 @@ impl Quotas {
     }
 
     /// Counts a produce request; tells the pause that it costs.
-    pub(crate) fn produced(&self, call: &Call, bytes: usize) -> Pause {
-        let image = call.image();
-        let Some((client, limit)) = find(&image, QuotaKey::ProducerByteRate, call) else {
+    pub(crate) fn produced(&self, call: &Call, image: &Image, bytes: usize) -> Pause {
+        let Some((client, limit)) = find(image, QuotaKey::ProducerByteRate, call) else {
             return Pause::NONE;
         };
         let mut produced = self.produced.lock();
-        let delay = produced.record(self.now(), windows(&image), &client, bytes as f64, limit);
+        let delay = produced.record(self.now(), windows(image), &client, bytes as f64, limit);
         Pause { quota: Limited::Produce, millis: delay }
     }
 
