@@ -1,0 +1,1 @@
+//! Connections between brokers: handshake, calls and streams over one internal listener.
