@@ -29,6 +29,7 @@ mod produce;
 mod profile;
 mod record;
 mod select;
+mod selection;
 mod topic;
 mod words;
 
@@ -59,7 +60,7 @@ pub enum Command {
     Topic(Invocation<topic::Arguments>),
     /// List, describe, explain, move and delete groups of consumers
     Group(Invocation<group::Arguments>),
-    /// Show health, brokers and quorum of the cluster
+    /// Show health, brokers and quorum of the cluster; move leaders and replicas
     Cluster(Invocation<cluster::Arguments>),
     /// Find out whether this machine can work with a cluster, and what is in the way
     Doctor(Invocation<doctor::Arguments>),

@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::carry_out::not_empty;
 use super::model::Place;
 use super::plan::Kept;
-use super::target::Selection;
 use super::undo::{self, Change};
 use super::{members, offsets};
 use crate::brokers::{Brokers, To};
 use crate::error::{CliError, Exit};
 use crate::moment::now_ms;
+use crate::selection::Selection;
 use crate::{Cell, Column, Context};
 
 #[derive(Debug, clap::Args)]

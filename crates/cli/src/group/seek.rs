@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::carry_out::{Ask, Then, carry_out};
 use super::model::{Group, Place, Progress};
 use super::plan::{self, Step};
-use super::target::{Selection, Target};
+use super::target::Target;
 use super::{ask, members, offsets};
 use crate::Context;
 use crate::brokers::Brokers;
 use crate::error::{CliError, Exit};
 use crate::moment::now_ms;
 use crate::positions::{Wanted, first_times, positions};
+use crate::selection::Selection;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
