@@ -143,6 +143,10 @@ fn understand(setting: &Setting, fixed: &mut StaticConfig) -> Result<Meaning, Pr
     match (foreign(&setting.name, &setting.value), key) {
         (Some(Foreign::Unsupported(why)), _) => return Err(unsupported(setting, why)),
         (Some(Foreign::Harmless(why)), None) => return Ok(Meaning::Nothing(why)),
+        // Another name of a key, with a value that asks for nothing here.
+        (Some(Foreign::Harmless(why)), Some(key)) if key.name != setting.name => {
+            return Ok(Meaning::Nothing(why));
+        }
         _ => {}
     }
     let key = key.ok_or_else(|| unknown(setting))?;

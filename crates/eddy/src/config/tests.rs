@@ -154,11 +154,11 @@ fn the_file_that_kafka_ships_with_is_converted() {
         #   controller.quorum.bootstrap.servers = localhost:9093
         #     the metadata group is part of every broker and keeps its own members and timing
         #   inter.broker.listener.name = PLAINTEXT
-        #     brokers use the listener that clients use
+        #     brokers use cluster.listen among themselves
         #   controller.listener.names = CONTROLLER
         #     the metadata group is part of every broker and keeps its own members and timing
         #   listener.security.protocol.map = CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL
-        #     brokers use the listener that clients use
+        #     brokers use cluster.listen among themselves
         #   num.network.threads = 3
         #     the runtime sizes its own threads
         #   num.io.threads = 8
@@ -183,10 +183,10 @@ fn the_file_that_kafka_ships_with_is_converted() {
           mapped    node.id = 1
           harmless  controller.quorum.bootstrap.servers: the metadata group is part of every broker and keeps its own members and timing
           mapped    listeners -> listeners.kafka = 0.0.0.0:9092
-          harmless  inter.broker.listener.name: brokers use the listener that clients use
+          harmless  inter.broker.listener.name: brokers use cluster.listen among themselves
           mapped    advertised.listeners -> listeners.advertised = localhost:9092
           harmless  controller.listener.names: the metadata group is part of every broker and keeps its own members and timing
-          harmless  listener.security.protocol.map: brokers use the listener that clients use
+          harmless  listener.security.protocol.map: brokers use cluster.listen among themselves
           harmless  num.network.threads: the runtime sizes its own threads
           harmless  num.io.threads: the runtime sizes its own threads
           harmless  socket.send.buffer.bytes: the kernel sizes socket buffers, and peers are dialled with fixed timeouts
@@ -223,7 +223,7 @@ sasl.enabled.mechanisms=SCRAM-SHA-512
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:admin
 num.partitons=3
-controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093
+controller.quorum.bootstrap.servers=a:9093,b:9093,c:9093
 ";
     let error = load_named("server.properties", secure, &[], &[]).unwrap_err();
     expect_test::expect![[r#"
@@ -257,11 +257,11 @@ controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093
          7 │ num.partitons=3
            · ──────┬──────
            ·       ╰── did you mean `num.partitions`?
-        error[ED-1107]: `controller.quorum.voters` is not supported
+        error[ED-1107]: `controller.quorum.bootstrap.servers` is not supported
            ╭─[server.properties:8:1]
-         8 │ controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093
-           · ───────────┬────────────
-           ·            ╰── brokers do not find each other by it: each would be a cluster of its own
+         8 │ controller.quorum.bootstrap.servers=a:9093,b:9093,c:9093
+           · ─────────────────┬─────────────────
+           ·                  ╰── it does not say which broker is where: set cluster.seeds
         7 errors
           more: eddy explain ED-1101
                 eddy explain ED-1103
@@ -273,6 +273,45 @@ controller.quorum.voters=1@a:9093,2@b:9093,3@c:9093
     }
     let variable = load("", &[("EDDY_AUTHORIZER__CLASS__NAME", "x")], &[]).unwrap_err();
     assert!(variable.contains("ED-1107") && variable.contains("EDDY_AUTHORIZER__CLASS__NAME"), "{variable}");
+}
+
+#[test]
+fn a_file_for_a_node_of_several_of_kafka_is_one_for_a_node_of_several() {
+    let text = "process.roles=broker,controller\nnode.id=2\ncontroller.quorum.voters=1@a:9093,2@b:9093,3@c:9093\n\
+        listeners=PLAINTEXT://:9092,CONTROLLER://:9093\nadvertised.listeners=PLAINTEXT://b:9092\n\
+        controller.listener.names=CONTROLLER\n\
+        listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n";
+    let broker = load_named("server.properties", text, &[], &[]).unwrap().broker;
+    let seeds: Vec<_> = broker.cluster_seeds.iter().map(ToString::to_string).collect();
+    assert_eq!(seeds, ["1@a:9093", "2@b:9093", "3@c:9093"]);
+    assert_eq!(broker.cluster_listen.as_ref().unwrap().to_string(), "0.0.0.0:9093");
+    assert_eq!(broker.advertised_to_brokers().unwrap().to_string(), "b:9093");
+    // Another address may be said with our own key.
+    let other = load_named("server.properties", text, &[], &["cluster.listen=10.0.0.1:7"]).unwrap().broker;
+    assert_eq!(other.cluster_listen.unwrap().to_string(), "10.0.0.1:7");
+    // Without encryption nobody is to believe that there is.
+    let secure = text.replace("CONTROLLER:PLAINTEXT", "CONTROLLER:SSL");
+    let error = load_named("server.properties", &secure, &[], &[]).unwrap_err();
+    assert!(error.contains("listener CONTROLLER asks for SSL; connections are not encrypted"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_seeds_is_shown_where_it_stands() {
+    let error =
+        load("[cluster]\nlisten = \":9094\"\nseeds = [\"1@a:9094\", \"1@b:9094\"]\n", &[], &[]).unwrap_err();
+    expect_test::expect![[r#"
+        error[ED-1103]: `cluster.seeds` cannot be "1@a:9094,1@b:9094"
+           ╭─[eddy.toml:3:9]
+         3 │ seeds = ["1@a:9094", "1@b:9094"]
+           ·         ───────────┬────────────
+           ·                    ╰── names broker 1 twice
+          more: eddy explain ED-1103
+    "#]].assert_eq(&error);
+    let error = load("", &[], &["cluster.seeds=1@a:9094,2@b:9094"]).unwrap_err();
+    expect_test::expect![[r#"
+        error[ED-1108]: cluster.seeds needs cluster.listen: without it no other broker reaches this one
+          more: eddy explain ED-1108
+    "#]].assert_eq(&error);
 }
 
 #[test]

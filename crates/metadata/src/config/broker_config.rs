@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::address::{Address, SeedBroker};
 use super::check::limits_by_address;
 use super::foreign::{Foreign, foreign};
 use super::key::Scope;
@@ -35,7 +36,9 @@ impl StaticConfig {
             Some(Foreign::Unsupported(why)) => {
                 return Err(ConfigError::Unsupported { key: name.to_owned(), why });
             }
-            Some(Foreign::Harmless(_)) if registry::broker(name).is_none() => return Ok(()),
+            Some(Foreign::Harmless(_)) if registry::broker(name).is_none_or(|key| key.name != name) => {
+                return Ok(());
+            }
             _ => {}
         }
         let key = registry::find(Scope::Broker, name)?;
@@ -52,50 +55,6 @@ impl StaticConfig {
     /// Everything that is set, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.0.iter().map(|(key, value)| (*key, value.as_str()))
-    }
-}
-
-/// A host and a port.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Address {
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// Port; 0 lets the kernel choose.
-    pub port: u16,
-}
-
-impl Address {
-    /// Reads `host:port` or `[::1]:port`, with Kafka's `PLAINTEXT://` before it allowed; an empty host is every address.
-    pub fn parse(text: &str) -> Result<Address, String> {
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("plaintext") => rest,
-            Some((scheme, _)) => return Err(format!("unknown protocol {scheme:?}, use PLAINTEXT")),
-            None => text,
-        };
-        let (host, port) = rest.rsplit_once(':').ok_or("must be host:port")?;
-        let port = port.parse().map_err(|_| "must end with a port from 0 to 65535")?;
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if bare.contains(['/', ',', ' ']) || (bare == host && host.contains(':')) {
-            return Err("must be one host:port, a numeric IPv6 host in brackets".to_owned());
-        }
-        let host = if bare.is_empty() { "0.0.0.0" } else { bare };
-        Ok(Address { host: host.to_owned(), port })
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
-impl FromValue for Address {
-    fn from_value(value: &Value) -> Option<Self> {
-        if let Value::Text(text) = value { Address::parse(text).ok() } else { None }
     }
 }
 
@@ -167,6 +126,9 @@ typed_config! {
         "listeners.admin" => listeners_admin: Address,
         "listeners.advertised" => listeners_advertised: Option<Address>,
         "broker.rack" => broker_rack: Option<String>,
+        "cluster.listen" => cluster_listen: Option<Address>,
+        "cluster.advertised" => cluster_advertised: Option<Address>,
+        "cluster.seeds" => cluster_seeds: Vec<SeedBroker>,
         "wal.profile" => wal_profile: String,
         "wal.total.bytes" => wal_total_bytes: Option<u64>,
         "backpressure.max.wait" => backpressure_max_wait_ms: u64,
@@ -193,6 +155,11 @@ typed_config! {
         "max.connection.creation.rate" => max_connection_creation_rate: u32,
         "fetch.max.bytes" => fetch_max_bytes: u32,
         "max.incremental.fetch.session.cache.slots" => max_incremental_fetch_session_cache_slots: u32,
+        "replica.lag.time.max.ms" => replica_lag_time_max_ms: u64,
+        "broker.heartbeat.interval.ms" => broker_heartbeat_interval_ms: u64,
+        "broker.session.timeout.ms" => broker_session_timeout_ms: u64,
+        "auto.leader.rebalance.enable" => auto_leader_rebalance_enable: bool,
+        "leader.imbalance.check.interval.seconds" => leader_imbalance_check_interval_seconds: u64,
         "quota.window.num" => quota_window_num: u32,
         "quota.window.size.seconds" => quota_window_size_seconds: u32,
         "controller.quota.window.num" => controller_quota_window_num: u32,
@@ -253,61 +220,22 @@ impl BrokerConfig {
         config
     }
 
-    /// Values that do not go together, a sentence each; Kafka does not start with them either.
-    #[must_use]
-    pub fn conflicts(&self) -> Vec<String> {
-        let number = i64::from;
-        let mut conflicts: Vec<String> = Vec::new();
-        let bounded = [
-            (
-                ["group.min.session.timeout.ms", "group.max.session.timeout.ms", ""],
-                [
-                    number(self.group_min_session_timeout_ms),
-                    number(self.group_max_session_timeout_ms),
-                    i64::MAX,
-                ],
-            ),
-            (
-                [
-                    "group.consumer.min.session.timeout.ms",
-                    "group.consumer.session.timeout.ms",
-                    "group.consumer.max.session.timeout.ms",
-                ],
-                [
-                    number(self.group_consumer_min_session_timeout_ms),
-                    number(self.group_consumer_session_timeout_ms),
-                    number(self.group_consumer_max_session_timeout_ms),
-                ],
-            ),
-            (
-                [
-                    "group.consumer.min.heartbeat.interval.ms",
-                    "group.consumer.heartbeat.interval.ms",
-                    "group.consumer.max.heartbeat.interval.ms",
-                ],
-                [
-                    number(self.group_consumer_min_heartbeat_interval_ms),
-                    number(self.group_consumer_heartbeat_interval_ms),
-                    number(self.group_consumer_max_heartbeat_interval_ms),
-                ],
-            ),
-        ];
-        for (names, values) in bounded {
-            for (name, value) in names.windows(2).zip(values.windows(2)) {
-                if let ([less, more], [a, b]) = (name, value)
-                    && a > b
-                {
-                    conflicts.push(format!("{less} ({a}) must not be above {more} ({b})"));
-                }
-            }
-        }
-        conflicts
-    }
-
     /// The address that clients are told to connect to.
     #[must_use]
     pub fn advertised(&self) -> &Address {
         self.listeners_advertised.as_ref().unwrap_or(&self.listeners_kafka)
+    }
+
+    /// The address that other brokers are told to connect to; `None` for a broker that is alone, and for one of which only
+    /// an address to listen on is known that stands for every address.
+    #[must_use]
+    pub fn advertised_to_brokers(&self) -> Option<&Address> {
+        let listen = self.cluster_listen.as_ref()?;
+        let own = self.cluster_seeds.iter().find(|seed| seed.broker.0 == self.node_id);
+        self.cluster_advertised
+            .as_ref()
+            .or(own.map(|seed| &seed.address))
+            .or(Some(listen).filter(|listen| !listen.is_unspecified()))
     }
 }
 
@@ -345,25 +273,6 @@ mod tests {
     }
 
     #[test]
-    fn values_that_do_not_go_together_are_found() {
-        assert_eq!(BrokerConfig::default().conflicts(), [""; 0]);
-        let pairs = [
-            ("group.min.session.timeout.ms", "10m"),
-            ("group.max.session.timeout.ms", "5m"),
-            ("group.consumer.session.timeout.ms", "61s"),
-        ];
-        let config = BrokerConfig::from_static(&StaticConfig::from_pairs(pairs).unwrap());
-        assert_eq!(
-            config.conflicts(),
-            [
-                "group.min.session.timeout.ms (600000) must not be above group.max.session.timeout.ms (300000)",
-                "group.consumer.session.timeout.ms (61000) must not be above \
-                 group.consumer.max.session.timeout.ms (60000)",
-            ]
-        );
-    }
-
-    #[test]
     fn what_is_refused_cannot_be_set_and_what_asks_for_nothing_can() {
         let set = |name, value| StaticConfig::from_pairs([(name, value)]);
         assert!(matches!(set("ssl.protocol", "TLSv1.3"), Err(ConfigError::Unsupported { .. })));
@@ -388,14 +297,5 @@ mod tests {
         assert_eq!(config.advertised().to_string(), "127.0.0.1:19092");
         assert_eq!(config.data_dir, "/data");
         assert_eq!(config.backpressure_max_wait_ms, 2000);
-    }
-
-    #[test]
-    fn addresses_are_one_host_and_one_port() {
-        assert_eq!(Address::parse("[::1]:9092").unwrap().to_string(), "[::1]:9092");
-        assert_eq!(Address::parse("PLAINTEXT://:9092").unwrap().host, "0.0.0.0");
-        for bad in ["localhost", "::1:9092", "SSL://a:1", "a:1,b:2", "a:70000", "http://a/b:1"] {
-            assert!(Address::parse(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::address::Address;
 use super::client_metrics_config::ClientMatch;
 use super::key::Check;
 use super::value::Value;
@@ -31,6 +32,7 @@ impl Check {
             {
                 Err(format!("must be a list of {}", good.join(", ")))
             }
+            (Check::AddressOfPeer, Value::Text(text)) => Address::parse_of_peer(text).map(drop),
             (Check::NotEmpty, Value::Text(text)) if text.is_empty() => Err("must not be empty".to_owned()),
             (Check::Directory, Value::Text(text)) => test_directory(text),
             (Check::ThrottledReplicas, Value::List(items)) => test_throttled_replicas(items),

@@ -42,8 +42,11 @@ const TLS: &str = "connections are not encrypted";
 const SASL: &str = "clients do not authenticate";
 const ACL: &str = "there is no authorizer: every client may do everything";
 const PLUGIN: &str = "Java classes are not loaded";
-const ALONE: &str = "brokers do not find each other by it: each would be a cluster of its own";
+const NAMELESS: &str = "it does not say which broker is where: set cluster.seeds";
+const ALONE: &str = "a broker that names only itself is a cluster of its own";
 const PORT: &str = "set listeners and advertised.listeners";
+
+const VOTERS: &str = "controller.quorum.voters";
 
 const fn entry(name: &'static str, why: &'static str) -> Entry {
     Entry { name, nothing: Nothing::None, why }
@@ -78,8 +81,7 @@ static UNSUPPORTED: &[Entry] = &[
         &["broker,controller", "controller,broker"],
         "every node is broker and controller",
     ),
-    Entry { name: "controller.quorum.voters", nothing: Nothing::OneItem, why: ALONE },
-    Entry { name: "controller.quorum.bootstrap.servers", nothing: Nothing::OneItem, why: ALONE },
+    Entry { name: "controller.quorum.bootstrap.servers", nothing: Nothing::OneItem, why: NAMELESS },
     entry("host.name", PORT),
     entry("port", PORT),
     entry("advertised.host.name", PORT),
@@ -97,6 +99,7 @@ static HARMLESS: &[Entry] = &[
     entry("reserved.broker.max.id", "Kafka 4.0 removed it"),
     entry("control.plane.listener.name", "Kafka 4.0 removed it"),
     entry("offsets.commit.required.acks", "Kafka 4.0 removed it"),
+    entry("leader.imbalance.per.broker.percentage", "any leader that is not the preferred one is moved"),
     entry("connection.failed.authentication.delay.ms", SASL),
     entry("unstable.", "it is for Kafka's own tests"),
     entry("rlmm.config.", "there is no tiered storage"),
@@ -117,6 +120,10 @@ pub fn foreign(name: &str, value: &str) -> Option<Foreign> {
             Foreign::Unsupported(entry.why)
         });
     }
+    // Of several it is the name of a key, `cluster.seeds`. The one broker of a file for a lone Kafka needs no listener for others.
+    if name == VOTERS && Nothing::OneItem.asked_by(value) {
+        return Some(Foreign::Harmless(ALONE));
+    }
     HARMLESS.iter().find(is).map(|entry| Foreign::Harmless(entry.why))
 }
 
@@ -136,7 +143,7 @@ mod tests {
             ("allow.everyone.if.no.acl.found", "false"),
             ("client.quota.callback.class", "x"),
             ("delegation.token.secret.key", "x"),
-            ("controller.quorum.voters", "1@a:1,2@b:1"),
+            ("controller.quorum.bootstrap.servers", "a:1,b:1"),
             ("process.roles", "controller"),
         ] {
             assert!(matches!(foreign(name, value), Some(Foreign::Unsupported(_))), "{name}");
@@ -156,6 +163,7 @@ mod tests {
         ] {
             assert!(matches!(foreign(name, value), Some(Foreign::Harmless(_))), "{name}");
         }
+        assert_eq!(foreign("controller.quorum.voters", "1@a:1,2@b:1"), None);
         assert_eq!(foreign("num.partitions", "1"), None);
         assert_eq!(foreign("sslx", "1"), None);
     }

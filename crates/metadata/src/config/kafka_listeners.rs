@@ -8,20 +8,45 @@ use super::foreign::{Foreign, foreign};
 /// # Errors
 /// There is no listener for clients or more than one, or it is not one of plain text: a sentence that says so.
 pub fn listener_of(listeners: &str, controllers: &str, protocols: &str) -> Result<String, String> {
-    let controllers = super::parse_list(&controllers.to_ascii_uppercase());
+    let controllers = controller_names(controllers);
     let all = super::parse_list(listeners);
-    let is_controller = |listener: &&String| {
-        let name = listener.split_once("://").map(|(name, _)| name.to_ascii_uppercase());
-        name.is_some_and(|name| controllers.contains(&name))
-    };
-    let clients: Vec<_> = all.iter().filter(|listener| !is_controller(listener)).collect();
+    let clients: Vec<_> = all.iter().filter(|listener| !is_one_of(listener, &controllers)).collect();
     let [listener] = clients[..] else {
         return Err(match clients.len() {
             0 => "must name a listener for clients".to_owned(),
             count => format!("must name one listener for clients, not {count}"),
         });
     };
-    let Some((name, address)) = listener.split_once("://") else { return Ok(listener.clone()) };
+    plain_address(listener, protocols)
+}
+
+/// The address of the first listener of a list that `controllers` names; `None` when there is none. A broker serves the
+/// others there, as a controller of Kafka does.
+///
+/// # Errors
+/// It is not one of plain text: a sentence that says so.
+pub fn controller_listener_of(
+    listeners: &str,
+    controllers: &str,
+    protocols: &str,
+) -> Option<Result<String, String>> {
+    let controllers = controller_names(controllers);
+    let all = super::parse_list(listeners);
+    let listener = all.iter().find(|listener| is_one_of(listener, &controllers))?;
+    Some(plain_address(listener, protocols))
+}
+
+fn controller_names(list: &str) -> Vec<String> {
+    super::parse_list(&list.to_ascii_uppercase())
+}
+
+fn is_one_of(listener: &str, names: &[String]) -> bool {
+    let name = listener.split_once("://").map(|(name, _)| name.to_ascii_uppercase());
+    name.is_some_and(|name| names.contains(&name))
+}
+
+fn plain_address(listener: &str, protocols: &str) -> Result<String, String> {
+    let Some((name, address)) = listener.split_once("://") else { return Ok(listener.to_owned()) };
     match protocol_of(name, protocols) {
         Some(protocol) if protocol.eq_ignore_ascii_case("PLAINTEXT") => Ok(address.to_owned()),
         Some(protocol) => Err(format!("listener {name} asks for {protocol}; {}", why(&protocol))),
@@ -57,6 +82,17 @@ fn why(protocol: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_listener_of_controllers_is_found_by_its_name() {
+        let both = "PLAINTEXT://:9092,CONTROLLER://a:9093";
+        let of = |controllers, protocols| controller_listener_of(both, controllers, protocols);
+        assert_eq!(of("controller", "CONTROLLER:PLAINTEXT"), Some(Ok("a:9093".to_owned())));
+        assert_eq!(of("", ""), None);
+        assert!(
+            matches!(of("CONTROLLER", "CONTROLLER:SSL"), Some(Err(why)) if why.contains("not encrypted"))
+        );
+    }
 
     #[test]
     fn the_listener_of_clients_is_found_among_those_of_kraft() {

@@ -144,6 +144,10 @@ pub enum Check {
     SomeOf(&'static [&'static str]),
     /// `host:port`, with Kafka's `PLAINTEXT://` before it allowed.
     Address,
+    /// `host:port` to connect to: no port 0, no host that stands for all addresses.
+    AddressOfPeer,
+    /// A list of `id@host:port`, to connect to; each broker and each address once.
+    Seeds,
     /// Text with at least one character.
     NotEmpty,
     /// The path of one directory: not empty, no list.

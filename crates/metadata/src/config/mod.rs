@@ -9,11 +9,13 @@
 //! A value comes from the first of: topic override, dynamic configuration of this broker, dynamic configuration of all
 //! brokers, static configuration (flags, environment, file), default.
 
+mod address;
 mod broker_config;
 pub mod broker_keys;
 mod check;
 mod client_metrics_config;
 pub mod client_metrics_keys;
+mod conflicts;
 mod describe;
 mod foreign;
 mod group_config;
@@ -30,7 +32,8 @@ mod value;
 
 use std::collections::BTreeMap;
 
-pub use broker_config::{Address, BrokerConfig, LimitsByAddress, MigrationPolicy, StaticConfig};
+pub use address::{Address, SeedBroker};
+pub use broker_config::{BrokerConfig, LimitsByAddress, MigrationPolicy, StaticConfig};
 pub use client_metrics_config::{ClientMatch, ClientMetricsConfig, ClientSelector};
 pub use describe::{
     Described, Source, Synonym, describe_broker, describe_broker_default, describe_client_metrics,
@@ -39,7 +42,7 @@ pub use describe::{
 pub use foreign::{Foreign, foreign};
 pub use group_config::GroupConfig;
 pub(crate) use group_config::check_group;
-pub use kafka_listeners::listener_of;
+pub use kafka_listeners::{controller_listener_of, listener_of};
 pub use key::{Check, Key, Kind, Scope, Unit};
 pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub(crate) use value::parse_list;

@@ -7,10 +7,10 @@ const COMPRESSION: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", 
 
 pub(in crate::config) const DELETED: &str = "files of removed segments are deleted when nobody reads them";
 pub(in crate::config) const FLUSHED: &str = "every acknowledged record is on disk";
-pub(in crate::config) const ONE_REPLICA: &str = "a partition has one replica";
 pub(in crate::config) const PREALLOCATED: &str =
     "new records are in the write-ahead log, which has its space from the start";
 pub(in crate::config) const TIERED: &str = "there is no tiered storage";
+pub(in crate::config) const UNTHROTTLED: &str = "replication is not throttled";
 
 /// Every topic key, by name.
 pub static KEYS: &[Key] = &[
@@ -55,7 +55,7 @@ pub static KEYS: &[Key] = &[
         .inert(FLUSHED),
     topic(Kind::List, "follower.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .inert(ONE_REPLICA),
+        .inert(UNTHROTTLED),
     topic(Kind::Int, "index.interval.bytes", "4096")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
@@ -63,7 +63,7 @@ pub static KEYS: &[Key] = &[
         .doc("Bytes of log between two entries of the offset index."),
     topic(Kind::List, "leader.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .inert(ONE_REPLICA),
+        .inert(UNTHROTTLED),
     topic(Kind::Long, "local.retention.bytes", "-2")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(-2))
@@ -151,5 +151,5 @@ pub static KEYS: &[Key] = &[
         .doc("Age at which a new segment is begun, even if the old one is not full."),
     topic(Kind::Boolean, "unclean.leader.election.enable", "false")
         .synonyms(&["unclean.leader.election.enable"])
-        .inert(ONE_REPLICA),
+        .doc("Whether a replica that lacks acknowledged records may lead when no other is there: they are lost."),
 ];

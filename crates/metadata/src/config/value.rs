@@ -2,6 +2,7 @@
 
 use eddy_types::ErrorCode;
 
+use super::address::{Address, SeedBroker};
 use super::key::{Check, Key, Kind, Scope, Unit};
 
 /// A value of a key.
@@ -157,10 +158,11 @@ impl Key {
             Kind::Text if matches!(self.check, Check::OneOfIgnoringCase(_)) => {
                 Ok(Value::Text(text.to_ascii_lowercase()))
             }
-            Kind::Text if self.check == Check::Address => {
-                super::Address::parse(text).map(|address| Value::Text(address.to_string()))
+            Kind::Text if matches!(self.check, Check::Address | Check::AddressOfPeer) => {
+                Address::parse(text).map(|address| Value::Text(address.to_string()))
             }
             Kind::Text | Kind::Password => Ok(Value::Text(text.to_owned())),
+            Kind::List if self.check == Check::Seeds => SeedBroker::list_of(text).map(Value::List),
             Kind::List => Ok(Value::List(parse_list(text))),
         }
     }

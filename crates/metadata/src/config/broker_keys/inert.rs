@@ -6,18 +6,18 @@ use crate::config::topic_keys::TIERED;
 const RUNTIME: &str = "the runtime sizes its own threads";
 const QUORUM: &str = "the metadata group is part of every broker and keeps its own members and timing";
 const METADATA_LOG: &str = "the metadata log keeps a snapshot and what follows it";
-const LISTENER: &str = "brokers use the listener that clients use";
+const LISTENER: &str = "brokers use cluster.listen among themselves";
 const SOCKET: &str = "the kernel sizes socket buffers, and peers are dialled with fixed timeouts";
 const WAITING: &str = "waiting requests are removed when they are answered";
 const MEMORY: &str = "requests in memory are limited by bytes";
 const METRICS: &str = "metrics are served over HTTP in the Prometheus format";
-const FOLLOWERS: &str = "followers are answered as soon as there is something to read";
+const FOLLOWERS: &str = "leaders push to followers as soon as there is something to read";
+const NEAREST: &str = "consumers read from leaders";
 const CHECKPOINT: &str = "one checkpoint covers the whole data directory";
 const SHARE: &str = "share groups are not served";
 const STREAMS: &str = "streams groups are not served";
 const COORDINATOR: &str = "the coordinator sizes its own batches and buffers";
 const MOVES: &str = "replicas do not move between directories: there is one";
-const BALANCE: &str = "leaders are not moved for balance";
 
 pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "background.threads", "10", RUNTIME),
@@ -47,7 +47,6 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "controller.quorum.fetch.timeout.ms", "2000", QUORUM),
     inert(Kind::Int, "controller.quorum.request.timeout.ms", "2000", QUORUM),
     inert(Kind::Int, "controller.quorum.retry.backoff.ms", "20", QUORUM),
-    inert(Kind::List, "controller.quorum.voters", "", QUORUM),
     inert(Kind::Int, "controller.socket.timeout.ms", "30000", QUORUM),
     inert_unset(Kind::List, "early.start.listeners", QUORUM),
     inert(Kind::Int, "initial.broker.registration.timeout.ms", "60000", QUORUM),
@@ -89,7 +88,7 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "replica.fetch.backoff.ms", "1000", FOLLOWERS),
     inert(Kind::Int, "replica.fetch.min.bytes", "1", FOLLOWERS),
     inert(Kind::Long, "replica.high.watermark.checkpoint.interval.ms", "5000", FOLLOWERS),
-    inert_unset(Kind::Text, "replica.selector.class", FOLLOWERS),
+    inert_unset(Kind::Text, "replica.selector.class", NEAREST),
     inert(Kind::List, "cordoned.log.dirs", "", CHECKPOINT),
     inert(Kind::Long, "log.dir.failure.timeout.ms", "30000", CHECKPOINT),
     inert(Kind::Long, "log.flush.scheduler.interval.ms", "9223372036854775807", CHECKPOINT),
@@ -171,8 +170,6 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "transaction.state.log.load.buffer.size", "5242880", COORDINATOR),
     inert(Kind::Int, "alter.log.dirs.replication.quota.window.num", "11", MOVES),
     inert(Kind::Int, "alter.log.dirs.replication.quota.window.size.seconds", "1", MOVES),
-    inert(Kind::Boolean, "auto.leader.rebalance.enable", "true", BALANCE),
-    inert(Kind::Long, "leader.imbalance.check.interval.seconds", "300", BALANCE),
     // What only one value of is served; see `foreign`.
     inert(Kind::Text, "authorizer.class.name", "", "there is no authorizer"),
     inert(Kind::Text, "security.inter.broker.protocol", "PLAINTEXT", "connections are not encrypted"),

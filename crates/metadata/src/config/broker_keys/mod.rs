@@ -1,5 +1,6 @@
 //! The broker keys: ours, and those of Kafka 4.3 with its types and defaults.
 
+mod cluster;
 mod groups;
 mod inert;
 mod process;
@@ -10,5 +11,7 @@ use super::key::Key;
 
 /// Every broker key: ours, then Kafka's by subject, those that change nothing here last.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
-    [process::KEYS, topics::KEYS, service::KEYS, groups::KEYS, inert::KEYS].into_iter().flatten()
+    [process::KEYS, cluster::KEYS, topics::KEYS, service::KEYS, groups::KEYS, inert::KEYS]
+        .into_iter()
+        .flatten()
 }

@@ -1,7 +1,6 @@
-//! Keys of what a broker does: its logs, connections, requests, replication and quotas.
+//! Keys of what a broker does: its logs, connections, requests and quotas.
 
 use crate::config::key::{Check, Key, Kind, Unit, broker};
-use crate::config::topic_keys::ONE_REPLICA;
 
 const ONE_BY_ONE: &str = "logs are compacted one after the other";
 const BUFFERS: &str = "a compaction has buffers of a fixed size";
@@ -69,31 +68,6 @@ pub(super) static KEYS: &[Key] = &[
     broker(Kind::Int, "max.incremental.fetch.session.cache.slots", "1000")
         .check(Check::AtLeast(0))
         .doc("Incremental fetch sessions kept at a time."),
-    // Replication and cluster.
-    broker(Kind::Long, "replica.lag.time.max.ms", "30000")
-        .unit(Unit::Millis)
-        .check(Check::AtLeast(1))
-        .inert(ONE_REPLICA),
-    broker(Kind::Int, "replica.fetch.max.bytes", "1048576")
-        .unit(Unit::Bytes)
-        .check(Check::AtLeast(0))
-        .inert(ONE_REPLICA),
-    broker(Kind::Int, "replica.fetch.response.max.bytes", "10485760")
-        .unit(Unit::Bytes)
-        .check(Check::AtLeast(0))
-        .inert(ONE_REPLICA),
-    broker(Kind::Int, "replica.fetch.wait.max.ms", "500")
-        .unit(Unit::Millis)
-        .check(Check::AtLeast(1))
-        .inert(ONE_REPLICA),
-    broker(Kind::Int, "broker.heartbeat.interval.ms", "500")
-        .unit(Unit::Millis)
-        .check(Check::AtLeast(10))
-        .inert(ONE_REPLICA),
-    broker(Kind::Int, "broker.session.timeout.ms", "3000")
-        .unit(Unit::Millis)
-        .check(Check::AtLeast(100))
-        .inert(ONE_REPLICA),
     // Quotas and what clients tell of themselves.
     broker(Kind::Int, "quota.window.num", "11")
         .check(Check::AtLeast(1))
@@ -109,21 +83,6 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))
         .doc("Length of one such window."),
-    broker(Kind::Int, "replication.quota.window.num", "11").check(Check::AtLeast(1)).inert(ONE_REPLICA),
-    broker(Kind::Int, "replication.quota.window.size.seconds", "1")
-        .unit(Unit::Seconds)
-        .check(Check::AtLeast(1))
-        .inert(ONE_REPLICA),
-    broker(Kind::Long, "leader.replication.throttled.rate", "9223372036854775807")
-        .unit(Unit::Bytes)
-        .check(Check::AtLeast(0))
-        .dynamic()
-        .inert(ONE_REPLICA),
-    broker(Kind::Long, "follower.replication.throttled.rate", "9223372036854775807")
-        .unit(Unit::Bytes)
-        .check(Check::AtLeast(0))
-        .dynamic()
-        .inert(ONE_REPLICA),
     broker(Kind::Int, "telemetry.max.bytes", "1048576")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1))

@@ -1,7 +1,7 @@
 //! Keys that are about topics: their creation, and the defaults of topic keys.
 
 use crate::config::key::{Check, Key, Kind, Unit, broker, broker_unset};
-use crate::config::topic_keys::{DELETED, FLUSHED, ONE_REPLICA, PREALLOCATED, TIERED};
+use crate::config::topic_keys::{DELETED, FLUSHED, PREALLOCATED, TIERED};
 
 pub(super) static KEYS: &[Key] = &[
     broker(Kind::Int, "num.partitions", "1")
@@ -160,5 +160,5 @@ pub(super) static KEYS: &[Key] = &[
         .doc("Like log.roll.jitter.ms, in hours."),
     broker(Kind::Boolean, "unclean.leader.election.enable", "false")
         .dynamic()
-        .inert(ONE_REPLICA),
+        .doc("unclean.leader.election.enable of topics that do not set it."),
 ];
