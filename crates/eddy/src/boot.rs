@@ -137,10 +137,10 @@ async fn register(engine: &Engine, broker: &BrokerConfig, kafka: SocketAddr) -> 
             port: told.map_or(kafka.port(), |address| address.port),
         }],
         rack: broker.broker_rack.clone(),
+        directory: [0; 16],
     };
-    let decide = |image: &eddy_metadata::Image| {
-        Ok::<_, std::convert::Infallible>((register_broker(image, &registration), ()))
-    };
+    let decide =
+        |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
     engine.quorum().change(decide).await.map_err(|error| failed(error.to_string()).into())
 }
 

@@ -130,7 +130,7 @@ async fn reclaim(engine: Arc<Engine>) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
             topic_ids = engine.flush_queue().next_reclaimed() => topic_ids,
         };
-        let record = Record::DirectoriesReclaimed { broker: engine.me(), topic_ids };
+        let record = Record::DirectoriesReclaimed { broker: engine.me(), topic_ids, partitions: Vec::new() };
         if let Err(error) = engine.quorum().propose(vec![record]).await {
             tracing::warn!(%error, "cannot record reclaimed directories; the next start does");
         }

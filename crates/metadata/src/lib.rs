@@ -12,5 +12,8 @@ mod image;
 pub mod quota;
 mod record;
 
-pub use image::{ApplyError, Broker, Image, Local, Partition, RemovedTopic, SnapshotError, Topic};
-pub use record::{DecodeError, Endpoint, PartitionAssignment, Record, Resource};
+pub use image::{
+    ApplyError, Broker, Image, Local, Partition, PartitionCounts, PlacedPartition, RemovedTopic,
+    SnapshotError, Topic,
+};
+pub use record::{Assignment, DecodeError, Endpoint, PartitionAssignment, Record, Resource};

@@ -31,9 +31,30 @@ pub enum Record {
         endpoints: Vec<Endpoint>,
         /// `broker.rack`, when set.
         rack: Option<String>,
+        /// Random id of its data directory: tells a restart from a broker whose disk was replaced. Zero in what was
+        /// written before there were such ids.
+        #[serde(default, skip_serializing_if = "is_unknown")]
+        directory: [u8; 16],
     },
-    /// A broker is taken for dead, or shuts down: it counts as not alive until it registers again.
+    /// A broker is taken for dead, or has shut down: it counts as not alive until it registers again.
     BrokerFenced {
+        /// The broker.
+        broker: BrokerId,
+    },
+    /// A broker is about to stop: it still serves, but leads nothing new and joins no ISR until it registers again.
+    BrokerShuttingDown {
+        /// The broker.
+        broker: BrokerId,
+    },
+    /// A broker is to be emptied (or no longer is); this outlives its restarts.
+    BrokerDraining {
+        /// The broker.
+        broker: BrokerId,
+        /// Whether it is to be emptied.
+        draining: bool,
+    },
+    /// A broker is no longer part of the cluster. Whatever it owed is forgiven.
+    BrokerRemoved {
         /// The broker.
         broker: BrokerId,
     },
@@ -62,7 +83,7 @@ pub enum Record {
         /// The topic.
         topic_id: TopicId,
     },
-    /// A partition has a new leader or ISR.
+    /// A partition has another leader, ISR or replicas.
     PartitionChanged {
         /// The topic.
         topic_id: TopicId,
@@ -74,6 +95,12 @@ pub enum Record {
         leader_epoch: LeaderEpoch,
         /// In-sync replicas.
         isr: Vec<BrokerId>,
+        /// Replicas outside the ISR that hold everything below the high watermark (KIP-966).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        elr: Vec<BrokerId>,
+        /// The replicas, when they are others than before or begin or end to move.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assignment: Option<Assignment>,
         /// One above the partition epoch before (KIP-497).
         partition_epoch: PartitionEpoch,
     },
@@ -98,12 +125,15 @@ pub enum Record {
         /// First id that nobody has.
         next: ProducerId,
     },
-    /// A broker has removed the data of topics that were removed before.
+    /// A broker has removed the data of topics that were removed before, or of partitions that moved away from it.
     DirectoriesReclaimed {
         /// The broker.
         broker: BrokerId,
         /// The topics whose directories it removed, durably.
         topic_ids: Vec<TopicId>,
+        /// The partitions of other topics whose directories it removed, durably.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        partitions: Vec<(TopicId, i32)>,
     },
 }
 
@@ -116,6 +146,19 @@ pub struct Endpoint {
     pub host: String,
     /// Port that clients are told.
     pub port: u16,
+}
+
+/// Who holds a partition, and how that changes at present (KIP-455).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Brokers that hold the partition, those that leave it last; the first is the preferred leader.
+    pub replicas: Vec<BrokerId>,
+    /// Those of the replicas that are new and not all in the ISR yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adding: Vec<BrokerId>,
+    /// Those of the replicas that leave once the others are in the ISR.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removing: Vec<BrokerId>,
 }
 
 /// First state of a new partition: leader epoch 0, partition epoch 0.
@@ -202,6 +245,9 @@ impl Record {
     fn version(&self) -> u64 {
         match self {
             Record::ConfigsSet { resource: Resource::Group(_) | Resource::ClientMetrics(_), .. } => 2,
+            Record::BrokerRegistered { directory, .. } if !is_unknown(directory) => 2,
+            Record::PartitionChanged { elr, assignment, .. } if !elr.is_empty() || assignment.is_some() => 2,
+            Record::DirectoriesReclaimed { partitions, .. } if !partitions.is_empty() => 2,
             _ => 1,
         }
     }
@@ -211,19 +257,28 @@ impl Record {
 fn supported_version(kind: &str) -> Option<u64> {
     match kind {
         "cluster_created"
-        | "broker_registered"
         | "broker_fenced"
+        | "broker_shutting_down"
+        | "broker_draining"
+        | "broker_removed"
         | "topic_created"
         | "partitions_added"
         | "topic_removed"
-        | "partition_changed"
         | "client_quotas_set"
-        | "producer_ids_allocated"
-        | "directories_reclaimed" => Some(1),
+        | "producer_ids_allocated" => Some(1),
+        // Version 2 knows data directories.
+        "broker_registered" => Some(2),
+        // Version 2 knows eligible leaders and replicas that move.
+        "partition_changed" | "directories_reclaimed" => Some(2),
         // Version 2 knows groups and client metrics.
         "configs_set" => Some(2),
         _ => None,
     }
+}
+
+/// Whether a data directory's id is not known.
+pub(crate) fn is_unknown(directory: &[u8; 16]) -> bool {
+    *directory == [0; 16]
 }
 
 #[cfg(test)]
@@ -246,8 +301,19 @@ mod tests {
                 incarnation: u64::MAX,
                 endpoints: vec![Endpoint { listener: "kafka".into(), host: "localhost".into(), port: 9092 }],
                 rack: Some("a".into()),
+                directory: [0; 16],
+            },
+            Record::BrokerRegistered {
+                broker: BrokerId(1),
+                incarnation: 1,
+                endpoints: vec![],
+                rack: None,
+                directory: [3; 16],
             },
             Record::BrokerFenced { broker: BrokerId(1) },
+            Record::BrokerShuttingDown { broker: BrokerId(1) },
+            Record::BrokerDraining { broker: BrokerId(1), draining: true },
+            Record::BrokerRemoved { broker: BrokerId(1) },
             Record::TopicCreated {
                 topic_id,
                 name: "t".into(),
@@ -262,7 +328,23 @@ mod tests {
                 leader: None,
                 leader_epoch: LeaderEpoch(3),
                 isr: vec![],
+                elr: vec![],
+                assignment: None,
                 partition_epoch: PartitionEpoch(4),
+            },
+            Record::PartitionChanged {
+                topic_id,
+                partition: 0,
+                leader: Some(BrokerId(2)),
+                leader_epoch: LeaderEpoch(4),
+                isr: vec![BrokerId(2)],
+                elr: vec![BrokerId(1)],
+                assignment: Some(Assignment {
+                    replicas: vec![BrokerId(2), BrokerId(3), BrokerId(1)],
+                    adding: vec![BrokerId(3)],
+                    removing: vec![BrokerId(1)],
+                }),
+                partition_epoch: PartitionEpoch(5),
             },
             Record::ConfigsSet {
                 resource: Resource::BrokerDefault,
@@ -288,7 +370,16 @@ mod tests {
                     (QuotaKey::RequestPercentage, None),
                 ]),
             },
-            Record::DirectoriesReclaimed { broker: BrokerId(1), topic_ids: vec![topic_id] },
+            Record::DirectoriesReclaimed {
+                broker: BrokerId(1),
+                topic_ids: vec![topic_id],
+                partitions: vec![],
+            },
+            Record::DirectoriesReclaimed {
+                broker: BrokerId(1),
+                topic_ids: vec![],
+                partitions: vec![(topic_id, 3)],
+            },
         ]
     }
 

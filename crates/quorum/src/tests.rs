@@ -1,7 +1,6 @@
 //! The store under openraft's own suite, and the group on disks that lose their power.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -76,8 +75,9 @@ fn config(disk: Arc<dyn Disk>, dir: &Path) -> QuorumConfig {
 
 async fn start(disk: &Arc<dyn Disk>, dir: &Path) -> Quorum {
     let quorum = Quorum::start(config(disk.clone(), dir), Arc::new(Follower::default())).await.unwrap();
-    let registration = Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None };
-    let register = |image: &Image| Ok::<_, Infallible>((register_broker(image, &registration), ()));
+    let registration =
+        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    let register = |image: &Image| register_broker(image, &registration).map(|records| (records, ()));
     quorum.change(register).await.unwrap();
     quorum
 }
@@ -124,8 +124,9 @@ async fn log_is_trimmed_behind_a_snapshot_and_both_make_the_image() {
     let mut small = config(disk.clone(), dir.path());
     small.snapshot_after = 50;
     let quorum = Quorum::start(small.clone(), Arc::new(Follower::default())).await.unwrap();
-    let registration = Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None };
-    quorum.propose(register_broker(&quorum.image(), &registration)).await.unwrap();
+    let registration =
+        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    quorum.propose(register_broker(&quorum.image(), &registration).unwrap()).await.unwrap();
     for number in 0..180 {
         create(&quorum, number).await.unwrap();
     }
@@ -266,8 +267,9 @@ async fn a_snapshot_without_its_log_is_not_taken_for_a_new_directory() {
     small.snapshot_after = 5;
     let quorum = Quorum::start(small.clone(), Arc::new(Deaf)).await.unwrap();
     for incarnation in 0..20 {
-        let registration = Registration { broker: ME, incarnation, endpoints: Vec::new(), rack: None };
-        quorum.propose(register_broker(&quorum.image(), &registration)).await.unwrap();
+        let registration =
+            Registration { broker: ME, incarnation, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+        quorum.propose(register_broker(&quorum.image(), &registration).unwrap()).await.unwrap();
     }
     quorum.shutdown().await;
     disk.remove_file(Path::new("/meta/log.redb")).unwrap();

@@ -70,10 +70,15 @@ impl Broker {
             on_fatal: die,
         };
         let engine = Engine::start(config, disk, Arc::new(SystemClock)).await.unwrap();
-        let registration = Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None };
-        let decide = |image: &eddy_metadata::Image| {
-            Ok::<_, std::convert::Infallible>((register_broker(image, &registration), ()))
+        let registration = Registration {
+            broker: ME,
+            incarnation: 1,
+            endpoints: Vec::new(),
+            rack: None,
+            directory: [0; 16],
         };
+        let decide =
+            |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
         engine.quorum().change(decide).await.unwrap();
         let groups = GroupCoordinator::start(Arc::clone(&engine));
         Broker { engine, groups }

@@ -66,10 +66,10 @@ pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) ->
         on_fatal: die,
     };
     let engine = Engine::start(config, disk, Arc::new(SystemClock)).await.unwrap();
-    let registration = Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None };
-    let decide = |image: &eddy_metadata::Image| {
-        Ok::<_, std::convert::Infallible>((register_broker(image, &registration), ()))
-    };
+    let registration =
+        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    let decide =
+        |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
     engine.quorum().change(decide).await.unwrap();
     engine
 }

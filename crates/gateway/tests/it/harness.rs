@@ -137,10 +137,15 @@ impl Broker {
             },
         };
         let engine = Engine::start(engine, disk, Arc::new(SystemClock)).await.unwrap();
-        let registration = Registration { broker: me, incarnation: 1, endpoints: Vec::new(), rack: None };
-        let decide = |image: &eddy_metadata::Image| {
-            Ok::<_, std::convert::Infallible>((register_broker(image, &registration), ()))
+        let registration = Registration {
+            broker: me,
+            incarnation: 1,
+            endpoints: Vec::new(),
+            rack: None,
+            directory: [0; 16],
         };
+        let decide =
+            |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
         engine.quorum().change(decide).await.unwrap();
         let listener = eddy_gateway::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();

@@ -6,6 +6,10 @@
 
 mod brokers;
 mod configs;
+mod drain;
+mod elections;
+mod isr;
+mod liveness;
 mod partitions;
 mod placement;
 mod producer_ids;
@@ -15,10 +19,21 @@ mod reassignments;
 mod tests;
 mod topics;
 
-pub use brokers::{Registration, reclaim_directories, register_broker};
+pub use brokers::{
+    RegisterError, Registration, begin_shutdown, fence_broker, reclaim_directories, register_broker,
+};
 pub use configs::{
     AlterConfigsError, AlterOperation, ConfigChange, ConfigTarget, alter_configs, replace_configs,
 };
+pub use drain::{
+    DRAINS_AT_ONCE_MAX, Decommission, DrainError, Removal, decommission, drain_broker, remove_broker,
+    undrain_broker, upkeep,
+};
+pub use elections::{
+    ElectionKind, ElectionOutcome, ElectionRefusal, MOVES_PER_ROUND_MAX, elect_leaders, preferred_leaders,
+};
+pub use isr::{IsrAccepted, IsrChange, IsrRefusal, alter_partitions};
+pub use liveness::Liveness;
 pub use partitions::{CreatePartitionsError, NewPartitions, create_partitions};
 pub use placement::PlacementError;
 pub use producer_ids::{PRODUCER_ID_BLOCK, ProducerIdBlock, ProducerIdsExhausted, allocate_producer_ids};
@@ -26,7 +41,9 @@ pub use quotas::{
     NamedPart, QuotaChange, QuotaError, QuotaFilter, alter_client_quotas, describe_client_quotas,
     quota_entity,
 };
-pub use reassignments::{ReassignmentError, check_reassignment};
+pub use reassignments::{
+    NewReplicas, Reassignment, ReassignmentError, alter_reassignments, check_reassignment, list_reassignments,
+};
 pub use topics::{
     CreateTopicError, CreatedTopic, DeleteTopicError, NewTopic, TopicRef, check_topic_name, create_topic,
     create_topics, delete_topic,

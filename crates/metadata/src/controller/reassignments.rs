@@ -1,9 +1,9 @@
 //! AlterPartitionReassignments (KIP-455).
 
-use eddy_types::{BrokerId, ErrorCode};
+use eddy_types::{BrokerId, ErrorCode, TopicPartition};
 
 use super::placement::{self, PlacementError};
-use crate::Image;
+use crate::{Image, Record};
 
 /// Why the replicas of a partition are not moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,45 @@ pub fn check_reassignment(
         return Err(ReassignmentError::ReplicationFactor { current, wanted });
     }
     if *wanted == *current.replicas { Ok(()) } else { Err(ReassignmentError::NotServed) }
+}
+
+/// What is asked for one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReplicas {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The replicas it shall have, preferred leader first; `None` to cancel what is under way.
+    pub replicas: Option<Vec<BrokerId>>,
+}
+
+/// A reassignment under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassignment {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// All replicas, those that leave last.
+    pub replicas: Vec<BrokerId>,
+    /// Those that are added.
+    pub adding: Vec<BrokerId>,
+    /// Those that leave.
+    pub removing: Vec<BrokerId>,
+}
+
+/// Decides on the replicas of partitions, each by itself, in their order: the records of all that are good, and a
+/// result for each. `same_factor` forbids another number of replicas (KIP-860).
+#[must_use]
+pub fn alter_reassignments(
+    _image: &Image,
+    wanted: &[NewReplicas],
+    _same_factor: bool,
+) -> (Vec<Record>, Vec<Result<(), ReassignmentError>>) {
+    (Vec::new(), wanted.iter().map(|_| Err(ReassignmentError::NotServed)).collect())
+}
+
+/// The reassignments under way, of the given partitions or of all (`None`), by topic and index.
+#[must_use]
+pub fn list_reassignments(_image: &Image, _partitions: Option<&[TopicPartition]>) -> Vec<Reassignment> {
+    Vec::new()
 }
 
 #[cfg(test)]

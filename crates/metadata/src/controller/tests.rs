@@ -13,9 +13,14 @@ pub(super) fn image_with(brokers: &[(i32, Option<&str>)], pairs: &[(&str, &str)]
     let mut image = Image::empty(Arc::new(Local { broker: BrokerId(1), config }));
     for (id, rack) in brokers {
         let rack = rack.map(str::to_owned);
-        let registration =
-            Registration { broker: BrokerId(*id), incarnation: 1, endpoints: Vec::new(), rack };
-        let records = register_broker(&image, &registration);
+        let registration = Registration {
+            broker: BrokerId(*id),
+            incarnation: 1,
+            endpoints: Vec::new(),
+            rack,
+            directory: [1; 16],
+        };
+        let records = register_broker(&image, &registration).unwrap();
         commit(&mut image, &records);
     }
     image
@@ -262,11 +267,11 @@ fn topics_are_deleted_by_name_or_id() {
     commit(&mut image, &by_id);
     assert_eq!(image.topic_count(), 0);
     let owed: Vec<TopicId> = image.removed_topics().map(|(id, _)| id).collect();
-    assert_eq!(reclaim_directories(&image, BrokerId(2), &owed), []);
-    let records = reclaim_directories(&image, BrokerId(1), &owed);
+    assert_eq!(reclaim_directories(&image, BrokerId(2), &owed, &[]), []);
+    let records = reclaim_directories(&image, BrokerId(1), &owed, &[]);
     commit(&mut image, &records);
     assert_eq!(image.removed_topics().len(), 0);
-    assert_eq!(reclaim_directories(&image, BrokerId(1), &owed), []);
+    assert_eq!(reclaim_directories(&image, BrokerId(1), &owed, &[]), []);
 
     let fixed = image_with(&[(1, None)], &[("delete.topic.enable", "false")]);
     assert_eq!(
@@ -487,14 +492,19 @@ fn all_keys_that_only_a_restart_changes_are_named_and_deleting_them_is_nothing()
 #[test]
 fn a_restart_replaces_the_registration_and_a_repetition_does_nothing() {
     let mut image = image();
-    let mut registration =
-        Registration { broker: BrokerId(1), incarnation: 1, endpoints: Vec::new(), rack: None };
-    assert_eq!(register_broker(&image, &registration), []);
+    let mut registration = Registration {
+        broker: BrokerId(1),
+        incarnation: 1,
+        endpoints: Vec::new(),
+        rack: None,
+        directory: [1; 16],
+    };
+    assert_eq!(register_broker(&image, &registration), Ok(Vec::new()));
     registration.incarnation = 2;
-    assert_eq!(register_broker(&image, &registration).len(), 1);
+    assert_eq!(register_broker(&image, &registration).unwrap().len(), 1);
     image.apply(&Record::BrokerFenced { broker: BrokerId(1) }).unwrap();
     registration.incarnation = 1;
-    assert_eq!(register_broker(&image, &registration).len(), 1);
+    assert_eq!(register_broker(&image, &registration).unwrap().len(), 1);
 }
 
 ///

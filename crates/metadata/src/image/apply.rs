@@ -79,7 +79,7 @@ impl Image {
                 }
                 self.cluster_id = Some(*cluster_id);
             }
-            Record::BrokerRegistered { broker, incarnation, endpoints, rack } => {
+            Record::BrokerRegistered { broker, incarnation, endpoints, rack, directory } => {
                 let registered = Broker {
                     id: *broker,
                     incarnation: *incarnation,
@@ -88,13 +88,20 @@ impl Image {
                     endpoints: endpoints.clone(),
                     rack: rack.clone(),
                     fenced: false,
+                    directory: *directory,
+                    shutting_down: false,
+                    draining: self.broker(*broker).is_some_and(|known| known.draining),
                 };
                 Arc::make_mut(&mut self.brokers).insert(*broker, registered);
             }
             Record::BrokerFenced { broker } => {
-                let fenced = Arc::make_mut(&mut self.brokers).get_mut(broker);
-                fenced.ok_or(ApplyError::UnknownBroker(*broker))?.fenced = true;
+                let broker = self.broker_mut(*broker)?;
+                broker.fenced = true;
+                broker.shutting_down = false;
             }
+            Record::BrokerShuttingDown { broker } => self.broker_mut(*broker)?.shutting_down = true,
+            Record::BrokerDraining { broker, draining } => self.broker_mut(*broker)?.draining = *draining,
+            Record::BrokerRemoved { broker } => self.remove_broker(*broker)?,
             Record::TopicCreated { topic_id, name, partitions, configs } => {
                 self.create_topic(*topic_id, name, partitions, configs)?;
             }
@@ -113,7 +120,10 @@ impl Image {
                 }
                 self.next_producer_id = *next;
             }
-            Record::DirectoriesReclaimed { broker, topic_ids } => self.reclaim(*broker, topic_ids),
+            Record::DirectoriesReclaimed { broker, topic_ids, partitions } => {
+                self.reclaim(*broker, topic_ids);
+                self.reclaim_replicas(*broker, partitions);
+            }
         }
         self.version += 1;
         Ok(())
@@ -157,8 +167,15 @@ impl Image {
         let name = self.names.remove(&topic_id);
         let name = name.ok_or(ApplyError::UnknownTopic(topic_id))?;
         let topic = self.topics.remove(&name);
-        let brokers: BTreeSet<BrokerId> =
+        let mut brokers: BTreeSet<BrokerId> =
             topic.iter().flat_map(|t| &t.partitions).flat_map(|p| p.replicas.iter().copied()).collect();
+        // What replicas left behind that moved away before goes with the rest.
+        if self.removed_replicas.iter().any(|(_, topic, _)| *topic == topic_id) {
+            let owed = Arc::make_mut(&mut self.removed_replicas);
+            brokers
+                .extend(owed.iter().filter(|(_, topic, _)| *topic == topic_id).map(|(broker, ..)| *broker));
+            owed.retain(|(_, topic, _)| *topic != topic_id);
+        }
         if !brokers.is_empty() {
             Arc::make_mut(&mut self.removed).insert(topic_id, RemovedTopic { name, brokers });
         }
@@ -166,8 +183,16 @@ impl Image {
     }
 
     fn change_partition(&mut self, record: &Record) -> Result<(), ApplyError> {
-        let Record::PartitionChanged { topic_id, partition, leader, leader_epoch, isr, partition_epoch } =
-            record
+        let Record::PartitionChanged {
+            topic_id,
+            partition,
+            leader,
+            leader_epoch,
+            isr,
+            elr,
+            assignment,
+            partition_epoch,
+        } = record
         else {
             return Ok(());
         };
@@ -187,8 +212,57 @@ impl Image {
         current.leader = *leader;
         current.leader_epoch = *leader_epoch;
         current.isr = isr.as_slice().into();
+        current.elr = elr.as_slice().into();
         current.partition_epoch = *partition_epoch;
+        let Some(assignment) = assignment else { return Ok(()) };
+        let before = std::mem::replace(&mut current.replicas, assignment.replicas.as_slice().into());
+        current.adding = assignment.adding.as_slice().into();
+        current.removing = assignment.removing.as_slice().into();
+        self.replicas_moved(*topic_id, *partition, &before, &assignment.replicas);
         Ok(())
+    }
+
+    /// Brokers that no longer hold the partition owe the removal of its directory; one that holds it again owes nothing:
+    /// what it still has is the log of a replica that lags behind.
+    fn replicas_moved(&mut self, topic: TopicId, partition: i32, before: &[BrokerId], now: &[BrokerId]) {
+        let left = before.iter().filter(|id| !now.contains(id) && self.brokers.contains_key(id));
+        let left: Vec<BrokerId> = left.copied().collect();
+        let back = now.iter().filter(|id| self.removed_replicas.contains(&(**id, topic, partition)));
+        let back: Vec<BrokerId> = back.copied().collect();
+        if left.is_empty() && back.is_empty() {
+            return;
+        }
+        let owed = Arc::make_mut(&mut self.removed_replicas);
+        owed.extend(left.into_iter().map(|broker| (broker, topic, partition)));
+        for broker in back {
+            owed.remove(&(broker, topic, partition));
+        }
+    }
+
+    fn broker_mut(&mut self, broker: BrokerId) -> Result<&mut Broker, ApplyError> {
+        Arc::make_mut(&mut self.brokers).get_mut(&broker).ok_or(ApplyError::UnknownBroker(broker))
+    }
+
+    /// What a broker owes when it leaves for good it will never pay.
+    fn remove_broker(&mut self, broker: BrokerId) -> Result<(), ApplyError> {
+        let removed = Arc::make_mut(&mut self.brokers).remove(&broker);
+        removed.ok_or(ApplyError::UnknownBroker(broker))?;
+        let topic_ids: Vec<TopicId> = self.removed.keys().copied().collect();
+        self.reclaim(broker, &topic_ids);
+        if self.removed_replicas_of(broker).next().is_some() {
+            Arc::make_mut(&mut self.removed_replicas).retain(|(owing, ..)| *owing != broker);
+        }
+        Ok(())
+    }
+
+    fn reclaim_replicas(&mut self, broker: BrokerId, partitions: &[(TopicId, i32)]) {
+        if partitions.is_empty() {
+            return;
+        }
+        let owed = Arc::make_mut(&mut self.removed_replicas);
+        for (topic, partition) in partitions {
+            owed.remove(&(broker, *topic, *partition));
+        }
     }
 
     fn set_configs(
@@ -285,6 +359,9 @@ impl Partition {
             leader: assignment.leader,
             leader_epoch: LeaderEpoch(0),
             isr: assignment.isr.as_slice().into(),
+            elr: Arc::from([]),
+            adding: Arc::from([]),
+            removing: Arc::from([]),
             partition_epoch: PartitionEpoch(0),
         }
     }

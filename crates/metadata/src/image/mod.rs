@@ -5,6 +5,7 @@
 //! which this broker resolves topic configurations, is its own and is never stored.
 
 mod apply;
+mod query;
 mod shared_map;
 mod snapshot;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use apply::ApplyError;
 use eddy_types::{BrokerId, ClusterId, LeaderEpoch, PartitionEpoch, ProducerId, TopicId};
+pub use query::{PartitionCounts, PlacedPartition};
 use serde::{Deserialize, Serialize};
 pub use snapshot::SnapshotError;
 
@@ -32,6 +34,7 @@ pub struct Image {
     topics: SharedMap<Arc<str>, Arc<Topic>>,
     names: SharedMap<TopicId, Arc<str>>,
     removed: Arc<BTreeMap<TopicId, RemovedTopic>>,
+    removed_replicas: Arc<BTreeSet<(BrokerId, TopicId, i32)>>,
     broker_configs: Arc<BTreeMap<BrokerId, Overrides>>,
     broker_default_configs: Arc<Overrides>,
     group_configs: Arc<BTreeMap<String, Overrides>>,
@@ -68,6 +71,29 @@ pub struct Broker {
     pub rack: Option<String>,
     /// Whether it counts as dead.
     pub fenced: bool,
+    /// Random id of its data directory; zero when it never told one.
+    #[serde(default)]
+    pub directory: [u8; 16],
+    /// Whether it is about to stop: it serves, but leads nothing new.
+    #[serde(default)]
+    pub shutting_down: bool,
+    /// Whether it is to be emptied: it serves, but gets nothing new.
+    #[serde(default)]
+    pub draining: bool,
+}
+
+impl Broker {
+    /// Whether it may lead, join an ISR and be told to clients: alive, and not about to stop.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.fenced && !self.shutting_down
+    }
+
+    /// Whether it may get new replicas and leaderships.
+    #[must_use]
+    pub fn takes_more(&self) -> bool {
+        self.is_active() && !self.draining
+    }
 }
 
 /// A topic.
@@ -94,10 +120,38 @@ pub struct Partition {
     pub leader: Option<BrokerId>,
     /// Epoch of the leader (or of the last one); never falls.
     pub leader_epoch: LeaderEpoch,
-    /// In-sync replicas.
+    /// In-sync replicas. Never empty, but for one case: the data directory of the last one was replaced, and nobody holds
+    /// the records any more. Only then may a fenced broker not be the only member.
     pub isr: Arc<[BrokerId]>,
-    /// Version of leader and ISR, for compare-and-set (KIP-497).
+    /// Eligible leader replicas (KIP-966): outside the ISR, but they hold everything below the high watermark, which stands
+    /// still while the ISR is below `min.insync.replicas`. Empty otherwise.
+    #[serde(default = "no_brokers", skip_serializing_if = "<[_]>::is_empty")]
+    pub elr: Arc<[BrokerId]>,
+    /// Replicas that a reassignment adds (KIP-455); they are among `replicas`.
+    #[serde(default = "no_brokers", skip_serializing_if = "<[_]>::is_empty")]
+    pub adding: Arc<[BrokerId]>,
+    /// Replicas that a reassignment removes once it is complete; they are among `replicas`.
+    #[serde(default = "no_brokers", skip_serializing_if = "<[_]>::is_empty")]
+    pub removing: Arc<[BrokerId]>,
+    /// Version of leader, ISR and replicas, for compare-and-set (KIP-497).
     pub partition_epoch: PartitionEpoch,
+}
+
+fn no_brokers() -> Arc<[BrokerId]> {
+    Arc::from([])
+}
+
+impl Partition {
+    /// Whether replicas are moving.
+    #[must_use]
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// The replicas it will have when no reassignment is under way, preferred leader first.
+    pub fn target_replicas(&self) -> impl Iterator<Item = BrokerId> + '_ {
+        self.replicas.iter().copied().filter(|id| !self.removing.contains(id))
+    }
 }
 
 /// A removed topic whose data is still on some disks.
@@ -122,6 +176,7 @@ impl Image {
             topics: SharedMap::default(),
             names: SharedMap::default(),
             removed: Arc::default(),
+            removed_replicas: Arc::default(),
             broker_configs: Arc::default(),
             broker_default_configs: Arc::default(),
             group_configs: Arc::default(),

@@ -1,6 +1,6 @@
 //! The image as bytes: what a broker that is too far behind, or that starts again, reads instead of all records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use eddy_types::{BrokerId, ClusterId, ProducerId, TopicId};
@@ -11,7 +11,7 @@ use crate::config::{Overrides, TopicConfig};
 use crate::quota::{ClientQuotas, StoredQuotas};
 
 /// Version of the form below; raised when an older broker would misread it.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Why a snapshot cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,9 @@ struct Stored {
     brokers: Vec<Broker>,
     topics: Vec<StoredTopic>,
     removed: BTreeMap<TopicId, RemovedTopic>,
+    // Empty in version 1.
+    #[serde(default)]
+    removed_replicas: BTreeSet<(BrokerId, TopicId, i32)>,
     broker_configs: BTreeMap<BrokerId, Overrides>,
     broker_default_configs: Overrides,
     // Empty in what was written before there were such.
@@ -74,6 +77,7 @@ impl Image {
             brokers: self.brokers().cloned().collect(),
             topics: self.topics().map(|topic| StoredTopic::from(&**topic)).collect(),
             removed: (*self.removed).clone(),
+            removed_replicas: (*self.removed_replicas).clone(),
             broker_configs: (*self.broker_configs).clone(),
             broker_default_configs: (*self.broker_default_configs).clone(),
             group_configs: (*self.group_configs).clone(),
@@ -98,6 +102,7 @@ impl Image {
             cluster_id: stored.cluster_id,
             brokers: Arc::new(stored.brokers.into_iter().map(|broker| (broker.id, broker)).collect()),
             removed: Arc::new(stored.removed),
+            removed_replicas: Arc::new(stored.removed_replicas),
             broker_configs: Arc::new(stored.broker_configs),
             broker_default_configs: Arc::new(stored.broker_default_configs),
             group_configs: Arc::new(stored.group_configs),

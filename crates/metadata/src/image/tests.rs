@@ -32,7 +32,13 @@ fn created(id: TopicId, name: &str, replicas: &[i32]) -> Record {
 }
 
 fn registered(broker: i32, incarnation: u64) -> Record {
-    Record::BrokerRegistered { broker: BrokerId(broker), incarnation, endpoints: Vec::new(), rack: None }
+    Record::BrokerRegistered {
+        broker: BrokerId(broker),
+        incarnation,
+        endpoints: Vec::new(),
+        rack: None,
+        directory: [0; 16],
+    }
 }
 
 fn changed(leader_epoch: i32, partition_epoch: i32) -> Record {
@@ -42,6 +48,8 @@ fn changed(leader_epoch: i32, partition_epoch: i32) -> Record {
         leader: Some(BrokerId(2)),
         leader_epoch: LeaderEpoch(leader_epoch),
         isr: vec![BrokerId(2)],
+        elr: Vec::new(),
+        assignment: None,
         partition_epoch: PartitionEpoch(partition_epoch),
     }
 }
@@ -107,8 +115,11 @@ fn a_recreated_topic_has_nothing_of_the_old_one() {
 fn a_removed_topic_is_remembered_until_every_replica_has_reclaimed_it() {
     let mut image = image(&[created(TOPIC, "t", &[1, 2]), Record::TopicRemoved { topic_id: TOPIC }]);
     assert_eq!(image.removed_topic(TOPIC).unwrap().brokers, [BrokerId(1), BrokerId(2)].into());
-    let reclaimed =
-        |broker| Record::DirectoriesReclaimed { broker: BrokerId(broker), topic_ids: vec![TOPIC] };
+    let reclaimed = |broker| Record::DirectoriesReclaimed {
+        broker: BrokerId(broker),
+        topic_ids: vec![TOPIC],
+        partitions: Vec::new(),
+    };
     image.apply(&reclaimed(1)).unwrap();
     image.apply(&reclaimed(1)).unwrap();
     assert_eq!(image.removed_topic(TOPIC).unwrap().brokers, [BrokerId(2)].into());
@@ -175,8 +186,8 @@ fn old_images_do_not_change() {
 
 #[test]
 fn a_snapshot_of_a_newer_version_or_of_nothing_is_refused() {
-    let newer = Image::from_snapshot(br#"{"snapshot":2,"tea":true}"#, local()).unwrap_err();
-    assert_eq!(newer, SnapshotError::NewerVersion { version: 2 });
+    let newer = Image::from_snapshot(br#"{"snapshot":3,"tea":true}"#, local()).unwrap_err();
+    assert_eq!(newer, SnapshotError::NewerVersion { version: 3 });
     let empty = Image::from_snapshot(b"{}", local()).unwrap_err();
     assert!(matches!(empty, SnapshotError::Malformed { .. }));
 }
@@ -202,7 +213,8 @@ fn any_record() -> impl Strategy<Value = Record> {
         id().prop_map(|topic_id| Record::TopicRemoved { topic_id }),
         (id(), 0i32..3).prop_map(|(topic_id, broker)| Record::DirectoriesReclaimed {
             broker: BrokerId(broker),
-            topic_ids: vec![topic_id]
+            topic_ids: vec![topic_id],
+            partitions: Vec::new(),
         }),
         (0i32..4, 0i32..4).prop_map(|(leader_epoch, partition_epoch)| changed(leader_epoch, partition_epoch)),
         (id(), value()).prop_map(move |(id, value)| set(Resource::Topic(id), "retention.ms", value)),
