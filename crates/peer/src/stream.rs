@@ -1,0 +1,138 @@
+//! Streams: a connection of frames that its two ends use as they like.
+
+use std::io;
+
+use bytes::Bytes;
+use eddy_types::BrokerId;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::frames::{FrameReader, FrameWriter};
+use crate::limits::FRAME_BYTES_MAX;
+
+/// What [`StreamWriter::write`] collects before it writes by itself, in bytes.
+const COLLECTED_BYTES_MAX: usize = 256 << 10;
+
+/// A connection of frames between two brokers.
+///
+/// It has no keep-alive of its own and does not come back when it breaks; `Peers::shutdown` of either side ends it. Back-pressure is that
+/// of TCP: a writer waits while the other side does not read.
+pub struct PeerStream {
+    reader: StreamReader,
+    writer: StreamWriter,
+    broker: BrokerId,
+    incarnation: u64,
+}
+
+/// The reading half.
+pub struct StreamReader {
+    frames: FrameReader,
+    closed: watch::Receiver<bool>,
+    _place: Place,
+}
+
+/// The writing half. Dropping it tells the other side's reader that the stream has ended.
+pub struct StreamWriter {
+    frames: FrameWriter,
+    closed: watch::Receiver<bool>,
+    _place: Place,
+}
+
+/// The place of an accepted connection, free again when both halves are gone.
+type Place = Option<std::sync::Arc<OwnedSemaphorePermit>>;
+
+impl PeerStream {
+    pub(crate) fn new(
+        socket: TcpStream,
+        broker: BrokerId,
+        incarnation: u64,
+        place: Option<OwnedSemaphorePermit>,
+        closed: watch::Receiver<bool>,
+    ) -> Self {
+        let place = place.map(std::sync::Arc::new);
+        let (read, write) = socket.into_split();
+        let reader = StreamReader {
+            frames: FrameReader::new(read, FRAME_BYTES_MAX),
+            closed: closed.clone(),
+            _place: place.clone(),
+        };
+        let writer = StreamWriter { frames: FrameWriter::new(write), closed, _place: place };
+        PeerStream { reader, writer, broker, incarnation }
+    }
+
+    /// The broker at the other end.
+    #[must_use]
+    pub fn broker(&self) -> BrokerId {
+        self.broker
+    }
+
+    /// The process at the other end.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The two halves, for two tasks.
+    #[must_use]
+    pub fn split(self) -> (StreamReader, StreamWriter) {
+        (self.reader, self.writer)
+    }
+}
+
+impl StreamReader {
+    /// The next frame; `None` when the other side has ended the stream. May be dropped and called again without loss.
+    ///
+    /// Frames that arrived together share memory: whoever keeps a small one for long should copy it.
+    ///
+    /// # Errors
+    /// Those of the socket; `InvalidData` for a frame over [`FRAME_BYTES_MAX`]; `UnexpectedEof` for a stream that ends within
+    /// a frame; `NotConnected` after `Peers::shutdown` on this side.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        tokio::select! {
+            biased;
+            frame = self.frames.next() => frame,
+            () = ended(&mut self.closed) => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+}
+
+impl StreamWriter {
+    /// Queues a frame made of `parts`, which are shared and not copied unless they are small. Writes when enough is queued, so
+    /// that many small frames leave together: [`flush`](Self::flush) sends the rest. A future that is dropped while it
+    /// waits for the socket has queued its frame whole.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a frame over [`FRAME_BYTES_MAX`], of which nothing is queued; else those of [`flush`](Self::flush).
+    pub async fn write(&mut self, parts: &[Bytes]) -> io::Result<()> {
+        let length = parts.iter().map(Bytes::len).sum::<usize>();
+        if length > FRAME_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a frame of {length} bytes")));
+        }
+        self.frames.begin(length as u32);
+        parts.iter().for_each(|part| self.frames.put(part));
+        if self.frames.queued() >= COLLECTED_BYTES_MAX { self.flush().await } else { Ok(()) }
+    }
+
+    /// Writes everything that is queued. May be dropped and called again: it goes on where it was.
+    ///
+    /// # Errors
+    /// Those of the socket, after which the stream is of no use; `NotConnected` after `Peers::shutdown` on this side.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        tokio::select! {
+            biased;
+            () = ended(&mut self.closed) => Err(io::ErrorKind::NotConnected.into()),
+            written = self.frames.drain() => written,
+        }
+    }
+
+    /// Bytes that are queued and not yet written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.frames.queued()
+    }
+}
+
+/// Waits for `Peers::shutdown`.
+async fn ended(closed: &mut watch::Receiver<bool>) {
+    let _ = closed.wait_for(|closed| *closed).await;
+}
