@@ -66,18 +66,21 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// Number of nodes
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
-    pub(crate) nodes: u16,
+    /// Number of nodes: 1, 3 or 5 [default: as many as the directory has, 1 for a new one]
+    #[arg(long, value_name = "N")]
+    pub(crate) nodes: Option<u16>,
     /// Directory of the cluster; node I keeps its data in DIR/node-I
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub(crate) dir: PathBuf,
-    /// Kafka port of node 1; node I listens on the (I-1)th after it
-    #[arg(long, value_name = "P", default_value_t = 9092, value_parser = clap::value_parser!(u16).range(1..=65_500))]
-    pub(crate) port: u16,
-    /// HTTP port of node 1; node I listens on the (I-1)th after it
-    #[arg(long, value_name = "P", default_value_t = 9644, value_parser = clap::value_parser!(u16).range(1..=65_500))]
-    pub(crate) admin_port: u16,
+    /// Kafka port of node 1; node I listens on the (I-1)th after it [default: the last one, 9092 at first]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    pub(crate) port: Option<u16>,
+    /// HTTP port of node 1; node I listens on the (I-1)th after it [default: the last one, 9644 at first]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    pub(crate) admin_port: Option<u16>,
+    /// Port of node 1 for the other nodes, and so on [default: the last one, 9344 at first]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
+    pub(crate) cluster_port: Option<u16>,
     /// Profile of the write-ahead log: low, medium, high, ultra [default: by memory]
     #[arg(long, value_name = "NAME")]
     pub(crate) profile: Option<String>,

@@ -256,10 +256,10 @@ codes! {
             "Restore the data directory from a copy.",
         ]
 
-    NODES_NOT_YET = 1301 Usage "a local cluster has one node for now"
-        "This version runs a local cluster of one node."
-        causes ["eddy up --nodes was given more than 1.",]
-        actions ["eddy up starts one node.",]
+    NODES_REFUSED = 1301 Usage "a local cluster has 1, 3 or 5 nodes"
+        "The nodes decide by majority. An even number tolerates no more failures than the odd one below it, and more than five on one machine only slow each other down."
+        causes ["eddy up --nodes was given another number.",]
+        actions ["eddy up --nodes 3 starts three nodes: one may fail.",]
 
     NODE_NOT_READY = 1302 Unhealthy "a node of the local cluster is not ready"
         "The node runs, but did not answer its readiness check in time."
@@ -278,6 +278,14 @@ codes! {
         "The process could not be signalled, or is still there after it was killed."
         causes ["The process belongs to another user.", "The process waits for a disk that does not answer.",]
         actions ["ps -p <pid> shows the process that the message names.",]
+
+    NODES_DIFFER = 1305 Failed "the local cluster has another number of nodes"
+        "The directory holds a cluster whose nodes have their shares of the data and of the vote. Starting another number of them would leave some of it out."
+        causes ["eddy up --nodes was given another number than at the first start.", "The directory belongs to another cluster.",]
+        actions [
+            "eddy up without --nodes starts the nodes that there are.",
+            "eddy up --nodes N --dir DIR makes another cluster; --fresh deletes this one's data.",
+        ]
 
     NAME_NOT_FOUND = 3001 Unhealthy "a broker's name cannot be resolved"
         "This machine does not find an address for the name of a broker, so that no client here can connect to it."

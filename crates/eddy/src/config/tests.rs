@@ -306,12 +306,14 @@ fn what_is_wrong_with_seeds_is_shown_where_it_stands() {
            ·         ───────────┬────────────
            ·                    ╰── names broker 1 twice
           more: eddy explain ED-1103
-    "#]].assert_eq(&error);
+    "#]]
+    .assert_eq(&error);
     let error = load("", &[], &["cluster.seeds=1@a:9094,2@b:9094"]).unwrap_err();
     expect_test::expect![[r#"
         error[ED-1108]: cluster.seeds needs cluster.listen: without it no other broker reaches this one
           more: eddy explain ED-1108
-    "#]].assert_eq(&error);
+    "#]]
+    .assert_eq(&error);
 }
 
 #[test]

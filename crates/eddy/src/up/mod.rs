@@ -3,35 +3,39 @@
 //! `DIR/node-I` is the data directory of node I; `DIR/cluster.json` remembers the ports. Nothing else is kept: which
 //! nodes run is read from their pid files and checked against the processes.
 
+mod children;
 mod down;
 mod node;
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::args::{Assignment, DEFAULT_DIR, UpArgs};
-use crate::codes::{self, Exit};
+use crate::codes;
 use crate::failure::{Failure, Problem, reason};
 use crate::signals::StopSignals;
+use children::Children;
 use node::{Node, running_in};
 
 pub(crate) use down::down;
 pub(crate) use node::PID_FILE;
 
-/// A node that does not serve after this time is reported; it is left running, as it may be replaying a long log.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Numbers of nodes that make sense.
+const NODES: [u16; 3] = [1, 3, 5];
 
-/// Pause between two readiness checks; start-up takes well under a second.
-const READY_PAUSE: Duration = Duration::from_millis(15);
+/// Ports of node 1 of a new cluster.
+const KAFKA_PORT: u16 = 9092;
+const ADMIN_PORT: u16 = 9644;
+const CLUSTER_PORT: u16 = 9344;
 
-/// Pause between two looks at the node processes while the cluster runs.
-const WATCH_PAUSE: Duration = Duration::from_millis(200);
+/// Replicas of a partition of a cluster of several nodes, and how many of them an acknowledgement with `acks=all` needs.
+const REPLICAS: u16 = 3;
+const REPLICAS_IN_SYNC: u16 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Cluster {
@@ -59,19 +63,22 @@ impl Outcome {
 
 /// Starts the cluster and stays until it is stopped, or with `--detach` until it is healthy.
 pub(crate) fn up(args: &UpArgs) -> Result<Outcome, Failure> {
-    if args.nodes > 1 {
-        let problem = Problem::new(
-            &codes::NODES_NOT_YET,
-            format!("more than one node is not there yet: --nodes {}", args.nodes),
-        );
-        return Err(problem.fix("eddy up", "start one node").into());
+    if let Some(nodes) = args.nodes.filter(|nodes| !NODES.contains(nodes)) {
+        return Err(refused(nodes).into());
     }
     fs::create_dir_all(&args.dir).map_err(|error| unusable(&args.dir, &error))?;
     let dir = args.dir.canonicalize().map_err(|error| unusable(&args.dir, &error))?;
-    if let Some(running) = Cluster::load(&dir).filter(Cluster::is_running) {
-        return already_up(&running, args);
+    let last = Cluster::load(&dir);
+    if let (Some(last), Some(nodes)) = (&last, args.nodes)
+        && usize::from(nodes) != last.nodes.len()
+        && (!args.fresh || last.is_running())
+    {
+        return Err(nodes_differ(last, nodes, args).into());
     }
-    let cluster = Cluster::planned(dir, args);
+    if let Some(running) = last.as_ref().filter(|last| last.is_running()) {
+        return already_up(running, args);
+    }
+    let cluster = Cluster::planned(dir, last.as_ref(), args);
     if args.fresh {
         cluster.delete_data().map_err(|error| unusable(&args.dir, &error))?;
     }
@@ -91,13 +98,35 @@ fn already_up(running: &Cluster, args: &UpArgs) -> Result<Outcome, Failure> {
 }
 
 impl Cluster {
-    fn planned(dir: PathBuf, args: &UpArgs) -> Self {
+    /// What is asked for; what is not said, as it was `last`.
+    fn planned(dir: PathBuf, last: Option<&Cluster>, args: &UpArgs) -> Self {
+        let first = last.and_then(|last| last.nodes.first());
+        let count = args.nodes.or(last.and_then(|last| u16::try_from(last.nodes.len()).ok())).unwrap_or(1);
+        let kafka = args.port.or(first.map(|node| node.kafka_port)).unwrap_or(KAFKA_PORT);
+        let admin = args.admin_port.or(first.map(|node| node.admin_port)).unwrap_or(ADMIN_PORT);
+        let last_cluster = first.map(|node| node.cluster_port).filter(|port| *port > 0);
+        let cluster = args.cluster_port.or(last_cluster).unwrap_or(CLUSTER_PORT);
         let node = |index: u16| Node {
             id: index + 1,
-            kafka_port: args.port + index,
-            admin_port: args.admin_port + index,
+            kafka_port: kafka + index,
+            admin_port: admin + index,
+            cluster_port: if count == 1 { 0 } else { cluster + index },
         };
-        Cluster { dir, nodes: (0..args.nodes).map(node).collect() }
+        Cluster { dir, nodes: (0..count).map(node).collect() }
+    }
+
+    /// What every node is given: what makes them a cluster, the profile, and what the user adds.
+    fn settings(&self, args: &UpArgs) -> Vec<Assignment> {
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        if self.nodes.len() > 1 {
+            let seeds = self.nodes.iter().map(|node| format!("{}@{}", node.id, node.cluster()));
+            pairs.push(("cluster.seeds", seeds.collect::<Vec<_>>().join(",")));
+            pairs.push(("default.replication.factor", REPLICAS.to_string()));
+            pairs.push(("min.insync.replicas", REPLICAS_IN_SYNC.to_string()));
+        }
+        pairs.extend(args.profile.iter().map(|name| ("wal.profile", name.clone())));
+        let own = pairs.into_iter().map(|(key, value)| Assignment { key: key.to_owned(), value });
+        own.chain(args.set.iter().cloned()).collect()
     }
 
     /// The cluster that was last started in a directory.
@@ -139,12 +168,14 @@ impl Cluster {
                 StopSignals::install().map_err(|error| internal("cannot take over signals", &error))?;
             let began = Instant::now();
             let mut children = Children { cluster: self, running: Vec::new() };
-            children.start(&settings(args))?;
+            children.start(&self.settings(args))?;
             let ready = tokio::select! {
                 ready = children.ready() => ready?,
                 _ = signals.next() => return children.stop().map(|()| Outcome::Done),
             };
             if ready != Outcome::Done {
+                // Without the one that failed, the others would wait for ever, or be less than was asked for.
+                children.stop()?;
                 return Ok(ready);
             }
             self.announce(args, began.elapsed());
@@ -159,10 +190,7 @@ impl Cluster {
     }
 
     fn announce(&self, args: &UpArgs, took: Duration) {
-        let count = match self.nodes.len() {
-            1 => "1 broker".to_owned(),
-            many => format!("{many} brokers"),
-        };
+        let count = count_of(self.nodes.len(), "broker");
         eprintln!(
             "eddy {} · {count} ready in {:.2} s · data {} (kept; --fresh to start anew)",
             env!("CARGO_PKG_VERSION"),
@@ -183,7 +211,12 @@ impl Cluster {
         if let Some(first) = self.nodes.first() {
             let admin = first.admin();
             lines.push(format!("  admin       http://{admin}/        metrics http://{admin}/metrics"));
-            lines.push(format!("  log         {}", first.log(dir).display()));
+            lines.push(match self.nodes.len() {
+                1 => format!("  log         {}", first.log(dir).display()),
+                many => {
+                    format!("  logs        {}", dir.join(format!("node-{{1..{many}}}/eddy.log")).display())
+                }
+            });
         }
         lines.push(format!("  try         echo hello | kcat -b {bootstrap} -P -t hello"));
         lines.push(format!("              kcat -b {bootstrap} -C -t hello -o beginning -e"));
@@ -192,105 +225,33 @@ impl Cluster {
     }
 }
 
-/// The node processes of this `up`.
-struct Children<'a> {
-    cluster: &'a Cluster,
-    running: Vec<Running<'a>>,
-}
-
-struct Running<'a> {
-    node: &'a Node,
-    child: Child,
-    /// Where in the node's log this start begins.
-    log_start: u64,
-}
-
-impl Children<'_> {
-    fn start(&mut self, settings: &[Assignment]) -> Result<(), Failure> {
-        for node in &self.cluster.nodes {
-            let log_start = node.log_end(&self.cluster.dir);
-            let child = node
-                .start(&self.cluster.dir, settings)
-                .map_err(|error| internal(&format!("cannot start node {}", node.id), &error))?;
-            self.running.push(Running { node, child, log_start });
-        }
-        Ok(())
-    }
-
-    /// Waits until every node serves. A node that ends first has said why in its log: that is shown as it is.
-    async fn ready(&mut self) -> Result<Outcome, Failure> {
-        let deadline = Instant::now() + READY_TIMEOUT;
-        for running in &mut self.running {
-            loop {
-                if let Ok(Some(status)) = running.child.try_wait() {
-                    eprint!("{}", running.node.last_words(&self.cluster.dir, running.log_start));
-                    let code =
-                        status.code().and_then(|code| u8::try_from(code).ok()).filter(|&code| code != 0);
-                    return Ok(Outcome::Ended(code.unwrap_or(Exit::Failed as u8)));
-                }
-                if running.node.is_ready() {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    return Err(not_ready(self.cluster, running.node).into());
-                }
-                tokio::time::sleep(READY_PAUSE).await;
-            }
-        }
-        Ok(Outcome::Done)
-    }
-
-    /// Says when a node's process ends and how to start it again; never returns. A node that somebody started again is
-    /// found by its pid file.
-    async fn watch(&mut self) {
-        let mut seen: Vec<bool> = self.running.iter().map(|_| true).collect();
-        loop {
-            tokio::time::sleep(WATCH_PAUSE).await;
-            for (running, seen) in self.running.iter_mut().zip(&mut seen) {
-                let there = running.pid(&self.cluster.dir).is_some();
-                if *seen && !there {
-                    let dir = running.node.dir(&self.cluster.dir);
-                    eprintln!(
-                        "node {} ended; its log is {}",
-                        running.node.id,
-                        dir.join("eddy.log").display()
-                    );
-                    eprintln!("  start it again: sh {}", dir.join("command").display());
-                }
-                if !*seen && there {
-                    eprintln!("node {} runs again", running.node.id);
-                }
-                *seen = there;
-            }
-        }
-    }
-
-    fn stop(&mut self) -> Result<(), Failure> {
-        let pids = self.running.iter_mut().filter_map(|running| running.pid(&self.cluster.dir)).collect();
-        down::stop(pids)
-    }
-}
-
-impl Running<'_> {
-    /// The node's process: the one started here, or one that took its place.
-    fn pid(&mut self, cluster: &Path) -> Option<Pid> {
-        match self.child.try_wait() {
-            Ok(None) => Pid::from_raw(i32::try_from(self.child.id()).ok()?),
-            _ => running_in(&self.node.dir(cluster)),
-        }
-    }
-}
-
-/// What every node is given: `--profile` is short for a key.
-fn settings(args: &UpArgs) -> Vec<Assignment> {
-    let profile =
-        args.profile.iter().map(|name| Assignment { key: "wal.profile".to_owned(), value: name.clone() });
-    profile.chain(args.set.iter().cloned()).collect()
-}
-
 /// How a command names a directory that is not the default.
 fn dir_flag(dir: &Path) -> String {
     if dir == Path::new(DEFAULT_DIR) { String::new() } else { format!(" --dir {}", dir.display()) }
+}
+
+fn refused(nodes: u16) -> Problem {
+    let message = format!("a local cluster has 1, 3 or 5 nodes, not {nodes}");
+    let problem = Problem::new(&codes::NODES_REFUSED, message);
+    let why = match nodes {
+        0 => "no node would serve nobody".to_owned(),
+        6.. => "more than five nodes on one machine only slow each other down".to_owned(),
+        _ => format!("{nodes} nodes decide by majority, and tolerate no more failures than {}", nodes - 1),
+    };
+    problem.fact(why).fix("eddy up --nodes 3", "start three nodes: one may fail")
+}
+
+fn nodes_differ(last: &Cluster, nodes: u16, args: &UpArgs) -> Problem {
+    let (dir, flag) = (args.dir.display(), dir_flag(&args.dir));
+    let message = format!("the cluster in {dir} has {}, not {nodes}", count_of(last.nodes.len(), "node"));
+    let problem = Problem::new(&codes::NODES_DIFFER, message).fact("nothing was changed");
+    problem
+        .fix(format!("eddy up{flag}"), "start the nodes that there are")
+        .fix(format!("eddy up --nodes {nodes} --dir DIR"), "make another cluster")
+}
+
+fn count_of(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 fn unusable(dir: &Path, error: &io::Error) -> Failure {
@@ -300,13 +261,4 @@ fn unusable(dir: &Path, error: &io::Error) -> Failure {
 
 fn internal(what: &str, error: &io::Error) -> Failure {
     Problem::new(&codes::INTERNAL, format!("{what}: {}", reason(error))).into()
-}
-
-fn not_ready(cluster: &Cluster, node: &Node) -> Problem {
-    let message =
-        format!("node {} is not ready after {} s; it is left running", node.id, READY_TIMEOUT.as_secs());
-    Problem::new(&codes::NODE_NOT_READY, message)
-        .fact(format!("log {}", node.log(&cluster.dir).display()))
-        .fix(format!("curl http://{}/ready", node.admin()), "see what it is doing")
-        .fix(format!("eddy down{}", dir_flag(&cluster.dir)), "stop it")
 }

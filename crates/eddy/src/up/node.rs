@@ -30,6 +30,9 @@ pub(crate) struct Node {
     pub(crate) id: u16,
     pub(crate) kafka_port: u16,
     pub(crate) admin_port: u16,
+    /// Where the other nodes reach it; 0 when it is the only one.
+    #[serde(default)]
+    pub(crate) cluster_port: u16,
 }
 
 impl Node {
@@ -49,6 +52,10 @@ impl Node {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.admin_port))
     }
 
+    pub(crate) fn cluster(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.cluster_port))
+    }
+
     /// The node's whole command line: an ordinary `eddy serve`, that can be stopped and started by anybody.
     pub(crate) fn command(&self, cluster: &Path, settings: &[Assignment]) -> io::Result<Vec<OsString>> {
         let mut words: Vec<OsString> =
@@ -59,7 +66,8 @@ impl Node {
             format!("listeners.kafka={}", self.kafka()),
             format!("listeners.admin={}", self.admin()),
         ];
-        for setting in own.into_iter().chain(settings.iter().map(ToString::to_string)) {
+        let cluster = (self.cluster_port > 0).then(|| format!("cluster.listen={}", self.cluster()));
+        for setting in own.into_iter().chain(cluster).chain(settings.iter().map(ToString::to_string)) {
             words.extend(["--set".into(), setting.into()]);
         }
         Ok(words)
@@ -162,7 +170,7 @@ mod tests {
     use super::*;
 
     fn node() -> Node {
-        Node { id: 1, kafka_port: 9092, admin_port: 9644 }
+        Node { id: 1, kafka_port: 9092, admin_port: 9644, cluster_port: 0 }
     }
 
     #[test]

@@ -162,17 +162,41 @@ fn fresh_deletes_data_but_never_under_a_running_cluster() {
 }
 
 #[test]
-fn more_than_one_node_is_not_there_yet() {
+fn a_number_of_nodes_without_a_clear_majority_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let (code, _, stderr) = run(dir.path(), &["up", "--nodes", "3"]);
+    let (code, _, stderr) = run(dir.path(), &["up", "--nodes", "4"]);
     assert_eq!(code, 2);
     expect![[r#"
-        error[ED-1301]: more than one node is not there yet: --nodes 3
-          fix: eddy up   start one node
+        error[ED-1301]: a local cluster has 1, 3 or 5 nodes, not 4
+          4 nodes decide by majority, and tolerate no more failures than 3
+          fix: eddy up --nodes 3   start three nodes: one may fail
           more: eddy explain ED-1301
     "#]]
     .assert_eq(&stderr);
+    for nodes in ["0", "2", "7"] {
+        assert_eq!(run(dir.path(), &["up", "--nodes", nodes]).0, 2, "{nodes}");
+    }
     assert!(!dir.path().join("eddy-data").exists());
+}
+
+#[test]
+fn a_cluster_is_not_started_with_another_number_of_nodes() {
+    let cluster = Cluster::new();
+    assert_eq!(cluster.up(&["--detach"]).0, 0);
+    for running in [true, false] {
+        let (code, stderr) = cluster.up(&["--detach", "--nodes", "3"]);
+        assert_eq!(code, 1, "{running}");
+        expect![[r#"
+            error[ED-1305]: the cluster in ./eddy-data has 1 node, not 3
+              nothing was changed
+              fix: eddy up                       start the nodes that there are
+                   eddy up --nodes 3 --dir DIR   make another cluster
+              more: eddy explain ED-1305
+        "#]]
+        .assert_eq(&stderr);
+        cluster.down();
+    }
+    assert!(!cluster.path().join("eddy-data/node-2").exists());
 }
 
 #[test]
