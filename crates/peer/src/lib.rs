@@ -24,6 +24,8 @@ mod peers;
 mod serve;
 mod stats;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use address::{ParseAddressError, PeerAddress};
 pub use config::{Handler, PeerConfig, Service, StreamHandler};

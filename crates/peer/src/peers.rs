@@ -198,13 +198,10 @@ impl Peers {
 
     /// The state of the connection for calls to a broker. Does not make one: see [`watch_link`](Self::watch_link).
     ///
-    /// The receiver sees the newest state; a short `Broken` between two `Connected` may be missed, but a new process has
+    /// The link to this broker itself is always connected. The receiver sees the newest state; a short `Broken` between two `Connected` may be missed, but a new process has
     /// another incarnation.
     #[must_use]
     pub fn link(&self, broker: BrokerId) -> watch::Receiver<LinkState> {
-        if broker == self.me() {
-            return watch::Sender::new(LinkState::Connected { incarnation: self.incarnation() }).subscribe();
-        }
         self.inner.link(broker).state()
     }
 
@@ -257,6 +254,7 @@ impl Peers {
         links.iter().for_each(|link| link.close());
         // Nothing is ever sent: this ends when the last task has dropped its sender.
         let _ = self.inner.ended.lock().await.recv().await;
+        links.iter().for_each(|link| link.set_state(LinkState::Unknown));
     }
 
     async fn call_myself(
@@ -265,6 +263,9 @@ impl Peers {
         request: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, CallError> {
+        if *self.inner.closed.borrow() {
+            return Err(ConnectError::Closed.into());
+        }
         let handler = self.inner.handler(service as u8).ok_or(CallError::NotServed)?;
         let from = self.me();
         let answered = async {
@@ -343,6 +344,9 @@ impl Inner {
     fn link(&self, broker: BrokerId) -> Arc<Link> {
         let mut links = self.links.lock();
         let link = links.entry(broker).or_insert_with(|| Arc::new(Link::new(broker)));
+        if broker == self.config.me {
+            link.set_state(LinkState::Connected { incarnation: self.config.incarnation });
+        }
         // `shutdown` says so first and then closes the links it finds under this lock.
         if *self.closed.borrow() {
             link.close();

@@ -9,7 +9,8 @@ pub struct PeerStats {
     pub accepted: u64,
     /// Connections refused with a reason.
     pub refused: u64,
-    /// Connections closed because they did not speak this protocol: another hello, a frame over the limit, an unknown kind.
+    /// Connections closed because they did not speak this protocol: another hello, a frame over the limit or
+    /// an unknown message on a connection for calls.
     pub garbage: u64,
     /// Handshakes not finished in time, or ended early for newer ones.
     pub unfinished: u64,

@@ -89,3 +89,26 @@ impl FrameReader {
         if self.buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_length_without_its_bytes_costs_one_chunk() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (near, _) = listener.accept().await.unwrap();
+        let mut reader = FrameReader::new(near.into_split().0, 64 << 20);
+        far.write_all(&(64u32 << 20).to_be_bytes()).await.unwrap();
+        far.write_all(&[0; 100]).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), reader.next()).await.is_err());
+        assert_eq!(reader.buffer.len(), 104);
+        assert!(reader.buffer.capacity() <= 2 * CHUNK, "{}", reader.buffer.capacity());
+        drop(far);
+        assert_eq!(reader.next().await.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

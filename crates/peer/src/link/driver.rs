@@ -128,7 +128,8 @@ pub(crate) async fn once(
     let mut entered = link.enter(service, request)?;
     let bytes = tokio::select! {
         answer = entered.answer() => answer?,
-        _ = carry(&link, connected) => return Err(CallError::Lost),
+        // The answer may have been the last that arrived.
+        _ = carry(&link, connected) => entered.answer.try_recv().unwrap_or(Err(CallError::Lost))?,
     };
     Ok(crate::Answer { from, incarnation, cluster, bytes })
 }
@@ -173,8 +174,13 @@ impl Link {
     fn failed(&self, failure: &Failure, established: Option<SocketAddr>) {
         let gone = established.is_some_and(|remote| failure.nobody_at.contains(&remote));
         self.state.send_if_modified(|state| {
-            let next =
-                if gone || *state == LinkState::Refused { LinkState::Refused } else { LinkState::Broken };
+            let next = match (&failure.error, *state) {
+                // Nothing was tried.
+                (ConnectError::NoAddress(_), state) => state,
+                (_, LinkState::Refused) => LinkState::Refused,
+                _ if gone => LinkState::Refused,
+                _ => LinkState::Broken,
+            };
             std::mem::replace(state, next) != next
         });
         let waiting = std::mem::take(&mut self.calls.lock().waiting);

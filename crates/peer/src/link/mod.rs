@@ -150,8 +150,11 @@ impl Link {
         for (_, reply) in calls.sent.drain() {
             let _ = reply.send(Err(CallError::Lost));
         }
-        drop(calls);
-        self.state.send_replace(LinkState::Unknown);
+    }
+
+    /// Says what is known without trying: nothing after the driver has ended.
+    pub(crate) fn set_state(&self, state: LinkState) {
+        self.state.send_replace(state);
     }
 
     /// Calls that have an entry here.

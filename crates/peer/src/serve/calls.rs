@@ -19,6 +19,9 @@ use crate::message::{MESSAGE_BYTES_MAX, Message, Status, put_answer, put_keep_al
 use crate::peers::Inner;
 use crate::stats::count;
 
+/// What is sent of a failure's words, in bytes.
+const WORDS_MAX: usize = 16 << 10;
+
 /// What the handlers of a connection share with it. Outlives the connection in those that still run.
 struct Answers {
     ready: Mutex<Vec<Ready>>,
@@ -169,7 +172,11 @@ impl Answering {
                 (Status::Failed, Bytes::from(format!("an answer of {} bytes", payload.len())))
             }
             Ok(payload) => (Status::Done, payload),
-            Err(words) => (Status::Failed, Bytes::from(words)),
+            Err(words) => {
+                let mut words = Bytes::from(words);
+                words.truncate(WORDS_MAX);
+                (Status::Failed, words)
+            }
         };
         self.answers.push(Ready { id: self.id, status, payload, _place: self.place.take() });
     }
