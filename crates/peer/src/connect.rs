@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::hello::{HelloAnswer, Purpose};
 use crate::limits::HANDSHAKE_TIMEOUT;
-use crate::peers::Inner;
+use crate::shared::Inner;
 use crate::{ConnectError, PeerAddress, RefuseReason};
 
 /// A connection with a finished handshake.

@@ -22,6 +22,7 @@ mod link;
 mod message;
 mod peers;
 mod serve;
+mod shared;
 mod stats;
 mod stream;
 #[cfg(test)]

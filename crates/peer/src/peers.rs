@@ -1,23 +1,20 @@
 //! The handle that the rest of the broker holds.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use eddy_types::{BrokerId, ClusterId};
-use parking_lot::{Mutex, RwLock};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::watch;
 
 use crate::connect::{Connected, connect};
-use crate::hello::{Hello, Purpose};
-use crate::limits::{CALLS_IN_FLIGHT_MAX, CONNECTIONS_MAX, FRAME_BYTES_MAX, HANDLERS_MAX};
-use crate::link::{self, Link};
-use crate::serve::{self, Handshakes};
-use crate::stats::Counters;
+use crate::hello::Purpose;
+use crate::limits::FRAME_BYTES_MAX;
+use crate::link;
+use crate::serve;
+use crate::shared::Inner;
 use crate::{
     CallError, ConnectError, Handler, LinkState, PeerAddress, PeerConfig, PeerStats, PeerStream, Service,
     StreamHandler,
@@ -29,7 +26,7 @@ use crate::{
 /// may be made from other runtimes (with time enabled).
 #[derive(Clone)]
 pub struct Peers {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 /// An answer of a broker that was not known before.
@@ -45,29 +42,6 @@ pub struct Answer {
     pub bytes: Bytes,
 }
 
-/// What the tasks share.
-pub(crate) struct Inner {
-    pub(crate) config: PeerConfig,
-    runtime: Handle,
-    cluster: RwLock<Option<ClusterId>>,
-    addresses: RwLock<HashMap<BrokerId, PeerAddress>>,
-    links: Mutex<HashMap<BrokerId, Arc<Link>>>,
-    handlers: RwLock<HashMap<u8, Arc<dyn Handler>>>,
-    streams: RwLock<Option<Arc<dyn StreamHandler>>>,
-    pub(crate) counters: Counters,
-    pub(crate) handshakes: Handshakes,
-    /// Accepted connections.
-    pub(crate) connections: Arc<Semaphore>,
-    /// Running handlers of all connections.
-    pub(crate) handling: Arc<Semaphore>,
-    /// Running calls of this broker to itself.
-    own_calls: Semaphore,
-    closed: watch::Sender<bool>,
-    /// Every task holds a clone of the sender until it ends.
-    alive: Mutex<Option<mpsc::Sender<()>>>,
-    ended: tokio::sync::Mutex<mpsc::Receiver<()>>,
-}
-
 impl Peers {
     /// A broker that listens nowhere yet and knows nobody.
     ///
@@ -75,27 +49,7 @@ impl Peers {
     /// Outside a tokio runtime: this one runs everything.
     #[must_use]
     pub fn new(config: PeerConfig) -> Peers {
-        let (alive, ended) = mpsc::channel(1);
-        let cluster = config.cluster.filter(|id| !id.is_zero());
-        Peers {
-            inner: Arc::new(Inner {
-                config,
-                runtime: Handle::current(),
-                cluster: RwLock::new(cluster),
-                addresses: RwLock::default(),
-                links: Mutex::default(),
-                handlers: RwLock::default(),
-                streams: RwLock::default(),
-                counters: Counters::default(),
-                handshakes: Handshakes::default(),
-                connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-                handling: Arc::new(Semaphore::new(HANDLERS_MAX)),
-                own_calls: Semaphore::new(CALLS_IN_FLIGHT_MAX),
-                closed: watch::Sender::new(false),
-                alive: Mutex::new(Some(alive)),
-                ended: tokio::sync::Mutex::new(ended),
-            }),
-        }
+        Peers { inner: Arc::new(Inner::new(config, Handle::current())) }
     }
 
     /// Starts to accept connections. The listener must belong to the runtime of these `Peers`.
@@ -248,13 +202,7 @@ impl Peers {
     /// Closes the listener and every connection, drops running handlers, ends calls and streams, and waits until every task has
     /// ended. Everything fails with `Closed` from now on.
     pub async fn shutdown(&self) {
-        self.inner.closed.send_replace(true);
-        self.inner.alive.lock().take();
-        let links: Vec<_> = self.inner.links.lock().values().cloned().collect();
-        links.iter().for_each(|link| link.close());
-        // Nothing is ever sent: this ends when the last task has dropped its sender.
-        let _ = self.inner.ended.lock().await.recv().await;
-        links.iter().for_each(|link| link.set_state(LinkState::Unknown));
+        self.inner.shutdown().await;
     }
 
     async fn call_myself(
@@ -263,7 +211,7 @@ impl Peers {
         request: Bytes,
         timeout: Duration,
     ) -> Result<Bytes, CallError> {
-        if *self.inner.closed.borrow() {
+        if self.inner.is_closed() {
             return Err(ConnectError::Closed.into());
         }
         let handler = self.inner.handler(service as u8).ok_or(CallError::NotServed)?;
@@ -275,132 +223,9 @@ impl Peers {
         };
         tokio::time::timeout(timeout, answered).await.unwrap_or(Err(CallError::Timeout))
     }
-
-    #[cfg(test)]
-    pub(crate) fn entries(&self, broker: BrokerId) -> usize {
-        self.inner.link(broker).entries()
-    }
 }
 
 fn check_size(request: &Bytes) -> Result<(), CallError> {
     let bytes = request.len();
     if bytes > FRAME_BYTES_MAX { Err(CallError::TooLarge { bytes }) } else { Ok(()) }
-}
-
-impl Inner {
-    pub(crate) fn hello(&self, purpose: Purpose, to: Option<BrokerId>) -> Hello {
-        Hello {
-            purpose,
-            cluster: *self.cluster.read(),
-            from: self.config.me,
-            incarnation: self.config.incarnation,
-            to,
-            address: self.config.advertised.clone(),
-        }
-    }
-
-    pub(crate) fn cluster(&self) -> Option<ClusterId> {
-        *self.cluster.read()
-    }
-
-    /// Whether both sides know their cluster and it is not the same.
-    pub(crate) fn is_other_cluster(&self, theirs: Option<ClusterId>) -> bool {
-        matches!((self.cluster(), theirs), (Some(ours), Some(theirs)) if ours != theirs)
-    }
-
-    pub(crate) fn address(&self, broker: BrokerId) -> Option<PeerAddress> {
-        self.addresses.read().get(&broker).cloned()
-    }
-
-    /// A broker has said hello: it lives, and its address is known.
-    pub(crate) fn heard_from(&self, hello: Hello) {
-        if hello.from == self.config.me {
-            return;
-        }
-        if !hello.address.host.is_empty() {
-            self.addresses.write().entry(hello.from).or_insert(hello.address);
-        }
-        self.nudge(hello.from);
-    }
-
-    fn nudge(&self, broker: BrokerId) {
-        if let Some(link) = self.links.lock().get(&broker) {
-            link.nudge();
-        }
-    }
-
-    pub(crate) fn handler(&self, service: u8) -> Option<Arc<dyn Handler>> {
-        self.handlers.read().get(&service).cloned()
-    }
-
-    pub(crate) fn stream_handler(&self) -> Option<Arc<dyn StreamHandler>> {
-        self.streams.read().clone()
-    }
-
-    pub(crate) fn closed(&self) -> watch::Receiver<bool> {
-        self.closed.subscribe()
-    }
-
-    fn link(&self, broker: BrokerId) -> Arc<Link> {
-        let mut links = self.links.lock();
-        let link = links.entry(broker).or_insert_with(|| Arc::new(Link::new(broker)));
-        if broker == self.config.me {
-            link.set_state(LinkState::Connected { incarnation: self.config.incarnation });
-        }
-        // `shutdown` says so first and then closes the links it finds under this lock.
-        if *self.closed.borrow() {
-            link.close();
-        }
-        link.clone()
-    }
-
-    fn driven_link(self: &Arc<Self>, broker: BrokerId) -> Arc<Link> {
-        let link = self.link(broker);
-        if link.needs_driver() {
-            self.spawn(link::drive(self.clone(), link.clone()));
-        }
-        link
-    }
-
-    /// Runs a task until it ends or `shutdown` drops it.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
-        let alive = self.alive.lock().clone();
-        let mut closed = self.closed();
-        let task = async move {
-            // Dropped last: `shutdown` waits for it.
-            let _alive = alive;
-            tokio::select! {
-                biased;
-                _ = closed.wait_for(|closed| *closed) => {}
-                () = task => {}
-            }
-        };
-        self.runtime.spawn(task).abort_handle()
-    }
-
-    /// Runs a task whose result somebody may still want.
-    fn spawn_for_answer<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> oneshot::Receiver<T> {
-        let (reply, answer) = oneshot::channel();
-        self.spawn(async move {
-            let _ = reply.send(task.await);
-        });
-        answer
-    }
-
-    /// Runs a task on the runtime of these `Peers`, wherever the caller is; dropped with the returned future. `None` after
-    /// `shutdown`.
-    async fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        let (mut reply, answer) = oneshot::channel();
-        self.spawn(async move {
-            tokio::select! {
-                biased;
-                () = reply.closed() => return,
-                result = task => { let _ = reply.send(result); }
-            }
-        });
-        answer.await.ok()
-    }
 }

@@ -1,6 +1,7 @@
 //! Streams: a connection of frames that its two ends use as they like.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use eddy_types::BrokerId;
@@ -88,11 +89,13 @@ impl StreamReader {
     /// Those of the socket; `InvalidData` for a frame over [`FRAME_BYTES_MAX`]; `UnexpectedEof` for a stream that ends within
     /// a frame; `NotConnected` after `Peers::shutdown` on this side.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        tokio::select! {
-            biased;
-            frame = self.frames.next() => frame,
-            () = ended(&mut self.closed) => Err(io::ErrorKind::NotConnected.into()),
-        }
+        until_closed(&mut self.closed, self.frames.next()).await
+    }
+
+    /// As [`next`](Self::next), but fails with `TimedOut` when not a byte arrives for `silence`: for streams on which something
+    /// is sent at least that often.
+    pub async fn next_within(&mut self, silence: Duration) -> io::Result<Option<Bytes>> {
+        until_closed(&mut self.closed, self.frames.next_within(silence)).await
     }
 }
 
@@ -118,11 +121,7 @@ impl StreamWriter {
     /// # Errors
     /// Those of the socket, after which the stream is of no use; `NotConnected` after `Peers::shutdown` on this side.
     pub async fn flush(&mut self) -> io::Result<()> {
-        tokio::select! {
-            biased;
-            () = ended(&mut self.closed) => Err(io::ErrorKind::NotConnected.into()),
-            written = self.frames.drain() => written,
-        }
+        until_closed(&mut self.closed, self.frames.drain()).await
     }
 
     /// Bytes that are queued and not yet written.
@@ -132,7 +131,18 @@ impl StreamWriter {
     }
 }
 
-/// Waits for `Peers::shutdown`.
-async fn ended(closed: &mut watch::Receiver<bool>) {
-    let _ = closed.wait_for(|closed| *closed).await;
+/// Does something with the socket unless `Peers::shutdown` was called, or is meanwhile.
+async fn until_closed<T>(
+    closed: &mut watch::Receiver<bool>,
+    operation: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    if *closed.borrow() {
+        return Err(io::ErrorKind::NotConnected.into());
+    }
+    tokio::select! {
+        // The socket first: while it has something there is no need to ask.
+        biased;
+        result = operation => result,
+        _ = closed.wait_for(|closed| *closed) => Err(io::ErrorKind::NotConnected.into()),
+    }
 }

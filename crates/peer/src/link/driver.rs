@@ -16,7 +16,7 @@ use crate::frames::{FrameReader, FrameWriter};
 use crate::hello::Purpose;
 use crate::limits::{KEEP_ALIVE, LASTING, SILENCE_MAX};
 use crate::message::{MESSAGE_BYTES_MAX, Message, Status, put_keep_alive, put_request};
-use crate::peers::Inner;
+use crate::shared::Inner;
 use crate::{CallError, ConnectError, PeerAddress, Service};
 
 /// Requests that are written together, in bytes.

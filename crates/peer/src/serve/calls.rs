@@ -16,7 +16,7 @@ use crate::limits::{
     UNHANDLED_ANSWERS_MAX,
 };
 use crate::message::{MESSAGE_BYTES_MAX, Message, Status, put_answer, put_keep_alive};
-use crate::peers::Inner;
+use crate::shared::Inner;
 use crate::stats::count;
 
 /// What is sent of a failure's words, in bytes.

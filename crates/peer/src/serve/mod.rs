@@ -16,7 +16,7 @@ pub(crate) use handshakes::Handshakes;
 
 use crate::hello::{Hello, HelloAnswer, Opening, Purpose};
 use crate::limits::HANDSHAKE_TIMEOUT;
-use crate::peers::Inner;
+use crate::shared::Inner;
 use crate::stats::count;
 use crate::{PeerStream, RefuseReason};
 

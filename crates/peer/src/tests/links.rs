@@ -185,7 +185,7 @@ async fn shutdown_ends_calls_links_and_streams_and_lets_nothing_begin() {
     });
     let mut link = one.link(two.me());
     becomes(&mut link, connected(102)).await;
-    until("the call is sent", || one.entries(BrokerId(2)) == 1).await;
+    until("the call is sent", || one.inner.link(BrokerId(2)).entries() == 1).await;
     tokio::time::timeout(SOON, one.shutdown()).await.unwrap();
     assert!(matches!(call.await.unwrap(), Err(CallError::Lost | CallError::Connect(ConnectError::Closed))));
     assert_eq!(*link.borrow(), LinkState::Unknown);

@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::*;
-use crate::limits::{HANDSHAKE_TIMEOUT, HANDSHAKES_MAX};
+use crate::limits::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, HANDSHAKES_MAX};
+use crate::{CallError, ConnectError, RefuseReason};
 
 /// A broker still answers another one.
 async fn still_serves(peers: &Peers) {
@@ -120,4 +121,21 @@ async fn a_caller_that_falls_silent_loses_its_connection() {
     let sent = read_to_close(&mut socket).await;
     let keep_alive = [0, 0, 0, 1, 0];
     assert!(sent.len() >= 10 && sent.chunks(5).all(|frame| frame == keep_alive), "{sent:?}");
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_their_places_come_back() {
+    let one = broker(1).await;
+    let all_but_one =
+        one.inner.connections.clone().try_acquire_many_owned(CONNECTIONS_MAX as u32 - 1).unwrap();
+    let socket = raw_connection(&one, 1).await;
+    let other = broker(8).await;
+    introduce(&other, &one);
+    serve_echo(&one);
+    let refused = CallError::Connect(ConnectError::Refused(RefuseReason::Overloaded));
+    assert_eq!(ask(&other, 1, "a").await, Err(refused));
+    drop(socket);
+    until("the place is free", || one.inner.connections.available_permits() == 1).await;
+    assert!(ask(&other, 1, "a").await.is_ok());
+    drop(all_but_one);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::limits::FRAME_BYTES_MAX;
+use crate::limits::{CONNECTIONS_MAX, FRAME_BYTES_MAX};
 use crate::{PeerStream, StreamHandler};
 
 /// Hands out what is accepted.
@@ -143,6 +143,31 @@ async fn a_length_over_the_limit_and_an_end_within_a_frame_are_errors() {
         drop(socket);
         assert_eq!(reader.next().await.unwrap_err().kind(), kind);
     }
+}
+
+#[tokio::test]
+async fn a_reader_can_notice_silence() {
+    let (one, two) = pair().await;
+    let (near, far) = stream(&one, &two).await;
+    let ((_near_reader, mut writer), (mut reader, _far_writer)) = (near.split(), far.split());
+    writer.write(&[Bytes::from("a")]).await.unwrap();
+    writer.flush().await.unwrap();
+    let silence = Duration::from_millis(200);
+    assert_eq!(reader.next_within(silence).await.unwrap().unwrap(), "a");
+    assert_eq!(reader.next_within(silence).await.unwrap_err().kind(), ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn halves_of_an_accepted_stream_hold_one_place() {
+    let (one, two) = pair().await;
+    let (_near, far) = stream(&one, &two).await;
+    let taken = || CONNECTIONS_MAX - two.inner.connections.available_permits();
+    let (reader, writer) = far.split();
+    assert_eq!(taken(), 1);
+    drop(reader);
+    assert_eq!(taken(), 1);
+    drop(writer);
+    assert_eq!(taken(), 0);
 }
 
 #[tokio::test]
