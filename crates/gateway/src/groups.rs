@@ -45,6 +45,34 @@ pub(crate) async fn answer<R>(asked: Result<Asked<R>, Unavailable>) -> Result<R,
     }
 }
 
+/// The groups that a request wants described, asked in its order: their answers come later.
+pub(crate) struct Describing<R>(Vec<(Str, Result<Asked<Described<R>>, Unavailable>)>);
+
+/// What a machine says of a group, or that it has none of that name and kind.
+type Described<R> = Result<R, ErrorCode>;
+
+impl<R> Describing<R> {
+    /// Nothing asked yet, and room for `groups`.
+    pub(crate) fn with_capacity(groups: usize) -> Describing<R> {
+        Describing(Vec::with_capacity(groups))
+    }
+
+    /// Adds a group that was put before its machine.
+    pub(crate) fn add(&mut self, name: &Str, asked: Result<Asked<Described<R>>, Unavailable>) {
+        // A copy: the name would otherwise hold the frame.
+        self.0.push((Str::from(name.as_str()), asked));
+    }
+
+    /// The groups with what is said of them.
+    pub(crate) async fn answers(self) -> Vec<(Str, Described<R>)> {
+        let mut described = Vec::with_capacity(self.0.len());
+        for (name, asked) in self.0 {
+            described.push((name, answer(asked).await.and_then(|described| described)));
+        }
+        described
+    }
+}
+
 /// What a topic's name stands for at the moment; zero when it stands for nothing.
 pub(crate) fn topic_id(call: &Call, name: &str) -> TopicId {
     call.image().topic(name).map_or(TopicId::ZERO, |topic| topic.id)

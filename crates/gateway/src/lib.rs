@@ -6,6 +6,7 @@
 mod admission;
 mod advertised;
 mod api;
+mod brokers;
 mod call;
 mod config_resource;
 mod connection;

@@ -201,9 +201,15 @@ fn states(put: &mut Put<'_>, snapshot: &Snapshot) -> fmt::Result {
 
 fn happened(put: &mut Put<'_>, snapshot: &Snapshot) -> fmt::Result {
     let counts = &snapshot.counts;
-    let rebalances: BTreeMap<String, u64> =
-        counts.rebalances.iter().map(|(reason, count)| (snake(&format!("{reason:?}")), *count)).collect();
-    let series = rebalances.iter().map(|(reason, count)| ([("reason", reason.as_str())], *count as f64));
+    let rebalances: BTreeMap<(&str, String), u64> = counts
+        .rebalances
+        .iter()
+        .flat_map(|(group, reasons)| reasons.iter().map(move |one| (&**group, one)))
+        .map(|(group, (reason, count))| ((group, snake(&format!("{reason:?}"))), *count))
+        .collect();
+    let series = rebalances
+        .iter()
+        .map(|((group, reason), count)| ([("group", *group), ("reason", reason.as_str())], *count as f64));
     put.family(Counter, "eddy_group_rebalances", "Rebalances begun, by what began them", None, series)?;
     let expired: BTreeMap<String, u64> = counts
         .expired_members

@@ -21,7 +21,8 @@ use eddy_core::Acks;
 use eddy_engine::{AckGroup, AckResult, Partition};
 use eddy_types::{ErrorCode, Millis, TopicId};
 use eddy_wire::messages::produce::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceResponse,
 };
 use eddy_wire::{ApiKey, Decode, Reader, Str};
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ use self::append::{Appending, Ready};
 use self::check::{Checks, writes_in_transaction};
 use self::failure::Failure;
 use super::Api;
+use crate::brokers::{LeaderHints, TopicRef};
 use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
 use crate::pipeline::Answer;
@@ -39,6 +41,8 @@ pub(crate) const API: Api = Api::new(ApiKey::Produce, 3, 13);
 
 /// Topics are named by id from this version on.
 const IDS_FROM: i16 = 13;
+/// The answer can carry a leader from this version on.
+const LEADER_FROM: i16 = 10;
 /// Least time an acknowledgement is waited for. In Kafka a write to a lone replica is answered at once, whatever timeout the
 /// client gives, 0 and below included; here it waits for the disk first.
 const ACK_WAIT_MIN: Duration = Duration::from_secs(1);
@@ -159,9 +163,11 @@ fn respond(
         }
         Begun::Failed(_) => (begun, None),
     });
+    let mut hints = LeaderHints::new(call);
     let mut responses = Vec::with_capacity(places.len());
     for place in places {
         let mut partition_responses = Vec::with_capacity(place.partitions.len());
+        let topic = if place.id.is_zero() { TopicRef::Name(&place.name) } else { TopicRef::Id(place.id) };
         for index in place.partitions {
             let mut response = match outcomes.next() {
                 Some((Begun::Failed(failure), _)) => failure.into_response(call),
@@ -177,6 +183,13 @@ fn respond(
                 Some((Begun::Appended { .. }, None)) | None => Failure::timed_out().into_response(call),
             };
             response.index = index;
+            let code = ErrorCode::NotLeaderOrFollower;
+            if call.version >= LEADER_FROM
+                && response.error_code == code.code()
+                && let Some((leader, epoch)) = hints.leader(topic, index, code)
+            {
+                response.current_leader = LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 };
+            }
             partition_responses.push(response);
         }
         // As Kafka, which groups its answer by what it has an answer for.
@@ -188,7 +201,13 @@ fn respond(
             });
         }
     }
-    ProduceResponse { responses, ..ProduceResponse::default() }
+    let node_endpoints = hints.addresses().into_iter().map(|address| NodeEndpoint {
+        node_id: address.broker.0,
+        host: address.host.into(),
+        port: i32::from(address.port),
+        rack: address.rack.map(Str::from),
+    });
+    ProduceResponse { responses, node_endpoints: node_endpoints.collect(), ..ProduceResponse::default() }
 }
 
 impl Begun {

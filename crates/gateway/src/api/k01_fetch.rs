@@ -19,13 +19,16 @@ use eddy_core::{
     FetchContext, FetchPartition as Planned, PartitionKey as PlannedKey, ReadResult, SessionRequest, TopicKey,
 };
 use eddy_types::{ErrorCode, LeaderEpoch, Offset, TopicId};
-use eddy_wire::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse};
+use eddy_wire::messages::fetch::{
+    FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, NodeEndpoint,
+};
 use eddy_wire::{ApiKey, Decode, Reader, Str};
 use tokio::time::Instant;
 
 use self::long_poll::Wants;
 use self::read::Read;
 use super::Api;
+use crate::brokers::LeaderHints;
 use crate::call::Call;
 use crate::dispatch::{DispatchError, encode};
 use crate::error::KafkaCode;
@@ -198,9 +201,11 @@ fn finish(call: &Call, context: &FetchContext, reads: Vec<Read>) -> FetchRespons
     let shown =
         context.plan.iter().zip(reads).zip(answer.shown).filter_map(|(read, shown)| shown.then_some(read));
     let (unknown, read): (Vec<_>, Vec<_>) = shown.partition(|(_, read)| read.unknown);
+    let mut hints = LeaderHints::new(call);
     // As Kafka: what was read first, what does not exist last.
-    for (planned, read) in read.into_iter().chain(unknown) {
+    for (planned, mut read) in read.into_iter().chain(unknown) {
         bytes += read.bytes;
+        read.hint(call, &mut hints, &planned.key);
         if last_topic != Some(&planned.key.topic) {
             last_topic = Some(&planned.key.topic);
             responses.push(named(&planned.key.topic));
@@ -210,7 +215,18 @@ fn finish(call: &Call, context: &FetchContext, reads: Vec<Read>) -> FetchRespons
         }
     }
     call.ctx.metrics.fetched_bytes.inc_by(bytes as u64);
-    FetchResponse { session_id: answer.session_id, responses, ..FetchResponse::default() }
+    let node_endpoints = hints.addresses().into_iter().map(|address| NodeEndpoint {
+        node_id: address.broker.0,
+        host: address.host.into(),
+        port: i32::from(address.port),
+        rack: address.rack.map(Str::from),
+    });
+    FetchResponse {
+        session_id: answer.session_id,
+        responses,
+        node_endpoints: node_endpoints.collect(),
+        ..FetchResponse::default()
+    }
 }
 
 fn named(topic: &TopicKey) -> FetchableTopicResponse {

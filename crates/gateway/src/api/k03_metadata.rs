@@ -3,8 +3,6 @@
 //! v1 null means all topics · v4 allow auto creation · v5 offline replicas · v7 leader epoch (KIP-320) · v8 authorized operations
 //! (KIP-430) · v9 flexible · v10 topic ids (KIP-516) · v12 look-up by id · v13 top-level error (KIP-1102)
 
-use std::sync::Arc;
-
 use ahash::AHashSet;
 use eddy_metadata::{Image, Partition, Topic};
 use eddy_types::{BrokerId, ErrorCode, TopicId};
@@ -15,6 +13,7 @@ use eddy_wire::messages::metadata::{
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
+use crate::brokers::{self, ids, led, offline_replicas};
 use crate::call::Call;
 use crate::topics;
 
@@ -46,7 +45,7 @@ pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResp
         return refuse(&call, named);
     }
     let topics = if wants_all {
-        call.image().topics().map(|topic| describe(topic, topic_operations)).collect()
+        all(&call, topic_operations)
     } else if named.iter().any(|asked| !asked.topic_id.is_zero()) {
         // one topic by id makes it a look-up by ids, and names do not count.
         let mut seen = AHashSet::new();
@@ -65,7 +64,7 @@ pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResp
     MetadataResponse {
         brokers: brokers(&call, &image),
         cluster_id: image.cluster_id().map(|id| id.to_string().into()),
-        controller_id: call.ctx.engine.me().0,
+        controller_id: brokers::controller(&call, &image).0,
         topics,
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
             CLUSTER_OPERATIONS
@@ -95,8 +94,9 @@ fn refuse(call: &Call, named: &[MetadataRequestTopic]) -> MetadataResponse {
 }
 
 fn by_id(call: &Call, id: TopicId, operations: i32) -> MetadataResponseTopic {
-    match call.image().topic_by_id(id) {
-        Some(topic) => describe(topic, operations),
+    let image = call.image();
+    match image.topic_by_id(id) {
+        Some(topic) => describe(call, &image, topic, operations),
         None => MetadataResponseTopic {
             error_code: call.code(ErrorCode::UnknownTopicId),
             name: None,
@@ -117,13 +117,14 @@ async fn by_name(
         // Neither a name nor an id.
         return by_id(call, TopicId::ZERO, operations);
     };
-    if let Some(topic) = call.image().topic(name) {
-        return describe(topic, operations);
+    let image = call.image();
+    if let Some(topic) = image.topic(name) {
+        return describe(call, &image, topic, operations);
     }
     // v0–3 cannot say; Kafka takes them as allowing it.
     let allowed = call.version < 4 || allow_auto_topic_creation;
     match topics::auto_create(call, name, allowed).await {
-        Ok(topic) => describe(&topic, operations),
+        Ok(topic) => describe(call, &call.image(), &topic, operations),
         Err(code) => MetadataResponseTopic {
             error_code: call.code(code),
             name: Some(name.clone()),
@@ -134,9 +135,19 @@ async fn by_name(
     }
 }
 
-fn describe(topic: &Arc<Topic>, topic_authorized_operations: i32) -> MetadataResponseTopic {
-    let partitions =
-        (0..).zip(&topic.partitions).map(|(index, partition)| describe_partition(index, partition));
+fn all(call: &Call, operations: i32) -> Vec<MetadataResponseTopic> {
+    let image = call.image();
+    image.topics().map(|topic| describe(call, &image, topic, operations)).collect()
+}
+
+fn describe(
+    call: &Call,
+    image: &Image,
+    topic: &Topic,
+    topic_authorized_operations: i32,
+) -> MetadataResponseTopic {
+    let partitions = (0..).zip(&topic.partitions);
+    let partitions = partitions.map(|(index, partition)| describe_partition(call, image, index, partition));
     MetadataResponseTopic {
         name: Some(Str::from(&*topic.name)),
         topic_id: topic.id,
@@ -147,22 +158,41 @@ fn describe(topic: &Arc<Topic>, topic_authorized_operations: i32) -> MetadataRes
     }
 }
 
-fn describe_partition(index: i32, partition: &Partition) -> MetadataResponsePartition {
-    let code = if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+fn describe_partition(
+    call: &Call,
+    image: &Image,
+    partition_index: i32,
+    partition: &Partition,
+) -> MetadataResponsePartition {
+    let led = led(call, image, partition);
+    let offline_replicas = offline_replicas(image, partition);
+    let (mut replica_nodes, mut isr_nodes) = (ids(&partition.replicas), ids(&partition.isr));
+    let mut code = led.code;
+    if call.version == 0 && !offline_replicas.is_empty() {
+        // As Kafka: clients of that time took a replica that they cannot look up for a fault of theirs.
+        replica_nodes.retain(|id| !offline_replicas.contains(id));
+        isr_nodes.retain(|id| !offline_replicas.contains(id));
+        if code == ErrorCode::None {
+            code = ErrorCode::ReplicaNotAvailable;
+        }
+    }
     MetadataResponsePartition {
         error_code: code.code(),
-        partition_index: index,
-        leader_id: partition.leader.unwrap_or(BrokerId::NONE).0,
-        leader_epoch: partition.leader_epoch.0,
-        replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
-        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
-        offline_replicas: Vec::new(),
+        partition_index,
+        leader_id: led.leader.0,
+        leader_epoch: led.epoch.0,
+        replica_nodes,
+        isr_nodes,
+        offline_replicas,
     }
 }
 
 fn brokers(call: &Call, image: &Image) -> Vec<MetadataResponseBroker> {
-    let me = call.ctx.engine.me();
-    let (host, port) = call.advertised();
-    let rack = image.broker(me).and_then(|broker| broker.rack.as_deref().map(Str::from));
-    vec![MetadataResponseBroker { node_id: me.0, host: host.into(), port: i32::from(port), rack }]
+    let told = brokers::alive(call, image).into_iter().map(|address| MetadataResponseBroker {
+        node_id: address.broker.0,
+        host: address.host.into(),
+        port: i32::from(address.port),
+        rack: address.rack.map(Str::from),
+    });
+    told.collect()
 }

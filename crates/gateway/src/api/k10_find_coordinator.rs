@@ -11,6 +11,7 @@ use eddy_wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest,
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
+use crate::brokers;
 use crate::call::Call;
 
 pub(crate) const API: Api = Api::new(ApiKey::FindCoordinator, 0, 6);
@@ -50,15 +51,15 @@ async fn find(call: &Call, key_type: i8, key: &Str) -> Coordinator {
         other => Err((ErrorCode::InvalidRequest, format!("no coordinator of key type {other} is served"))),
     };
     let address = found.and_then(|broker| {
-        let address = address(call, broker);
+        let address = brokers::address(call, &call.image(), broker);
         address.ok_or((ErrorCode::CoordinatorNotAvailable, "the coordinator is not alive".to_owned()))
     });
     match address {
-        Ok((node_id, host, port)) => Coordinator {
+        Ok(address) => Coordinator {
             key: key.clone(),
-            node_id,
-            host: host.into(),
-            port: i32::from(port),
+            node_id: address.broker.0,
+            host: address.host.into(),
+            port: i32::from(address.port),
             ..Coordinator::default()
         },
         Err((code, message)) => Coordinator {
@@ -70,15 +71,4 @@ async fn find(call: &Call, key_type: i8, key: &Str) -> Coordinator {
             ..Coordinator::default()
         },
     }
-}
-
-/// Where a broker is reached.
-fn address(call: &Call, broker: BrokerId) -> Option<(i32, String, u16)> {
-    if broker == call.ctx.engine.me() {
-        let (host, port) = call.advertised();
-        return Some((broker.0, host, port));
-    }
-    let image = call.image();
-    let endpoint = image.broker(broker)?.endpoints.first()?;
-    Some((broker.0, endpoint.host.clone(), endpoint.port))
 }

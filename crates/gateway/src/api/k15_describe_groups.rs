@@ -16,7 +16,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::groups::{self, operations, wire, wire_bytes};
+use crate::groups::{Describing, operations, wire, wire_bytes};
 
 pub(crate) const API: Api = Api::new(ApiKey::DescribeGroups, 0, 6);
 
@@ -28,16 +28,15 @@ pub(crate) async fn begin(
     request: DescribeGroupsRequest,
 ) -> impl Future<Output = DescribeGroupsResponse> + Send + 'static {
     let operations = operations(request.include_authorized_operations);
-    let mut asked = Vec::with_capacity(request.groups.len());
+    let mut asked = Describing::with_capacity(request.groups.len());
     for group in &request.groups {
-        // A copy: the name would otherwise hold the frame.
-        asked.push((Str::from(group.as_str()), call.ctx.groups.describe_group(group).await));
+        asked.add(group, call.ctx.groups.describe_group(group).await);
     }
     drop(request);
     async move {
-        let mut groups = Vec::with_capacity(asked.len());
-        for (group_id, asked) in asked {
-            let group = match groups::answer(asked).await.and_then(|described| described) {
+        let mut groups = Vec::new();
+        for (group_id, described) in asked.answers().await {
+            let group = match described {
                 Ok(described) => shown(&call, &described),
                 Err(code) => not_shown(&call, &group_id, code),
             };

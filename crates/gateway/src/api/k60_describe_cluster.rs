@@ -10,6 +10,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use super::k03_metadata::CLUSTER_OPERATIONS;
+use crate::brokers;
 use crate::call::Call;
 
 pub(crate) const API: Api = Api::new(ApiKey::DescribeCluster, 0, 2);
@@ -36,17 +37,21 @@ pub(crate) async fn handle(call: Call, request: DescribeClusterRequest) -> Descr
         }
     }
     let image = call.image();
-    let me = call.ctx.engine.me();
-    let (host, port) = call.advertised();
     response.cluster_id = image.cluster_id().map(|id| id.to_string().into()).unwrap_or_default();
-    response.controller_id = me.0;
-    response.brokers = vec![DescribeClusterBroker {
-        broker_id: me.0,
-        host: host.into(),
-        port: i32::from(port),
-        rack: image.broker(me).and_then(|broker| broker.rack.as_deref().map(Str::from)),
-        ..DescribeClusterBroker::default()
-    }];
+    response.controller_id = brokers::controller(&call, &image).0;
+    // The field is there from version 2 on, and false before.
+    let wanted = image.brokers().filter(|broker| !broker.fenced || request.include_fenced_brokers);
+    let described = wanted.filter_map(|broker| {
+        let address = brokers::address(&call, &image, broker.id)?;
+        Some(DescribeClusterBroker {
+            broker_id: broker.id.0,
+            host: address.host.into(),
+            port: i32::from(address.port),
+            rack: address.rack.map(Str::from),
+            is_fenced: broker.fenced,
+        })
+    });
+    response.brokers = described.collect();
     if request.include_cluster_authorized_operations {
         response.cluster_authorized_operations = CLUSTER_OPERATIONS;
     }

@@ -15,7 +15,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::groups::{self, operations, wire};
+use crate::groups::{Describing, operations, wire};
 
 pub(crate) const API: Api = Api::new(ApiKey::ConsumerGroupDescribe, 0, 1);
 
@@ -30,16 +30,15 @@ pub(crate) async fn begin(
     request: ConsumerGroupDescribeRequest,
 ) -> impl Future<Output = ConsumerGroupDescribeResponse> + Send + 'static {
     let operations = operations(request.include_authorized_operations);
-    let mut asked = Vec::with_capacity(request.group_ids.len());
+    let mut asked = Describing::with_capacity(request.group_ids.len());
     for group in &request.group_ids {
-        // A copy: the name would otherwise hold the frame.
-        asked.push((Str::from(group.as_str()), call.ctx.groups.describe_consumer_group(group).await));
+        asked.add(group, call.ctx.groups.describe_consumer_group(group).await);
     }
     drop(request);
     async move {
-        let mut groups = Vec::with_capacity(asked.len());
-        for (group_id, asked) in asked {
-            let group = match groups::answer(asked).await.and_then(|described| described) {
+        let mut groups = Vec::new();
+        for (group_id, described) in asked.answers().await {
+            let group = match described {
                 Ok(described) => shown(&call, &described),
                 Err(code) => not_shown(&call, &group_id, code),
             };

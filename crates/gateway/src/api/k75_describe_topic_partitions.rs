@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eddy_metadata::{Image, Partition, Topic};
-use eddy_types::{BrokerId, ErrorCode, TopicId};
+use eddy_types::{ErrorCode, TopicId};
 use eddy_wire::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, RequestCursor,
@@ -13,6 +13,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use super::k03_metadata::TOPIC_OPERATIONS;
+use crate::brokers::{ids, led, offline_replicas};
 use crate::call::Call;
 use crate::topics;
 
@@ -47,7 +48,7 @@ pub(crate) async fn handle(
             response.next_cursor = Some(cursor(&topic, skip));
             break;
         }
-        let described = describe(&topic, skip, left);
+        let described = describe(&call, &image, &topic, skip, left);
         left -= described.partitions.len();
         let reached = skip + described.partitions.len();
         response.topics.push(described);
@@ -111,31 +112,43 @@ fn unknown(call: &Call, name: String) -> DescribeTopicPartitionsResponseTopic {
     }
 }
 
-fn describe(topic: &Topic, skip: usize, limit: usize) -> DescribeTopicPartitionsResponseTopic {
+fn describe(
+    call: &Call,
+    image: &Image,
+    topic: &Topic,
+    skip: usize,
+    limit: usize,
+) -> DescribeTopicPartitionsResponseTopic {
     let partitions = (0..).zip(&topic.partitions).skip(skip).take(limit);
+    let partitions = partitions.map(|(index, partition)| describe_partition(call, image, index, partition));
     DescribeTopicPartitionsResponseTopic {
         name: Some(Str::from(&*topic.name)),
         topic_id: topic.id,
         is_internal: topics::is_internal(&topic.name),
-        partitions: partitions.map(|(index, partition)| describe_partition(index, partition)).collect(),
+        partitions: partitions.collect(),
         // Not asked for, and told all the same, as Kafka does.
         topic_authorized_operations: TOPIC_OPERATIONS,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }
 
-fn describe_partition(index: i32, partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
-    let code = if partition.leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
+fn describe_partition(
+    call: &Call,
+    image: &Image,
+    partition_index: i32,
+    partition: &Partition,
+) -> DescribeTopicPartitionsResponsePartition {
+    let led = led(call, image, partition);
     DescribeTopicPartitionsResponsePartition {
-        error_code: code.code(),
-        partition_index: index,
-        leader_id: partition.leader.unwrap_or(BrokerId::NONE).0,
-        leader_epoch: partition.leader_epoch.0,
-        replica_nodes: partition.replicas.iter().map(|broker| broker.0).collect(),
-        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
+        error_code: led.code.code(),
+        partition_index,
+        leader_id: led.leader.0,
+        leader_epoch: led.epoch.0,
+        replica_nodes: ids(&partition.replicas),
+        isr_nodes: ids(&partition.isr),
         // Empty, not null: the Java client fails on null.
         eligible_leader_replicas: Some(Vec::new()),
         last_known_elr: Some(Vec::new()),
-        offline_replicas: Vec::new(),
+        offline_replicas: offline_replicas(image, partition),
     }
 }

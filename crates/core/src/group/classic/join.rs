@@ -125,9 +125,7 @@ impl ClassicGroup {
         if self.members.is_empty() {
             self.protocol_type = Some(request.protocol_type);
         }
-        if let Phase::Preparing(Some(delay)) = &mut self.phase {
-            delay.newcomers = true;
-        }
+        self.extend_initial_delay(cx);
         self.leader.get_or_insert_with(|| id.clone());
         self.members.add(Member {
             id: id.clone(),

@@ -70,15 +70,11 @@ pub(in crate::group) enum Phase {
     Stable,
 }
 
-/// How long the first member still waits for others.
+/// How the first member waits for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::group) struct InitialDelay {
-    /// The step that is under way.
-    step: Millis,
-    /// What may follow it, if others come meanwhile.
-    remaining: Millis,
-    /// Others came.
-    newcomers: bool,
+    /// When the wait is over whoever still comes: the rebalance timeout after it began.
+    latest_end: Millis,
 }
 
 impl ClassicGroup {

@@ -32,10 +32,9 @@ impl ClassicGroup {
         self.unsynced.clear();
 
         if self.phase == Phase::Empty {
-            let step = cx.config.initial_rebalance_delay;
-            let remaining = (self.members.rebalance_timeout() - step).max(Millis(0));
-            cx.timers.set(&self.id, Timer::Join, cx.now + step);
-            let delay = InitialDelay { step, remaining, newcomers: false };
+            let least = cx.config.initial_rebalance_delay;
+            let delay = InitialDelay { latest_end: cx.now + self.members.rebalance_timeout().max(least) };
+            cx.timers.set(&self.id, Timer::Join, cx.now + least);
             self.enter(cx.now, Phase::Preparing(Some(delay)));
             return;
         }
@@ -52,15 +51,18 @@ impl ClassicGroup {
         }
     }
 
-    /// The time of the join phase, or a step of its initial delay, is over.
+    /// Somebody new has come: others like it have the initial delay anew, up to the rebalance timeout. Kafka counts in rounds of the
+    /// delay instead and goes on after the first round without a newcomer, so that its groups wait up to twice as long for nobody.
+    pub(super) fn extend_initial_delay(&mut self, cx: &mut Context<'_>) {
+        if let Phase::Preparing(Some(InitialDelay { latest_end })) = self.phase {
+            let end = cx.now + cx.config.initial_rebalance_delay;
+            cx.timers.set(&self.id, Timer::Join, end.min(latest_end));
+        }
+    }
+
+    /// The time of the join phase, or of its initial delay, is over.
     pub(super) fn join_phase_is_over(&mut self, cx: &mut Context<'_>) {
-        match &mut self.phase {
-            Phase::Preparing(Some(delay)) if delay.newcomers => {
-                let step = cx.config.initial_rebalance_delay.min(delay.remaining);
-                let remaining = (delay.remaining - delay.step).max(Millis(0));
-                *delay = InitialDelay { step, remaining, newcomers: false };
-                cx.timers.set(&self.id, Timer::Join, cx.now + step);
-            }
+        match self.phase {
             Phase::Preparing(_) => self.complete_join(cx),
             Phase::Empty | Phase::Completing | Phase::Stable => {}
         }

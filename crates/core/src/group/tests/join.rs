@@ -18,7 +18,7 @@ fn the_first_member_waits_for_others_and_each_newcomer_extends_the_wait() {
     let first = world.join(join("a"));
     world.pass(DELAY - 1);
     let second = world.join(join("b"));
-    world.pass(DELAY);
+    world.pass(DELAY - 1);
     assert_eq!(world.told(first), "waits");
     world.pass(1);
     assert_eq!(world.told(first), "gen 1 a-1 of a-1 leads a-1,b-1");

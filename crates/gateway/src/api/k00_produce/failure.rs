@@ -4,32 +4,22 @@ use eddy_batch::Rejected;
 use eddy_engine::{AppendError, Partition, PartitionError};
 use eddy_types::{ErrorCode, Offset};
 use eddy_wire::Str;
-use eddy_wire::messages::produce::{BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse};
+use eddy_wire::messages::produce::{BatchIndexAndErrorMessage, PartitionProduceResponse};
 
 use crate::call::Call;
 use crate::error::KafkaCode;
-
-/// The answer can carry a leader from this version on.
-const LEADER_FROM: i16 = 10;
 
 /// A refusal on its way into the answer.
 pub(super) struct Failure {
     pub(super) code: ErrorCode,
     message: Option<String>,
     records: Vec<BatchIndexAndErrorMessage>,
-    leader: LeaderIdAndEpoch,
     log_start: Offset,
 }
 
 impl Failure {
     pub(super) fn of(code: ErrorCode) -> Failure {
-        Failure {
-            code,
-            message: None,
-            records: Vec::new(),
-            leader: LeaderIdAndEpoch::default(),
-            log_start: Offset::NONE,
-        }
+        Failure { code, message: None, records: Vec::new(), log_start: Offset::NONE }
     }
 
     /// The batch is in the log, but its acknowledgement did not come in time.
@@ -68,11 +58,6 @@ impl Failure {
             log_start_offset: self.log_start.0,
             record_errors: self.records,
             error_message: self.message.map(Str::from),
-            current_leader: if call.version >= LEADER_FROM {
-                self.leader
-            } else {
-                LeaderIdAndEpoch::default()
-            },
             ..PartitionProduceResponse::default()
         }
     }
@@ -80,15 +65,11 @@ impl Failure {
 
 impl From<PartitionError> for Failure {
     fn from(error: PartitionError) -> Failure {
-        let mut failure = Failure::of(error.kafka_code());
+        let failure = Failure::of(error.kafka_code());
         match error {
-            PartitionError::NotLeader { leader, epoch } => {
-                failure.leader = LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 };
-            }
-            PartitionError::Offline(_) => failure.message = Some(error.to_string()),
-            PartitionError::Unknown => {}
+            PartitionError::Offline(_) => failure.because(error.to_string()),
+            PartitionError::NotLeader { .. } | PartitionError::Unknown => failure,
         }
-        failure
     }
 }
 

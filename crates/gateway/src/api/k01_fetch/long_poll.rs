@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eddy_core::{FetchContext, FetchPartition as Planned, TopicKey};
-use eddy_engine::{FetchWaiter, Partition, PartitionError, PartitionKey, ReadError, ReadRequest};
+use eddy_engine::{FetchWaiter, Partition, PartitionError, PartitionKey, ReadRequest};
 use eddy_metadata::Image;
 use eddy_types::{ErrorCode, LeaderEpoch, TopicId};
 use tokio::time::Instant;
@@ -73,14 +73,7 @@ async fn read_all(call: &Call, context: &FetchContext, wants: &Wants) -> (Vec<Re
     let mut nothing_yet = true;
     for planned in &context.plan {
         let read = match find(call, &image, planned).await {
-            Ok(partition) if wants.as_follower => {
-                let epoch = partition.leader_epoch();
-                Read::failed(call, planned, ErrorCode::NotLeaderOrFollower).with_leader(
-                    call,
-                    call.ctx.engine.me(),
-                    epoch,
-                )
-            }
+            Ok(_) if wants.as_follower => Read::failed(call, planned, ErrorCode::NotLeaderOrFollower),
             Ok(partition) => {
                 let read = read_one(call, &partition, planned, left, nothing_yet, wants).await;
                 partitions.push(partition);
@@ -107,10 +100,9 @@ async fn find(call: &Call, image: &Image, planned: &Planned) -> Result<Arc<Parti
         let code = error.kafka_code();
         Box::new(match error {
             PartitionError::Unknown => Read::unknown(call, planned, code),
-            PartitionError::NotLeader { leader, epoch } => {
-                Read::failed(call, planned, code).with_leader(call, leader, epoch)
+            PartitionError::NotLeader { .. } | PartitionError::Offline(_) => {
+                Read::failed(call, planned, code)
             }
-            PartitionError::Offline(_) => Read::failed(call, planned, code),
         })
     })
 }
@@ -134,15 +126,6 @@ async fn read_one(
     };
     match partition.read(request).await {
         Ok(read) => Read::found(planned, read, wants.committed_only),
-        Err(error) => {
-            let code = error.kafka_code();
-            let read = Read::failed(call, planned, code);
-            match error {
-                ReadError::Epoch(_) if code == ErrorCode::FencedLeaderEpoch => {
-                    read.with_leader(call, call.ctx.engine.me(), partition.leader_epoch())
-                }
-                _ => read,
-            }
-        }
+        Err(error) => Read::failed(call, planned, error.kafka_code()),
     }
 }

@@ -1,11 +1,12 @@
 //! What became of one partition of a fetch.
 
-use eddy_core::{FetchPartition as Planned, ReadResult};
+use eddy_core::{FetchPartition as Planned, PartitionKey as PlannedKey, ReadResult, TopicKey};
 use eddy_engine::PartitionRead;
-use eddy_types::{BrokerId, ErrorCode, LeaderEpoch, Offset};
+use eddy_types::{ErrorCode, Offset};
 use eddy_wire::Records;
 use eddy_wire::messages::fetch::{EpochEndOffset, LeaderIdAndEpoch, PartitionData};
 
+use crate::brokers::{LeaderHints, TopicRef};
 use crate::call::Call;
 
 /// The answer can say who leads from this version on.
@@ -66,11 +67,17 @@ impl Read {
     }
 
     /// Adds who leads, for a client that asked the wrong broker or knows an old epoch.
-    pub(super) fn with_leader(mut self, call: &Call, leader: BrokerId, epoch: LeaderEpoch) -> Read {
-        if call.version >= LEADER_FROM {
+    pub(super) fn hint(&mut self, call: &Call, hints: &mut LeaderHints<'_>, key: &PlannedKey) {
+        let tells = [ErrorCode::NotLeaderOrFollower, ErrorCode::FencedLeaderEpoch];
+        let code = tells.into_iter().find(|code| code.code() == self.data.error_code);
+        let Some(code) = code.filter(|_| call.version >= LEADER_FROM) else { return };
+        let topic = match &key.topic {
+            TopicKey::Id(id) => TopicRef::Id(*id),
+            TopicKey::Name(name) => TopicRef::Name(name),
+        };
+        if let Some((leader, epoch)) = hints.leader(topic, key.partition, code) {
             self.data.current_leader = LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: epoch.0 };
         }
-        self
     }
 
     fn diverges(&self) -> bool {

@@ -54,7 +54,6 @@ fn a_partition_that_a_leader_gave_to_two_stays_with_one() {
          c1 Join a id=
          c2 Join a id=
          wait 3000
-         wait 3000
          c1 Sync assign=c1-1:a0,a1;c2-1:a1
          c2 Sync
          m1 join b
@@ -63,7 +62,6 @@ fn a_partition_that_a_leader_gave_to_two_stays_with_one() {
             topic a 2
             c1 Join a id=
             c2 Join a id=
-            wait 3000
             wait 3000 -> c1: generation 1 leads, c2: generation 1
             c1 Sync assign=c1-1:a0,a1;c2-1:a1 -> c1: [a0 a1]
             c2 Sync -> c2: [a1]
