@@ -1,5 +1,14 @@
 #!/usr/bin/env bash
-# Tells how the cluster is; exit code 0 when it is healthy: tests/cluster/status.sh [HOST:PORT]
+# Tells how the cluster is: its brokers, who keeps the metadata, leaders and in-sync replicas of each partition, and at last
+# whether all is well. The exit code is that of the last: 0 when it is, 3 when it is not, 5 when nobody answers.
+#
+#   tests/cluster/status.sh [HOST:PORT,...]
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
-"$eddy" cluster health -b "${1:-127.0.0.1:9092}"
+brokers=${1:-$(bootstrap)}
+for what in brokers quorum partitions; do
+  echo "== $what"
+  "$eddy" cluster "$what" -b "$brokers" || true
+done
+echo "== health"
+"$eddy" cluster health -b "$brokers"

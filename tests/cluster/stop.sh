@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops the cluster that start.sh started; its data is kept.
+# Stops the nodes that start.sh started, by their pid files only; their data is kept.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 "$eddy" down --dir "$dir"

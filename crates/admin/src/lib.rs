@@ -6,6 +6,7 @@
 mod exposition;
 mod limit;
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
@@ -23,7 +24,7 @@ pub use limit::CONNECTIONS_MAX;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
     /// Not serving yet; the text says what it is doing.
-    Starting(&'static str),
+    Starting(Cow<'static, str>),
     /// Kafka clients are served.
     Serving,
     /// A stop was asked for; connections are being drained.

@@ -28,7 +28,7 @@ async fn start() -> Running {
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log"));
+    let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log".into()));
     let (stop, stopped) = oneshot::channel::<()>();
     let admin =
         Admin { registry: Arc::new(RwLock::new(registry)), exporter: Arc::default(), readiness: watched };

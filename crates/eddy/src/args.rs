@@ -66,19 +66,19 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct UpArgs {
-    /// Number of nodes: 1, 3 or 5 [default: as many as the directory has, 1 for a new one]
+    /// Number of nodes: 1, 3 or 5 [default: as before, else 1]
     #[arg(long, value_name = "N")]
     pub(crate) nodes: Option<u16>,
     /// Directory of the cluster; node I keeps its data in DIR/node-I
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     pub(crate) dir: PathBuf,
-    /// Kafka port of node 1; node I listens on the (I-1)th after it [default: the last one, 9092 at first]
+    /// Kafka port of node 1; node I listens on the (I-1)th after it [default: as before, else 9092]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
     pub(crate) port: Option<u16>,
-    /// HTTP port of node 1; node I listens on the (I-1)th after it [default: the last one, 9644 at first]
+    /// HTTP port of node 1; node I listens on the (I-1)th after it [default: as before, else 9644]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
     pub(crate) admin_port: Option<u16>,
-    /// Port of node 1 for the other nodes, and so on [default: the last one, 9344 at first]
+    /// Port of node 1 for the other nodes; node I as above [default: as before, else 9344]
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(u16).range(1..=65_500))]
     pub(crate) cluster_port: Option<u16>,
     /// Profile of the write-ahead log: low, medium, high, ultra [default: by memory]

@@ -18,7 +18,7 @@ use eddy_gateway::Loggers;
 use eddy_metadata::Endpoint;
 use eddy_metadata::config::BrokerConfig;
 use eddy_metadata::controller::{Registration, register_broker};
-use eddy_types::{BrokerId, SystemClock};
+use eddy_types::{BrokerId, DirectoryId, SystemClock};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -65,7 +65,7 @@ pub(crate) async fn run(
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         node = %marker.node_id,
-        cluster = %marker.cluster_id,
+        cluster = marker.cluster_id.map(tracing::field::display),
         data_dir = %data_dir.path().display(),
         wal_profile = %derived::profile(broker, machine),
         "starting"
@@ -75,20 +75,22 @@ pub(crate) async fn run(
     let (kafka_address, admin_address) = (local(&kafka)?, local(&admin_listener)?);
     data_dir.claim(disk.as_ref())?;
 
-    let registry = Arc::new(RwLock::new(metrics::of_process(machine.open_files, &marker)));
-    let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log"));
+    let registry = Arc::new(RwLock::new(metrics::of_process(machine.open_files)));
+    let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log".into()));
     let exporter = Arc::new(RwLock::new(Registry::default()));
     let registries = (Arc::clone(&registry), Arc::clone(&exporter));
     let admin = Admin { registry: registries.0, exporter: registries.1, readiness: watched };
     let admin = AdminTask::start(admin_listener, admin);
 
     let engine = start_engine(&config, machine, &data_dir, &disk).await?;
-    register(&engine, broker, kafka_address).await?;
+    let cluster = engine.image().cluster_id().ok_or_else(no_cluster)?;
+    data_dir.belongs_to(disk.as_ref(), cluster)?;
+    register(&engine, broker, kafka_address, marker.directory_id).await?;
     let groups = GroupCoordinator::start(Arc::clone(&engine));
 
     let gateway = {
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
-        let registry: &mut Registry = metrics::labelled(&mut registry, &marker);
+        let registry: &mut Registry = metrics::labelled(&mut registry, cluster, marker.node_id);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
         let mut exporter = exporter.write().unwrap_or_else(PoisonError::into_inner);
         metrics::of_groups(registry, &mut exporter, &engine, &groups);
@@ -106,21 +108,29 @@ async fn start_engine(
     data_dir: &DataDir,
     disk: &Arc<dyn Disk>,
 ) -> Result<Arc<Engine>, Failure> {
-    let (dir, marker) = (data_dir.path(), data_dir.marker());
-    let settings = derived::engine(config, machine, marker, dir, disk);
+    let dir = data_dir.path();
+    let new_cluster = data_dir.marker().cluster_id.map_or_else(data_dir::new_cluster_id, Ok);
+    let new_cluster = new_cluster.map_err(|error| no_random(&error))?;
+    let settings = derived::engine(config, machine, new_cluster, dir, disk);
     let started = Engine::start(settings, Arc::clone(disk), Arc::new(SystemClock)).await;
-    let engine = started.map_err(|error| start_error::problem(dir, &error))?;
-    match engine.image().cluster_id() {
-        Some(cluster) if cluster != marker.cluster_id => {
-            engine.stop().await;
-            Err(data_dir::other_cluster(dir, marker, cluster).into())
-        }
-        _ => Ok(engine),
-    }
+    started.map_err(|error| start_error::problem(dir, &error).into())
+}
+
+fn no_cluster() -> Failure {
+    Problem::new(&codes::METADATA_FAILED, "the metadata names no cluster").into()
+}
+
+fn no_random(error: &std::io::Error) -> Failure {
+    Problem::new(&codes::INTERNAL, format!("cannot draw a random number: {error}")).into()
 }
 
 /// Tells the cluster that this broker is there, and where.
-async fn register(engine: &Engine, broker: &BrokerConfig, kafka: SocketAddr) -> Result<(), Failure> {
+async fn register(
+    engine: &Engine,
+    broker: &BrokerConfig,
+    kafka: SocketAddr,
+    directory: DirectoryId,
+) -> Result<(), Failure> {
     let failed = |reason: String| {
         Problem::new(&codes::METADATA_FAILED, format!("cannot register the broker: {reason}"))
     };
@@ -137,7 +147,7 @@ async fn register(engine: &Engine, broker: &BrokerConfig, kafka: SocketAddr) -> 
             port: told.map_or(kafka.port(), |address| address.port),
         }],
         rack: broker.broker_rack.clone(),
-        directory: [0; 16],
+        directory: directory.0,
     };
     let decide =
         |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));

@@ -10,11 +10,10 @@ use eddy_engine::{EngineConfig, FlushConfig, HousekeepingConfig};
 use eddy_gateway::{Loggers, Settings};
 use eddy_metadata::config::BrokerConfig;
 use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
-use eddy_types::{BrokerId, Millis};
+use eddy_types::{BrokerId, ClusterId, Millis};
 use eddy_wal::{Profile, WalConfig};
 
 use crate::config::Config;
-use crate::data_dir::Marker;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -36,7 +35,7 @@ pub(crate) struct Machine {
 pub(crate) fn engine(
     config: &Config,
     machine: Machine,
-    marker: &Marker,
+    new_cluster: ClusterId,
     dir: &Path,
     disk: &Arc<dyn Disk>,
 ) -> EngineConfig {
@@ -45,13 +44,13 @@ pub(crate) fn engine(
     let total = disk.space(dir).map_or(0, |space| space.total);
     EngineConfig {
         data_dir: dir.to_owned(),
-        me: marker.node_id,
+        me: BrokerId(broker.node_id),
         quorum: QuorumConfig {
             dir: dir.join("metadata"),
             me: BrokerId(broker.node_id),
             disk: Arc::clone(disk),
             static_config: config.fixed.clone(),
-            new_cluster_id: marker.cluster_id,
+            new_cluster_id: new_cluster,
             snapshot_after: SNAPSHOT_AFTER,
         },
         tail_bytes: wal.limits.memory_bytes.saturating_sub(wal.limits.queue_bytes_max),

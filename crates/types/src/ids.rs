@@ -151,6 +151,10 @@ uuid_id!(
     /// Identity of a cluster, made once when its first node starts.
     ClusterId
 );
+uuid_id!(
+    /// Identity of a data directory, made once: a broker that comes back with another one has lost what it held.
+    DirectoryId
+);
 
 /// A partition by its topic's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,6 +11,8 @@ mod time;
 
 pub use batch_facts::{BatchFacts, ControlKind, ProducerSequence};
 pub use error_code::ErrorCode;
-pub use ids::{BrokerId, ClusterId, LocalPartition, ParseIdError, ProducerId, TopicId, TopicPartition};
+pub use ids::{
+    BrokerId, ClusterId, DirectoryId, LocalPartition, ParseIdError, ProducerId, TopicId, TopicPartition,
+};
 pub use offset::{LeaderEpoch, Offset, OffsetRange, PartitionEpoch, ProducerEpoch};
 pub use time::{Clock, Millis, SystemClock};

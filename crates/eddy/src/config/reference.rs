@@ -165,3 +165,19 @@ fn the_file_for_development_is_good() {
     let config = super::examine([settings, Vec::new(), Vec::new()], problems).into_config().unwrap();
     assert_eq!(config.broker.log_checkpoint_interval_ms, 5000);
 }
+
+#[test]
+fn the_file_for_three_brokers_is_good_for_each_of_them() {
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/cluster-3.toml"));
+    for node in 1..=3 {
+        let mut problems = Vec::new();
+        let settings = super::layers::of_file(path, &mut problems);
+        let flags = [format!("node.id={node}"), format!("cluster.listen=0.0.0.0:{}", 9343 + node)];
+        let flag = |text: &String| super::Setting::of_flag(&crate::args::assignment(text).unwrap());
+        let flags = flags.iter().map(flag).collect();
+        let config = super::examine([settings, Vec::new(), flags], problems).into_config().unwrap();
+        let told = config.broker.advertised_to_brokers().unwrap().to_string();
+        assert_eq!(told, format!("127.0.0.1:{}", 9343 + node));
+        assert_eq!(config.broker.cluster_seeds.len(), 3);
+    }
+}

@@ -12,23 +12,24 @@ use std::sync::Arc;
 
 use eddy_coordinator::GroupCoordinator;
 use eddy_engine::Engine;
+use eddy_types::{BrokerId, ClusterId};
 use eddy_wal::Profile;
 use prometheus_client::registry::Registry;
 
-use crate::data_dir::Marker;
-
 /// The metrics of the process itself: there from the first moment.
-pub(crate) fn of_process(open_files_max: Option<u64>, marker: &Marker) -> Registry {
+pub(crate) fn of_process(open_files_max: Option<u64>) -> Registry {
     let mut registry = Registry::default();
     process::register(&mut registry, open_files_max);
-    process::register_build(labelled(&mut registry, marker));
     registry
 }
 
-/// The part of the registry whose metrics say which broker of which cluster they are from.
-pub(crate) fn labelled<'a>(registry: &'a mut Registry, marker: &Marker) -> &'a mut Registry {
-    let labels = [("cluster", marker.cluster_id.to_string()), ("broker", marker.node_id.to_string())];
-    registry.sub_registry_with_labels(labels.into_iter().map(|(name, value)| (name.into(), value.into())))
+/// The part of the registry whose metrics say which broker of which cluster they are from; made once, when both are known.
+pub(crate) fn labelled(registry: &mut Registry, cluster: ClusterId, broker: BrokerId) -> &mut Registry {
+    let labels = [("cluster", cluster.to_string()), ("broker", broker.to_string())];
+    let labels = labels.into_iter().map(|(name, value)| (name.into(), value.into()));
+    let registry = registry.sub_registry_with_labels(labels);
+    process::register_build(registry);
+    registry
 }
 
 /// What the engine counts, read when it is asked for.

@@ -65,18 +65,21 @@ fn help_of_each_command() {
         Usage: eddy up [OPTIONS]
 
         Options:
-              --nodes <N>        Number of nodes [default: 1]
-              --dir <DIR>        Directory of the cluster; node I keeps its data in DIR/node-I [default:
-                                 ./eddy-data]
-              --port <P>         Kafka port of node 1; node I listens on the (I-1)th after it [default:
-                                 9092]
-              --admin-port <P>   HTTP port of node 1; node I listens on the (I-1)th after it [default: 9644]
-              --profile <NAME>   Profile of the write-ahead log: low, medium, high, ultra [default: by
-                                 memory]
-              --set <KEY=VALUE>  Set a configuration key on every node
-              --detach           Return when the cluster is healthy, and leave it running
-              --fresh            Delete the cluster's data first
-          -h, --help             Print help
+              --nodes <N>         Number of nodes: 1, 3 or 5 [default: as before, else 1]
+              --dir <DIR>         Directory of the cluster; node I keeps its data in DIR/node-I [default:
+                                  ./eddy-data]
+              --port <P>          Kafka port of node 1; node I listens on the (I-1)th after it [default: as
+                                  before, else 9092]
+              --admin-port <P>    HTTP port of node 1; node I listens on the (I-1)th after it [default: as
+                                  before, else 9644]
+              --cluster-port <P>  Port of node 1 for the other nodes; node I as above [default: as before,
+                                  else 9344]
+              --profile <NAME>    Profile of the write-ahead log: low, medium, high, ultra [default: by
+                                  memory]
+              --set <KEY=VALUE>   Set a configuration key on every node
+              --detach            Return when the cluster is healthy, and leave it running
+              --fresh             Delete the cluster's data first
+          -h, --help              Print help
     "#]]
     .assert_eq(&up);
     let (_, down, _) = run(Path::new("."), &["down", "--help"]);
