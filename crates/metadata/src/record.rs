@@ -33,7 +33,7 @@ pub enum Record {
         rack: Option<String>,
         /// Random id of its data directory: tells a restart from a broker whose disk was replaced. Zero in what was
         /// written before there were such ids.
-        #[serde(default, skip_serializing_if = "is_unknown")]
+        #[serde(default, with = "directory", skip_serializing_if = "is_unknown")]
         directory: [u8; 16],
     },
     /// A broker is taken for dead, or has shut down: it counts as not alive until it registers again.
@@ -273,6 +273,21 @@ fn supported_version(kind: &str) -> Option<u64> {
         // Version 2 knows groups and client metrics.
         "configs_set" => Some(2),
         _ => None,
+    }
+}
+
+/// The id of a data directory as text, like every other identity.
+pub(crate) mod directory {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::ClusterId;
+
+    pub(crate) fn serialize<S: Serializer>(directory: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
+        ClusterId(*directory).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
+        ClusterId::deserialize(from).map(|id| id.0)
     }
 }
 

@@ -1,8 +1,10 @@
-//! Brokers come, and tell what they have cleaned up.
+//! Brokers come and go, and tell what they have cleaned up.
 
 use eddy_types::{BrokerId, ErrorCode, TopicId};
 
-use crate::{Endpoint, Image, Record};
+use super::change::{Change, Election, Fitness, Standing};
+use crate::record::is_unknown;
+use crate::{Broker, Endpoint, Image, Record};
 
 /// What a broker says of itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,42 +40,87 @@ impl RegisterError {
     }
 }
 
-/// Registers a broker. A restart replaces the former registration at once; the same registration again changes nothing.
+/// Registers a broker and unfences it at once: who registers has caught up with the metadata. A restart replaces the former
+/// registration; the same registration again changes nothing.
 ///
-/// The partitions it led keep their leader epoch: records above the durable end were never shown to anyone, so there is
-/// nothing for clients to notice, and an epoch that stands still cannot go backwards.
+/// What waited for this broker gets it as the leader. Of what it led before the restart, the partitions that others follow
+/// get a new epoch, and another leader where there is one: followers may have records that the crash took from the leader,
+/// and only a new epoch tells those from what it appends next. A partition that nobody follows keeps its leader and its
+/// epoch: records above the durable end were never shown to anyone, so there is nothing to notice.
+///
+/// With another data directory, or none known, it holds nothing: it leaves every ISR and every ELR (KIP-903). With the same
+/// one it stays eligible also after a crash, other than in Kafka, because what it told its leaders was synced.
 pub fn register_broker(image: &Image, registration: &Registration) -> Result<Vec<Record>, RegisterError> {
     let Registration { broker, incarnation, endpoints, rack, directory } = registration;
-    let unchanged = image.broker(*broker).is_some_and(|known| {
-        !known.fenced
-            && known.incarnation == *incarnation
-            && known.endpoints == *endpoints
-            && known.rack == *rack
+    let known = image.broker(*broker);
+    let same_run =
+        known.is_some_and(|known| known.incarnation == *incarnation && known.directory == *directory);
+    let unchanged = known.is_some_and(|known| {
+        same_run && known.is_active() && known.endpoints == *endpoints && known.rack == *rack
     });
     if unchanged {
         return Ok(Vec::new());
     }
-    Ok(vec![Record::BrokerRegistered {
+    let other_disk = known.is_none_or(|known| {
+        !is_unknown(&known.directory) && !is_unknown(directory) && known.directory != *directory
+    });
+    if other_disk && known.is_some_and(|known| !known.fenced) {
+        return Err(RegisterError::DuplicateBroker(*broker));
+    }
+    let mut records = vec![Record::BrokerRegistered {
         broker: *broker,
         incarnation: *incarnation,
         endpoints: endpoints.clone(),
         rack: rack.clone(),
         directory: *directory,
-    }])
+    }];
+    let draining = known.is_some_and(|known| known.draining);
+    let fitness = if draining || !same_run { Fitness::Reluctant } else { Fitness::Fit };
+    let standing = Standing::with(image, *broker, fitness);
+    for placed in image.partitions() {
+        let partition = placed.partition;
+        let leads = partition.leader == Some(*broker);
+        let mut change = Change::of(placed);
+        if other_disk && (partition.isr.contains(broker) || partition.elr.contains(broker)) {
+            change.lose(*broker);
+        } else if leads && !same_run && partition.replicas.len() > 1 {
+            change.begin_epoch();
+        } else if leads || partition.leader.is_some() {
+            continue;
+        }
+        let election = if leads { Election::Fittest } else { Election::Keep };
+        records.extend(change.finish(&standing, election));
+    }
+    Ok(records)
 }
 
 /// Fences a broker that is dead or has stopped: it leaves every ISR that has another member, and others lead what it led.
 /// No records for a broker that is fenced or not registered.
 #[must_use]
-pub fn fence_broker(_image: &Image, _broker: BrokerId) -> Vec<Record> {
-    Vec::new()
+pub fn fence_broker(image: &Image, broker: BrokerId) -> Vec<Record> {
+    if image.broker(broker).is_none_or(|known| known.fenced) {
+        return Vec::new();
+    }
+    let standing = Standing::with(image, broker, Fitness::Not);
+    let concerned = image.partitions().filter(|placed| placed.partition.isr.contains(&broker));
+    let changed = concerned.filter_map(|placed| {
+        let mut change = Change::of(placed);
+        change.leave_isr(broker);
+        change.finish(&standing, Election::Keep)
+    });
+    std::iter::once(Record::BrokerFenced { broker }).chain(changed).collect()
 }
 
 /// Begins a controlled shutdown: what another replica can lead moves to it, while the broker still serves and
 /// replicates. [`fence_broker`] ends it. No records for a broker that is fenced, not registered, or shutting down already.
 #[must_use]
-pub fn begin_shutdown(_image: &Image, _broker: BrokerId) -> Vec<Record> {
-    Vec::new()
+pub fn begin_shutdown(image: &Image, broker: BrokerId) -> Vec<Record> {
+    if !image.broker(broker).is_some_and(Broker::is_active) {
+        return Vec::new();
+    }
+    let standing = Standing::with(image, broker, Fitness::LastResort);
+    let moved = image.leads(broker).filter_map(|led| Change::of(led).finish(&standing, Election::Fittest));
+    std::iter::once(Record::BrokerShuttingDown { broker }).chain(moved).collect()
 }
 
 /// Notes that a broker has removed the directories of removed topics, and of partitions that moved away from it. Those it does

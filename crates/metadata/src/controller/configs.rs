@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eddy_types::{BrokerId, ErrorCode};
 
+use super::change::{Change, Election, Standing};
+use super::min_isr::{self, MinIsr};
 use crate::config::{ConfigError, Key, Kind, Overrides, Scope, TopicConfig, Value, check_group, registry};
-use crate::{Image, Record, Resource};
+use crate::{Image, Record, Resource, Topic};
 
 /// What a request wants to configure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -239,5 +241,30 @@ fn decide(
     let mut changes: BTreeMap<String, Option<String>> = BTreeMap::new();
     changes.extend(set.map(|(key, value)| (key.clone(), Some(value.clone()))));
     changes.extend(deleted.map(|key| (key.clone(), None)));
-    Ok(if changes.is_empty() { Vec::new() } else { vec![Record::ConfigsSet { resource, changes }] })
+    if changes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut records = Vec::new();
+    if changes.contains_key(min_isr::KEY) {
+        if matches!(resource, Resource::Broker(_)) && next.contains_key(min_isr::KEY) {
+            return Err(ConfigError::Conflict { reason: BROKER_MIN_ISR.to_owned() }.into());
+        }
+        records = follow_min_isr(image, &resource, MinIsr::after(image, &resource, next));
+    }
+    records.push(Record::ConfigsSet { resource, changes });
+    Ok(records)
+}
+
+/// What brokers disagree on cannot say who is eligible; Kafka refuses it for the same reason.
+const BROKER_MIN_ISR: &str = "min.insync.replicas is set for a topic or for all brokers, not for one of them, so that all know who may lead";
+
+/// Who is eligible only below the old `min.insync.replicas` is no longer: the high watermark moves on without them.
+fn follow_min_isr(image: &Image, resource: &Resource, next: MinIsr) -> Vec<Record> {
+    let standing = Standing::with_min_isr(image, next);
+    let concerned = |topic: &Topic| match resource {
+        Resource::Topic(id) => topic.id == *id,
+        _ => true,
+    };
+    let eligible = image.partitions().filter(|at| !at.partition.elr.is_empty() && concerned(at.topic));
+    eligible.filter_map(|at| Change::of(at).finish(&standing, Election::Keep)).collect()
 }

@@ -2,7 +2,11 @@
 
 use eddy_types::{BrokerId, ErrorCode};
 
-use crate::{Image, Record};
+use super::change::{Change, Election, Fitness, Standing};
+use super::elections::MOVES_PER_ROUND_MAX;
+use super::placement::Takers;
+use super::reassignments::{cancel, move_to};
+use crate::{Image, PlacedPartition, Record};
 
 /// Most partitions that a drain moves at a time; the next follow as these complete.
 pub const DRAINS_AT_ONCE_MAX: usize = 32;
@@ -58,29 +62,121 @@ pub enum Decommission {
     Removed,
 }
 
-/// Begins to empty a broker: it gets nothing new, its leaderships move at once, its replicas as [`upkeep`] finds room for them.
-pub fn drain_broker(_image: &Image, broker: BrokerId) -> Result<Vec<Record>, DrainError> {
-    Err(DrainError::UnknownBroker(broker))
+/// Begins to empty a broker: it gets nothing new, its leaderships move at once, its replicas as there is room
+/// ([`DRAINS_AT_ONCE_MAX`]); [`upkeep`] goes on with it. No records for a broker that is being drained already.
+pub fn drain_broker(image: &Image, broker: BrokerId) -> Result<Vec<Record>, DrainError> {
+    let known = image.broker(broker).ok_or(DrainError::UnknownBroker(broker))?;
+    if known.draining {
+        return Ok(Vec::new());
+    }
+    let fitness = Standing::of(image).fitness(broker).min(Fitness::Reluctant);
+    let standing = Standing::with(image, broker, fitness);
+    let mut records = vec![Record::BrokerDraining { broker, draining: true }];
+    records.extend(go_on(image, &standing, Some(broker)));
+    Ok(records)
 }
 
-/// Ends a drain: replicas that are leaving stay; those that left do not come back by themselves.
-pub fn undrain_broker(_image: &Image, broker: BrokerId) -> Result<Vec<Record>, DrainError> {
-    Err(DrainError::UnknownBroker(broker))
+/// Ends a drain: replicas that are leaving stay; those that left do not come back by themselves. No records for a broker
+/// that is not being drained.
+pub fn undrain_broker(image: &Image, broker: BrokerId) -> Result<Vec<Record>, DrainError> {
+    let known = image.broker(broker).ok_or(DrainError::UnknownBroker(broker))?;
+    if !known.draining {
+        return Ok(Vec::new());
+    }
+    let standing = Standing::of(image);
+    let leaving = image.partitions().filter(|at| at.partition.removing.contains(&broker));
+    let back = leaving.filter_map(|at| cancel(at).ok()?.finish(&standing, Election::Keep));
+    Ok(std::iter::once(Record::BrokerDraining { broker, draining: false }).chain(back).collect())
 }
 
 /// Takes a broker out of the cluster (UnregisterBroker).
-pub fn remove_broker(_image: &Image, broker: BrokerId, _removal: Removal) -> Result<Vec<Record>, DrainError> {
-    Err(DrainError::UnknownBroker(broker))
+pub fn remove_broker(image: &Image, broker: BrokerId, removal: Removal) -> Result<Vec<Record>, DrainError> {
+    let known = image.broker(broker).ok_or(DrainError::UnknownBroker(broker))?;
+    let partitions = image.partitions_of(broker).count();
+    match removal {
+        Removal::WhenEmpty if partitions > 0 => Err(DrainError::NotEmpty { broker, partitions }),
+        Removal::WhenDead if !known.fenced => Err(DrainError::Alive(broker)),
+        Removal::WhenEmpty | Removal::WhenDead => Ok(vec![Record::BrokerRemoved { broker }]),
+    }
 }
 
 /// Drains a broker and takes it out of the cluster; to be called again until it is removed.
-pub fn decommission(_image: &Image, broker: BrokerId) -> Result<(Vec<Record>, Decommission), DrainError> {
-    Err(DrainError::UnknownBroker(broker))
+pub fn decommission(image: &Image, broker: BrokerId) -> Result<(Vec<Record>, Decommission), DrainError> {
+    let records = drain_broker(image, broker)?;
+    let partitions = image.partitions_of(broker).count();
+    if partitions == 0 {
+        return Ok((vec![Record::BrokerRemoved { broker }], Decommission::Removed));
+    }
+    Ok((records, Decommission::Draining { partitions }))
 }
 
 /// What the leader of the metadata group does from time to time (every second, say): leaderless partitions get a leader that
-/// has become possible, drains go on. Nothing to do gives no records.
+/// has become possible, and drains go on. Nothing to do gives no records.
 #[must_use]
-pub fn upkeep(_image: &Image) -> Vec<Record> {
-    Vec::new()
+pub fn upkeep(image: &Image) -> Vec<Record> {
+    go_on(image, &Standing::of(image), None)
+}
+
+/// One round of upkeep, with the drain of `beginning` as if it were under way.
+fn go_on(image: &Image, standing: &Standing<'_>, beginning: Option<BrokerId>) -> Vec<Record> {
+    let drains =
+        |id: &BrokerId| Some(*id) == beginning || image.broker(*id).is_some_and(|broker| broker.draining);
+    let draining: Vec<BrokerId> = image.brokers().map(|broker| broker.id).filter(drains).collect();
+    let mut moves = (!draining.is_empty()).then(|| Moves::of(image, beginning));
+    let mut records = Vec::new();
+    for at in image.partitions() {
+        let partition = at.partition;
+        let leaves = |id: &BrokerId| draining.contains(id) && !partition.removing.contains(id);
+        let led_elsewhere = partition.leader.is_some_and(|leader| !draining.contains(&leader));
+        if led_elsewhere && !partition.replicas.iter().any(leaves) {
+            continue;
+        }
+        let moved = moves.as_mut().and_then(|moves| moves.begin(at, leaves));
+        let change = moved.unwrap_or_else(|| Change::of(at));
+        records.extend(change.finish(standing, Election::Fittest));
+        if records.len() >= MOVES_PER_ROUND_MAX && beginning.is_none() {
+            break;
+        }
+    }
+    records
+}
+
+/// Replicas on their way from brokers that are being drained.
+struct Moves<'a> {
+    takers: Takers<'a>,
+    /// Partitions that may still begin to move.
+    room: usize,
+}
+
+impl<'a> Moves<'a> {
+    fn of(image: &'a Image, beginning: Option<BrokerId>) -> Moves<'a> {
+        let under_way = image.partitions().filter(|at| at.partition.is_reassigning()).count();
+        let room = DRAINS_AT_ONCE_MAX.saturating_sub(under_way);
+        Moves { takers: Takers::of(image, beginning), room }
+    }
+
+    /// Begins to move a partition, if there is room, it does not move already, and somebody can take what leaves.
+    fn begin<'p>(
+        &mut self,
+        at: PlacedPartition<'p>,
+        leaves: impl Fn(&BrokerId) -> bool,
+    ) -> Option<Change<'p>> {
+        if self.room == 0 || at.partition.is_reassigning() {
+            return None;
+        }
+        let mut target = at.partition.replicas.to_vec();
+        let mut moved = false;
+        for leaving in at.partition.replicas.iter().copied().filter(leaves) {
+            let Some(taker) = self.takers.take(&target, leaving) else { continue };
+            for place in target.iter_mut().filter(|id| **id == leaving) {
+                *place = taker;
+            }
+            moved = true;
+        }
+        if !moved {
+            return None;
+        }
+        self.room -= 1;
+        Some(move_to(at, &target))
+    }
 }

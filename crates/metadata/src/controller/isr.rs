@@ -1,8 +1,11 @@
 //! AlterPartition: a leader asks for another ISR (R-3.101, KIP-497, KIP-903).
 
+use std::collections::BTreeSet;
+
 use eddy_types::{BrokerId, ErrorCode, LeaderEpoch, PartitionEpoch, TopicId};
 
-use crate::{Image, Record};
+use super::change::{Change, Election, Standing};
+use crate::{Image, PlacedPartition, Record};
 
 /// What a leader wants of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,13 +124,105 @@ impl IsrRefusal {
 }
 
 /// Decides the wishes of a leader, each by itself, in their order: the records of all that are good, and a result for each.
-/// `from` asks in its `broker_epoch`.
+/// `from` asks in its `broker_epoch`. An ISR that makes a reassignment complete is shortened by those who leave.
 #[must_use]
 pub fn alter_partitions(
-    _image: &Image,
-    _from: BrokerId,
-    _broker_epoch: i64,
+    image: &Image,
+    from: BrokerId,
+    broker_epoch: i64,
     changes: &[IsrChange],
 ) -> (Vec<Record>, Vec<Result<IsrAccepted, IsrRefusal>>) {
-    (Vec::new(), changes.iter().map(|change| Err(IsrRefusal::UnknownTopic(change.topic))).collect())
+    if let Err(refusal) = check_broker(image, from, broker_epoch) {
+        return (Vec::new(), changes.iter().map(|_| Err(refusal.clone())).collect());
+    }
+    let standing = Standing::of(image);
+    let mut records = Vec::new();
+    let mut changed = BTreeSet::new();
+    let results = changes.iter().map(|wish| {
+        let at = check(image, from, wish)?;
+        if !changed.insert((wish.topic, wish.partition)) {
+            // The first wish of the request has made the version that this one names an old one.
+            let sent = wish.partition_epoch;
+            return Err(IsrRefusal::StalePartition {
+                sent,
+                current: PartitionEpoch(sent.0.saturating_add(1)),
+            });
+        }
+        let members: Vec<BrokerId> = wish.isr.iter().map(|(member, _)| *member).collect();
+        let mut change = Change::of(at);
+        change.set_isr(&members);
+        let Some(record) = change.finish(&standing, Election::Keep) else {
+            let partition_epoch = at.partition.partition_epoch;
+            return Ok(IsrAccepted { isr: at.partition.isr.to_vec(), partition_epoch });
+        };
+        let result = accepted(from, &record);
+        records.push(record);
+        result
+    });
+    let results = results.collect();
+    (records, results)
+}
+
+fn check_broker(image: &Image, from: BrokerId, sent: i64) -> Result<(), IsrRefusal> {
+    let current = image.broker(from).ok_or(IsrRefusal::NotRegistered(from))?.epoch;
+    if sent == current { Ok(()) } else { Err(IsrRefusal::StaleBroker { sent, current }) }
+}
+
+/// Kafka's checks in Kafka's order.
+fn check<'a>(image: &'a Image, from: BrokerId, wish: &IsrChange) -> Result<PlacedPartition<'a>, IsrRefusal> {
+    let topic = image.topic_by_id(wish.topic).ok_or(IsrRefusal::UnknownTopic(wish.topic))?;
+    let index = usize::try_from(wish.partition).ok();
+    let unknown = IsrRefusal::UnknownPartition { topic: wish.topic, partition: wish.partition };
+    let partition = index.and_then(|index| topic.partitions.get(index)).ok_or(unknown)?;
+    let (leader_epoch, partition_epoch) = (wish.leader_epoch, wish.partition_epoch);
+    if leader_epoch > partition.leader_epoch || partition_epoch > partition.partition_epoch {
+        return Err(IsrRefusal::AheadOfImage { leader_epoch, partition_epoch });
+    }
+    if leader_epoch < partition.leader_epoch {
+        return Err(IsrRefusal::FencedEpoch { sent: leader_epoch, current: partition.leader_epoch });
+    }
+    if partition.leader != Some(from) {
+        return Err(IsrRefusal::NotLeader(from));
+    }
+    if partition_epoch < partition.partition_epoch {
+        let current = partition.partition_epoch;
+        return Err(IsrRefusal::StalePartition { sent: partition_epoch, current });
+    }
+    let is_member = |broker: BrokerId| wish.isr.iter().any(|(member, _)| *member == broker);
+    if !is_member(from) {
+        return Err(IsrRefusal::InvalidIsr { reason: "without the leader" });
+    }
+    for (position, (member, epoch)) in wish.isr.iter().enumerate() {
+        if !partition.replicas.contains(member) {
+            return Err(IsrRefusal::InvalidIsr { reason: "with a broker that is no replica" });
+        }
+        if wish.isr.iter().take(position).any(|(earlier, _)| earlier == member) {
+            return Err(IsrRefusal::InvalidIsr { reason: "with a broker twice" });
+        }
+        let joins = !partition.isr.contains(member);
+        check_member(image, *member, *epoch, joins)?;
+    }
+    Ok(PlacedPartition { topic, index: wish.partition, partition })
+}
+
+/// A member must be alive, and be the run of the broker that the leader has heard: the one before may have had records that
+/// this one lost (KIP-903).
+fn check_member(image: &Image, member: BrokerId, epoch: i64, joins: bool) -> Result<(), IsrRefusal> {
+    let reason = match image.broker(member) {
+        None => "it is not registered",
+        Some(known) if known.fenced => "it is fenced",
+        Some(known) if known.epoch != epoch => "its broker epoch is another",
+        Some(known) if joins && known.shutting_down => "it is shutting down",
+        Some(_) => return Ok(()),
+    };
+    Err(IsrRefusal::Ineligible { broker: member, reason })
+}
+
+fn accepted(from: BrokerId, record: &Record) -> Result<IsrAccepted, IsrRefusal> {
+    match record {
+        Record::PartitionChanged { leader, isr, partition_epoch, .. } if *leader == Some(from) => {
+            Ok(IsrAccepted { isr: isr.clone(), partition_epoch: *partition_epoch })
+        }
+        _ => Err(IsrRefusal::NewLeader),
+    }
 }

@@ -5,11 +5,13 @@
 //! come between. A request that only validates is decided in the same way and its records are dropped.
 
 mod brokers;
+mod change;
 mod configs;
 mod drain;
 mod elections;
 mod isr;
 mod liveness;
+mod min_isr;
 mod partitions;
 mod placement;
 mod producer_ids;

@@ -67,7 +67,7 @@ pub fn create_partitions(image: &Image, new: &NewPartitions) -> Result<Vec<Recor
     if added > PARTITIONS_PER_REQUEST_MAX {
         return Err(CreatePartitionsError::TooManyPartitions(added));
     }
-    let replicas = topic.partitions.first().map_or(1, |partition| partition.replicas.len());
+    let replicas = topic.partitions.first().map_or(1, |partition| partition.target_replicas().count());
     let partitions = match &new.assignments {
         Some(assignments) => assign_manually(image, current, added, assignments, replicas)?,
         None => {

@@ -81,8 +81,9 @@ impl PlacementError {
     }
 }
 
-/// Spreads partitions `[first, first + count)` over the brokers that are alive: leaders go round, starting at a place that
-/// the topic's id chooses, and the replicas of a partition are neighbours in an order that alternates between racks.
+/// Spreads partitions `[first, first + count)` over the brokers that take more: leaders go round, starting at a place that
+/// the topic's id chooses, and the replicas of a partition are neighbours in an order that alternates between racks. Where
+/// there are too few of them, brokers that are fenced get the rest, outside the ISR: they will catch up.
 pub(super) fn place(
     image: &Image,
     topic: TopicId,
@@ -90,28 +91,30 @@ pub(super) fn place(
     count: i32,
     replication_factor: i16,
 ) -> Result<Vec<PartitionAssignment>, PlacementError> {
-    let brokers = alternate_racks(image.alive_brokers());
+    let brokers = alternate_racks(image.brokers().filter(|broker| broker.takes_more()));
+    let absent = alternate_racks(image.brokers().filter(|broker| !broker.is_active() && !broker.draining));
     let alive = brokers.len();
     let replicas = usize::try_from(replication_factor).unwrap_or(0);
-    if replicas > alive || alive == 0 {
+    if replicas > alive + absent.len() || alive == 0 {
         return Err(PlacementError::TooFewBrokers { wanted: replication_factor, alive });
     }
     let seed = topic.0.iter().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
     let assign = |partition: i32| {
-        let start = seed.wrapping_add(usize::try_from(partition).unwrap_or(0)) % alive;
-        let replicas: Vec<BrokerId> = brokers.iter().cycle().skip(start).take(replicas).copied().collect();
-        PartitionAssignment { leader: replicas.first().copied(), isr: replicas.clone(), replicas }
+        let start = seed.wrapping_add(usize::try_from(partition).unwrap_or(0));
+        let from = |brokers: &[BrokerId], count: usize| {
+            let skipped = start.checked_rem(brokers.len()).unwrap_or(0);
+            brokers.iter().copied().cycle().skip(skipped).take(count).collect::<Vec<_>>()
+        };
+        let isr = from(&brokers, replicas.min(alive));
+        let mut replicas_placed = isr.clone();
+        replicas_placed.extend(from(&absent, replicas.saturating_sub(alive)));
+        PartitionAssignment { leader: isr.first().copied(), isr, replicas: replicas_placed }
     };
     Ok((first..first.saturating_add(count)).map(assign).collect())
 }
 
-/// Checks an assignment that the client chose, and picks leader and ISR from the replicas that are alive.
-pub(super) fn assign(
-    image: &Image,
-    partition: i32,
-    replicas: &[BrokerId],
-    want: Option<usize>,
-) -> Result<PartitionAssignment, PlacementError> {
+/// Checks replicas that the client chose: some, each once, all registered.
+pub(super) fn check(image: &Image, partition: i32, replicas: &[BrokerId]) -> Result<(), PlacementError> {
     if replicas.is_empty() {
         return Err(PlacementError::NoReplicas { partition });
     }
@@ -123,13 +126,58 @@ pub(super) fn assign(
             return Err(PlacementError::UnknownBroker { partition, broker: *broker });
         }
     }
+    Ok(())
+}
+
+/// Checks an assignment that the client chose, and picks leader and ISR from the replicas that are active.
+pub(super) fn assign(
+    image: &Image,
+    partition: i32,
+    replicas: &[BrokerId],
+    want: Option<usize>,
+) -> Result<PartitionAssignment, PlacementError> {
+    check(image, partition, replicas)?;
     if let Some(want) = want.filter(|want| *want != replicas.len()) {
         return Err(PlacementError::UnequalReplicas { partition, got: replicas.len(), want });
     }
-    let is_alive = |id: &BrokerId| image.broker(*id).is_some_and(|broker| !broker.fenced);
-    let isr: Vec<BrokerId> = replicas.iter().copied().filter(is_alive).collect();
+    let is_active = |id: &BrokerId| image.broker(*id).is_some_and(Broker::is_active);
+    let isr: Vec<BrokerId> = replicas.iter().copied().filter(is_active).collect();
     let leader = isr.first().copied().ok_or(PlacementError::NoneAlive { partition })?;
     Ok(PartitionAssignment { replicas: replicas.to_vec(), leader: Some(leader), isr })
+}
+
+/// Finds brokers that take over replicas: those with the fewest, of a rack that the partition does not have yet if there
+/// is one.
+pub(super) struct Takers<'a> {
+    /// Brokers that take more, with the number of replicas each has or is about to get.
+    brokers: Vec<(&'a Broker, usize)>,
+    image: &'a Image,
+}
+
+impl<'a> Takers<'a> {
+    /// All brokers that take more, but for `leaving`.
+    pub(super) fn of(image: &'a Image, leaving: Option<BrokerId>) -> Takers<'a> {
+        let mut load: BTreeMap<BrokerId, usize> = BTreeMap::new();
+        for placed in image.partitions() {
+            for broker in placed.partition.target_replicas() {
+                *load.entry(broker).or_default() += 1;
+            }
+        }
+        let takes_more = |broker: &&Broker| broker.takes_more() && Some(broker.id) != leaving;
+        let loaded = |broker: &'a Broker| (broker, load.get(&broker.id).copied().unwrap_or(0));
+        Takers { brokers: image.brokers().filter(takes_more).map(loaded).collect(), image }
+    }
+
+    /// A broker for the place of `leaving` among `replicas`; it counts as having one more from now on.
+    pub(super) fn take(&mut self, replicas: &[BrokerId], leaving: BrokerId) -> Option<BrokerId> {
+        let staying = replicas.iter().filter(|id| **id != leaving);
+        let racks: Vec<&str> = staying.filter_map(|id| self.image.broker(*id)?.rack.as_deref()).collect();
+        let shares_rack = |broker: &Broker| broker.rack.as_deref().is_some_and(|rack| racks.contains(&rack));
+        let free = self.brokers.iter_mut().filter(|(broker, _)| !replicas.contains(&broker.id));
+        let (broker, load) = free.min_by_key(|(broker, load)| (shares_rack(broker), *load, broker.id))?;
+        *load += 1;
+        Some(broker.id)
+    }
 }
 
 /// Brokers with the first of each rack before the second of any.

@@ -1,9 +1,12 @@
-//! AlterPartitionReassignments (KIP-455).
+//! AlterPartitionReassignments and ListPartitionReassignments (R-3.109, KIP-455).
+
+use std::collections::BTreeSet;
 
 use eddy_types::{BrokerId, ErrorCode, TopicPartition};
 
+use super::change::{Change, Election, Standing};
 use super::placement::{self, PlacementError};
-use crate::{Image, Record};
+use crate::{Assignment, Image, PlacedPartition, Record};
 
 /// Why the replicas of a partition are not moved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,9 +36,14 @@ pub enum ReassignmentError {
     /// The replicas cannot be had.
     #[error(transparent)]
     Placement(#[from] PlacementError),
-    /// Replicas stay where they are.
-    #[error("replicas do not move between brokers yet")]
-    NotServed,
+    /// The request names the partition twice.
+    #[error("partition is named twice in the request: {0}")]
+    NamedTwice(TopicPartition),
+    /// Only replicas that were being added hold the records.
+    #[error(
+        "cannot go back to the old replicas: only new ones hold the records, and unclean elections are off"
+    )]
+    UncleanCancel,
 }
 
 impl ReassignmentError {
@@ -49,32 +57,10 @@ impl ReassignmentError {
             ReassignmentError::NotUnderWay => ErrorCode::NoReassignmentInProgress,
             ReassignmentError::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             ReassignmentError::Placement(error) => error.code(),
-            ReassignmentError::NotServed => ErrorCode::InvalidReplicaAssignment,
+            ReassignmentError::NamedTwice(_) => ErrorCode::InvalidRequest,
+            ReassignmentError::UncleanCancel => ErrorCode::InvalidReplicaAssignment,
         }
     }
-}
-
-/// Decides on new `replicas` of a partition, or on the end of a reassignment (`None`). The only assignment that can be had is the
-/// one there is, which changes nothing.
-pub fn check_reassignment(
-    image: &Image,
-    topic: &str,
-    partition: i32,
-    replicas: Option<&[BrokerId]>,
-    same_factor: bool,
-) -> Result<(), ReassignmentError> {
-    let found = image.topic(topic).ok_or_else(|| ReassignmentError::UnknownTopic(topic.to_owned()))?;
-    let index = usize::try_from(partition).ok();
-    let current = index
-        .and_then(|index| found.partitions.get(index))
-        .ok_or_else(|| ReassignmentError::UnknownPartition { topic: topic.to_owned(), partition })?;
-    let wanted = replicas.ok_or(ReassignmentError::NotUnderWay)?;
-    placement::assign(image, partition, wanted, None)?;
-    if same_factor && wanted.len() != current.replicas.len() {
-        let (current, wanted) = (current.replicas.len(), wanted.len());
-        return Err(ReassignmentError::ReplicationFactor { current, wanted });
-    }
-    if *wanted == *current.replicas { Ok(()) } else { Err(ReassignmentError::NotServed) }
 }
 
 /// What is asked for one partition.
@@ -101,19 +87,120 @@ pub struct Reassignment {
 
 /// Decides on the replicas of partitions, each by itself, in their order: the records of all that are good, and a
 /// result for each. `same_factor` forbids another number of replicas (KIP-860).
+///
+/// New replicas join, and once every replica that shall stay is in the ISR the others leave; a new request takes the place of
+/// the one under way.
 #[must_use]
 pub fn alter_reassignments(
-    _image: &Image,
+    image: &Image,
     wanted: &[NewReplicas],
-    _same_factor: bool,
+    same_factor: bool,
 ) -> (Vec<Record>, Vec<Result<(), ReassignmentError>>) {
-    (Vec::new(), wanted.iter().map(|_| Err(ReassignmentError::NotServed)).collect())
+    let standing = Standing::of(image);
+    let mut records = Vec::new();
+    let mut results = Vec::with_capacity(wanted.len());
+    let mut seen = BTreeSet::new();
+    for wish in wanted {
+        let decided = if seen.insert(&wish.partition) {
+            decide(image, wish, same_factor)
+        } else {
+            Err(ReassignmentError::NamedTwice(wish.partition.clone()))
+        };
+        results.push(decided.map(|change| records.extend(change.finish(&standing, Election::Keep))));
+    }
+    (records, results)
+}
+
+fn decide<'a>(
+    image: &'a Image,
+    wish: &NewReplicas,
+    same_factor: bool,
+) -> Result<Change<'a>, ReassignmentError> {
+    let at = find(image, &wish.partition)?;
+    let Some(replicas) = &wish.replicas else { return cancel(at) };
+    placement::check(image, wish.partition.partition, replicas)?;
+    let (current, wanted) = (at.partition.target_replicas().count(), replicas.len());
+    if same_factor && wanted != current {
+        return Err(ReassignmentError::ReplicationFactor { current, wanted });
+    }
+    Ok(move_to(at, replicas))
+}
+
+fn find<'a>(image: &'a Image, target: &TopicPartition) -> Result<PlacedPartition<'a>, ReassignmentError> {
+    let unknown = || ReassignmentError::UnknownTopic(target.topic.to_string());
+    let topic = image.topic(&target.topic).ok_or_else(unknown)?;
+    let index = usize::try_from(target.partition).ok();
+    let partition = index.and_then(|index| topic.partitions.get(index)).ok_or_else(|| {
+        ReassignmentError::UnknownPartition { topic: target.topic.to_string(), partition: target.partition }
+    })?;
+    Ok(PlacedPartition { topic, index: target.partition, partition })
+}
+
+/// Begins to move a partition to `target`. What an earlier request was adding and this one does not want leaves at once.
+pub(super) fn move_to<'a>(at: PlacedPartition<'a>, target: &[BrokerId]) -> Change<'a> {
+    let partition = at.partition;
+    let unwanted = |id: &BrokerId| partition.adding.contains(id) && !target.contains(id);
+    // The last who hold the records stay until others do.
+    let only_unwanted = partition.isr.iter().all(unwanted);
+    let before: Vec<BrokerId> =
+        partition.replicas.iter().copied().filter(|id| only_unwanted || !unwanted(id)).collect();
+    let held = |id: &BrokerId| before.contains(id) && !partition.adding.contains(id);
+    let removing: Vec<BrokerId> = before.iter().copied().filter(|id| !target.contains(id)).collect();
+    let adding = target.iter().copied().filter(|id| !held(id)).collect();
+    let replicas = target.iter().chain(&removing).copied().collect();
+    let mut change = Change::of(at);
+    change.assign(Assignment { replicas, adding, removing });
+    change
+}
+
+/// Goes back to the replicas there were.
+pub(super) fn cancel(at: PlacedPartition<'_>) -> Result<Change<'_>, ReassignmentError> {
+    let partition = at.partition;
+    if !partition.is_reassigning() {
+        return Err(ReassignmentError::NotUnderWay);
+    }
+    let stays = |id: &BrokerId| !partition.adding.contains(id);
+    let holds = partition.isr.iter().chain(partition.elr.iter()).any(stays);
+    if !holds && !at.topic.config.unclean_leader_election_enable {
+        return Err(ReassignmentError::UncleanCancel);
+    }
+    let replicas = partition.replicas.iter().copied().filter(stays).collect();
+    let mut change = Change::of(at);
+    change.assign(Assignment { replicas, adding: Vec::new(), removing: Vec::new() });
+    Ok(change)
 }
 
 /// The reassignments under way, of the given partitions or of all (`None`), by topic and index.
 #[must_use]
-pub fn list_reassignments(_image: &Image, _partitions: Option<&[TopicPartition]>) -> Vec<Reassignment> {
-    Vec::new()
+pub fn list_reassignments(image: &Image, partitions: Option<&[TopicPartition]>) -> Vec<Reassignment> {
+    let listed = |at: PlacedPartition<'_>| Reassignment {
+        partition: TopicPartition { topic: at.topic.name.clone(), partition: at.index },
+        replicas: at.partition.replicas.to_vec(),
+        adding: at.partition.adding.to_vec(),
+        removing: at.partition.removing.to_vec(),
+    };
+    let under_way = |at: &PlacedPartition<'_>| at.partition.is_reassigning();
+    match partitions {
+        None => image.partitions().filter(under_way).map(listed).collect(),
+        Some(partitions) => {
+            let asked: BTreeSet<&TopicPartition> = partitions.iter().collect();
+            asked.into_iter().filter_map(|it| find(image, it).ok()).filter(under_way).map(listed).collect()
+        }
+    }
+}
+
+/// Decides on new `replicas` of one partition, or on the end of a reassignment (`None`), without its records.
+pub fn check_reassignment(
+    image: &Image,
+    topic: &str,
+    partition: i32,
+    replicas: Option<&[BrokerId]>,
+    same_factor: bool,
+) -> Result<(), ReassignmentError> {
+    let partition = TopicPartition { topic: topic.into(), partition };
+    let wish = NewReplicas { partition, replicas: replicas.map(<[BrokerId]>::to_vec) };
+    let (_, results) = alter_reassignments(image, std::slice::from_ref(&wish), same_factor);
+    results.into_iter().next().unwrap_or(Ok(()))
 }
 
 #[cfg(test)]

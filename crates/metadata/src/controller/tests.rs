@@ -110,21 +110,47 @@ fn counts_outside_their_bounds_are_refused() {
     assert!(create_topic(&image, &NewTopic { partitions: 10_000, ..topic("t") }).is_ok());
 }
 
+/// As Kafka places them: a topic with three replicas can be made while one of three brokers is down.
 #[test]
-fn fenced_brokers_get_no_replicas() {
+fn fenced_brokers_get_replicas_only_when_the_others_are_too_few() {
     let mut image = image_with(&[(1, None), (2, None)], &[]);
     image.apply(&Record::BrokerFenced { broker: BrokerId(1) }).unwrap();
-    let (code, text) = refused(&image, &NewTopic { replication_factor: 2, ..topic("t") });
+    let (code, text) = refused(&image, &NewTopic { replication_factor: 3, ..topic("t") });
     assert_eq!(code, ErrorCode::InvalidReplicationFactor);
-    assert_eq!(text, "replication factor 2 is larger than the number of available brokers: 1");
+    assert_eq!(text, "replication factor 3 is larger than the number of available brokers: 1");
     let (_, created) = create_topic(&image, &topic("t")).unwrap();
     assert_eq!(*created.topic.partitions[0].replicas, *brokers(&[2]));
-    let new = NewTopic { assignments: vec![(0, brokers(&[1, 2]))], ..topic("t") };
-    let (_, created) = create_topic(&image, &new).unwrap();
-    let partition = &created.topic.partitions[0];
-    assert_eq!((partition.leader, &*partition.isr), (Some(BrokerId(2)), &brokers(&[2])[..]));
+    let automatic = NewTopic { replication_factor: 2, ..topic("t") };
+    let manual = NewTopic { assignments: vec![(0, brokers(&[1, 2]))], ..topic("t") };
+    for (new, replicas) in [(automatic, [2, 1]), (manual, [1, 2])] {
+        let (_, created) = create_topic(&image, &new).unwrap();
+        let partition = &created.topic.partitions[0];
+        assert_eq!(*partition.replicas, *brokers(&replicas));
+        assert_eq!((partition.leader, &*partition.isr), (Some(BrokerId(2)), &brokers(&[2])[..]));
+    }
     let new = NewTopic { assignments: vec![(0, brokers(&[1]))], ..topic("t") };
     assert_eq!(refused(&image, &new).0, ErrorCode::InvalidReplicaAssignment);
+    image.apply(&Record::BrokerFenced { broker: BrokerId(2) }).unwrap();
+    assert_eq!(refused(&image, &topic("t")).0, ErrorCode::InvalidReplicationFactor);
+}
+
+/// A broker that is being emptied, or about to stop, gets nothing new.
+#[test]
+fn draining_brokers_get_no_replicas() {
+    let mut image = image_with(&[(1, None), (2, None), (3, None)], &[]);
+    let records = drain_broker(&image, BrokerId(1)).unwrap();
+    commit(&mut image, &records);
+    let records = begin_shutdown(&image, BrokerId(2));
+    commit(&mut image, &records);
+    let new = NewTopic { partitions: 4, replication_factor: 2, ..topic("t") };
+    let (_, created) = create_topic(&image, &new).unwrap();
+    for partition in &created.topic.partitions {
+        assert_eq!((&*partition.replicas, &*partition.isr), (&brokers(&[3, 2])[..], &brokers(&[3])[..]));
+    }
+    assert_eq!(
+        refused(&image, &NewTopic { replication_factor: 3, ..topic("t") }).0,
+        ErrorCode::InvalidReplicationFactor
+    );
 }
 
 /// X24: every partition has a leader that is alive, whatever the ids of the brokers are.

@@ -72,7 +72,7 @@ pub struct Broker {
     /// Whether it counts as dead.
     pub fenced: bool,
     /// Random id of its data directory; zero when it never told one.
-    #[serde(default)]
+    #[serde(default, with = "crate::record::directory")]
     pub directory: [u8; 16],
     /// Whether it is about to stop: it serves, but leads nothing new.
     #[serde(default)]
