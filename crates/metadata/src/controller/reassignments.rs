@@ -36,6 +36,9 @@ pub enum ReassignmentError {
     /// The replicas cannot be had.
     #[error(transparent)]
     Placement(#[from] PlacementError),
+    /// The caller commits no records.
+    #[error("replicas do not move between brokers yet")]
+    NotServed,
     /// The request names the partition twice.
     #[error("partition is named twice in the request: {0}")]
     NamedTwice(TopicPartition),
@@ -58,7 +61,9 @@ impl ReassignmentError {
             ReassignmentError::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             ReassignmentError::Placement(error) => error.code(),
             ReassignmentError::NamedTwice(_) => ErrorCode::InvalidRequest,
-            ReassignmentError::UncleanCancel => ErrorCode::InvalidReplicaAssignment,
+            ReassignmentError::NotServed | ReassignmentError::UncleanCancel => {
+                ErrorCode::InvalidReplicaAssignment
+            }
         }
     }
 }
@@ -189,7 +194,8 @@ pub fn list_reassignments(image: &Image, partitions: Option<&[TopicPartition]>) 
     }
 }
 
-/// Decides on new `replicas` of one partition, or on the end of a reassignment (`None`), without its records.
+/// Checks new `replicas` of one partition, or the end of a reassignment (`None`), for a caller that commits nothing: a good
+/// request that would change something is refused.
 pub fn check_reassignment(
     image: &Image,
     topic: &str,
@@ -199,8 +205,9 @@ pub fn check_reassignment(
 ) -> Result<(), ReassignmentError> {
     let partition = TopicPartition { topic: topic.into(), partition };
     let wish = NewReplicas { partition, replicas: replicas.map(<[BrokerId]>::to_vec) };
-    let (_, results) = alter_reassignments(image, std::slice::from_ref(&wish), same_factor);
-    results.into_iter().next().unwrap_or(Ok(()))
+    let (records, results) = alter_reassignments(image, std::slice::from_ref(&wish), same_factor);
+    results.into_iter().collect::<Result<(), _>>()?;
+    if records.is_empty() { Ok(()) } else { Err(ReassignmentError::NotServed) }
 }
 
 #[cfg(test)]
