@@ -11,13 +11,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use eddy_admin::{Admin, Readiness};
+use eddy_cluster::{Cluster, ClusterConfig};
 use eddy_coordinator::GroupCoordinator;
 use eddy_disk::{Disk, RealDisk};
 use eddy_engine::Engine;
-use eddy_gateway::Loggers;
+use eddy_gateway::{Loggers, Parts};
 use eddy_metadata::Endpoint;
 use eddy_metadata::config::BrokerConfig;
-use eddy_metadata::controller::{Registration, register_broker};
+use eddy_metadata::controller::Registration;
 use eddy_types::{BrokerId, DirectoryId, SystemClock};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -83,19 +84,20 @@ pub(crate) async fn run(
     let admin = AdminTask::start(admin_listener, admin);
 
     let engine = start_engine(&config, machine, &data_dir, &disk).await?;
-    let cluster = engine.image().cluster_id().ok_or_else(no_cluster)?;
-    data_dir.belongs_to(disk.as_ref(), cluster)?;
-    register(&engine, broker, kafka_address, marker.directory_id).await?;
+    let cluster_id = engine.image().cluster_id().ok_or_else(no_cluster)?;
+    data_dir.belongs_to(disk.as_ref(), cluster_id)?;
+    let cluster = join(&engine, broker, kafka_address, marker.directory_id).await?;
     let groups = GroupCoordinator::start(Arc::clone(&engine));
 
     let gateway = {
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
-        let registry: &mut Registry = metrics::labelled(&mut registry, cluster, marker.node_id);
+        let registry: &mut Registry = metrics::labelled(&mut registry, cluster_id, marker.node_id);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
         let mut exporter = exporter.write().unwrap_or_else(PoisonError::into_inner);
         metrics::of_groups(registry, &mut exporter, &engine, &groups);
         let settings = derived::gateway(broker, loggers);
-        eddy_gateway::serve(Arc::clone(&engine), Arc::clone(&groups), settings, kafka, registry)
+        let parts = Parts { engine: Arc::clone(&engine), cluster, groups: Arc::clone(&groups) };
+        eddy_gateway::serve(parts, settings, kafka, registry)
     };
     readiness.send_replace(Readiness::Serving);
     tracing::info!(kafka = %kafka_address, admin = %admin_address, seconds = began.elapsed().as_secs_f32(), "ready");
@@ -125,12 +127,12 @@ fn no_random(error: &std::io::Error) -> Failure {
 }
 
 /// Tells the cluster that this broker is there, and where.
-async fn register(
-    engine: &Engine,
+async fn join(
+    engine: &Arc<Engine>,
     broker: &BrokerConfig,
     kafka: SocketAddr,
     directory: DirectoryId,
-) -> Result<(), Failure> {
+) -> Result<Arc<Cluster>, Failure> {
     let failed = |reason: String| {
         Problem::new(&codes::METADATA_FAILED, format!("cannot register the broker: {reason}"))
     };
@@ -149,9 +151,8 @@ async fn register(
         rack: broker.broker_rack.clone(),
         directory: directory.0,
     };
-    let decide =
-        |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
-    engine.quorum().change(decide).await.map_err(|error| failed(error.to_string()).into())
+    let joined = Cluster::start(ClusterConfig::new(Arc::clone(engine), None, registration)).await;
+    joined.map_err(|error| failed(error.to_string()).into())
 }
 
 /// Where a listener really listens: the configuration may leave the port to the kernel.

@@ -1,14 +1,19 @@
 //! One request as its handler sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eddy_metadata::Image;
 use eddy_types::ErrorCode;
 use eddy_wire::ApiKey;
+use tokio::time::Instant;
 
 use crate::connection_state::{ConnectionState, Software};
 use crate::context::Context;
 use crate::telemetry::ClientFacts;
+
+/// How long an answer waits for brokers that do not say that they know. One that died is not waited for once its session is over.
+const KNOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// A request's surroundings: who asks, in which version, and what the broker knows at the moment.
 #[derive(Clone)]
@@ -37,6 +42,13 @@ impl Call {
     /// Host and port by which this client reaches this broker.
     pub(crate) fn advertised(&self) -> (String, u16) {
         self.ctx.advertised.for_client(self.connection.local)
+    }
+
+    /// Waits until every broker that is alive knows what was committed so far: then the client's next request finds it, wherever it
+    /// goes. After `within`, or a while, the client is answered all the same: it is done, and who does not know yet says so.
+    pub(crate) async fn until_known(&self, within: Duration) {
+        let deadline = Instant::now() + within.min(KNOWN_WAIT);
+        self.ctx.cluster.until_applied(self.image().version(), deadline).await;
     }
 
     /// What telemetry subscriptions may choose this client by.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use eddy_cluster::Cluster;
 use eddy_coordinator::GroupCoordinator;
 use eddy_core::SessionCache;
 use eddy_engine::Engine;
@@ -36,6 +37,7 @@ pub struct Settings {
 /// Shared by all connections.
 pub(crate) struct Context {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) settings: Settings,
     pub(crate) advertised: Advertised,

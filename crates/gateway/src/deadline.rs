@@ -15,9 +15,13 @@ pub(crate) async fn within<T>(
 ) -> Result<T, (ErrorCode, String)> {
     let late =
         || (ErrorCode::RequestTimedOut, format!("not done within the request's timeout of {timeout_ms} ms"));
-    let timeout =
-        u64::try_from(timeout_ms).ok().filter(|&ms| ms > 0).map(Duration::from_millis).ok_or_else(late)?;
-    tokio::time::timeout(timeout, change).await.unwrap_or_else(|_| Err(late()))
+    let time = Some(timeout(timeout_ms)).filter(|time| !time.is_zero()).ok_or_else(late)?;
+    tokio::time::timeout(time, change).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The time that a request gives; none when it is negative.
+pub(crate) fn timeout(timeout_ms: i32) -> Duration {
+    Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -46,7 +46,9 @@ pub(crate) async fn answer<R>(asked: Result<Asked<R>, Unavailable>) -> Result<R,
 }
 
 /// The groups that a request wants described, asked in its order: their answers come later.
-pub(crate) struct Describing<R>(Vec<(Str, Result<Asked<Described<R>>, Unavailable>)>);
+pub(crate) struct Describing<R>(Vec<(Str, Asking<R>)>);
+
+type Asking<R> = Result<Asked<Described<R>>, Unavailable>;
 
 /// What a machine says of a group, or that it has none of that name and kind.
 type Described<R> = Result<R, ErrorCode>;
@@ -58,7 +60,7 @@ impl<R> Describing<R> {
     }
 
     /// Adds a group that was put before its machine.
-    pub(crate) fn add(&mut self, name: &Str, asked: Result<Asked<Described<R>>, Unavailable>) {
+    pub(crate) fn add(&mut self, name: &Str, asked: Asking<R>) {
         // A copy: the name would otherwise hold the frame.
         self.0.push((Str::from(name.as_str()), asked));
     }

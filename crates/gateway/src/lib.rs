@@ -32,6 +32,7 @@ mod topics;
 use std::sync::Arc;
 
 pub use context::Settings;
+use eddy_cluster::Cluster;
 use eddy_coordinator::GroupCoordinator;
 use eddy_core::{SessionCache, SessionLimits};
 use eddy_engine::Engine;
@@ -47,10 +48,19 @@ use crate::metrics::Metrics;
 use crate::quota::Quotas;
 use crate::telemetry::Telemetry;
 
+/// What requests are put before.
+pub struct Parts {
+    /// Partitions and metadata.
+    pub engine: Arc<Engine>,
+    /// This broker's part in the cluster.
+    pub cluster: Arc<Cluster>,
+    /// The groups that this broker coordinates.
+    pub groups: Arc<GroupCoordinator>,
+}
+
 /// Serves Kafka clients on `listener` until the engine stops; the task ends when no more connections are accepted.
 pub fn serve(
-    engine: Arc<Engine>,
-    groups: Arc<GroupCoordinator>,
+    Parts { engine, cluster, groups }: Parts,
     settings: Settings,
     listener: TcpListener,
     registry: &mut Registry,
@@ -59,6 +69,7 @@ pub fn serve(
     let metrics = Metrics::register(registry, &api::keys(), &engine);
     let ctx = Arc::new(Context {
         engine,
+        cluster,
         groups,
         advertised: Advertised::new(settings.advertised.clone()),
         sessions: parking_lot::Mutex::new(SessionCache::new(sessions)),

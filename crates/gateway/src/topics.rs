@@ -1,6 +1,7 @@
 //! Making topics on behalf of clients.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eddy_metadata::controller::{self, CreateTopicError, NewTopic};
 use eddy_metadata::{Image, Record, Topic};
@@ -11,6 +12,9 @@ use crate::call::Call;
 
 /// Topics that the broker keeps for itself. None exists yet; their names are taken all the same.
 const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+
+/// How long a request for metadata waits for all brokers to know the topic that it made.
+const AUTO_CREATE_WAIT: Duration = Duration::from_secs(2);
 
 /// Whether a name belongs to an internal topic.
 pub(crate) fn is_internal(name: &str) -> bool {
@@ -44,7 +48,10 @@ pub(crate) async fn auto_create(
     let new = NewTopic::with_defaults(new_topic_id()?, name);
     let created = call.ctx.engine.quorum().change(|image| decide(image, &new)).await;
     match created {
-        Ok(topic) => Ok(topic),
+        Ok(topic) => {
+            call.until_known(AUTO_CREATE_WAIT).await;
+            Ok(topic)
+        }
         // Another client was faster.
         Err(ChangeError::Refused(CreateTopicError::Exists(_))) => {
             call.image().topic(name).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)

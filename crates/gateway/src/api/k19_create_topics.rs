@@ -15,7 +15,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::deadline::within;
+use crate::deadline::{timeout, within};
 use crate::error::change_code;
 use crate::quota::{Mutations, OverQuota};
 use crate::topics;
@@ -50,6 +50,9 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
         Ok(outcome) => outcome,
         Err((code, message)) => return refuse_all(&call, &request, code, Some(message)),
     };
+    if !request.validate_only {
+        call.until_known(timeout(request.timeout_ms)).await;
+    }
     let image = call.image();
     let mut answered = AHashSet::new();
     let topics = request

@@ -13,7 +13,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::deadline::within;
+use crate::deadline::{timeout, within};
 use crate::error::change_code;
 use crate::quota::{Mutations, Refused};
 
@@ -46,6 +46,9 @@ pub(crate) async fn handle(call: Call, request: CreatePartitionsRequest) -> Crea
             error_code: call.code(code),
             error_message,
         });
+    }
+    if !request.validate_only {
+        call.until_known(timeout(request.timeout_ms)).await;
     }
     CreatePartitionsResponse { throttle_time_ms: mutations.finish(), results }
 }

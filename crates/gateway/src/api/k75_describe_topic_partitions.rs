@@ -147,7 +147,8 @@ fn describe_partition(
         replica_nodes: ids(&partition.replicas),
         isr_nodes: ids(&partition.isr),
         // Empty, not null: the Java client fails on null.
-        eligible_leader_replicas: Some(Vec::new()),
+        eligible_leader_replicas: Some(ids(&partition.elr)),
+        // Nobody is remembered who held everything once: a replica outside ISR and ELR leads by an unclean election only.
         last_known_elr: Some(Vec::new()),
         offline_replicas: offline_replicas(image, partition),
     }

@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use eddy_cluster::{Cluster, ClusterConfig};
 use eddy_coordinator::GroupCoordinator;
 use eddy_core::ProducerLimits;
 use eddy_disk::RealDisk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
-use eddy_gateway::{LogLevel, Loggers, ROOT, Settings};
+use eddy_gateway::{LogLevel, Loggers, Parts, ROOT, Settings};
 use eddy_metadata::config::StaticConfig;
-use eddy_metadata::controller::{Registration, register_broker};
+use eddy_metadata::controller::Registration;
 use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
 use eddy_types::{BrokerId, ClusterId, SystemClock};
 use eddy_wal::{Profile, WalConfig};
@@ -144,15 +145,14 @@ impl Broker {
             rack: None,
             directory: [0; 16],
         };
-        let decide =
-            |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
-        engine.quorum().change(decide).await.unwrap();
+        let config = ClusterConfig::new(Arc::clone(&engine), None, registration);
+        let cluster = Cluster::start(config).await.unwrap();
         let listener = eddy_gateway::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let mut registry = Registry::default();
         let groups = GroupCoordinator::start(Arc::clone(&engine));
-        let (served, coordinator) = (Arc::clone(&engine), Arc::clone(&groups));
-        let gateway = eddy_gateway::serve(served, coordinator, settings, listener, &mut registry);
+        let parts = Parts { engine: Arc::clone(&engine), cluster, groups: Arc::clone(&groups) };
+        let gateway = eddy_gateway::serve(parts, settings, listener, &mut registry);
         Broker { address, engine, groups, gateway, registry, dir }
     }
 
