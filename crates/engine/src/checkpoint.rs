@@ -1,6 +1,7 @@
 //! The checkpoint: where each partition's files stood, so that a start scans nothing and replays only the WAL's tail.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use eddy_core::{ProducerSnapshot, WindowBatch};
 use eddy_disk::Disk;
@@ -30,8 +31,10 @@ pub(crate) struct PartitionCheckpoint {
     pub(crate) key: PartitionKey,
     pub(crate) local: LocalPartition,
     pub(crate) log: LogCheckpoint,
+    /// The high watermark then, as far as this replica knew; [`Offset::NONE`] in a checkpoint of an older version.
+    pub(crate) high_watermark: Offset,
     /// Windows of the idempotent producers as they were at `log.flushed_end`.
-    pub(crate) producers: Vec<ProducerSnapshot>,
+    pub(crate) producers: Arc<[ProducerSnapshot]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +54,8 @@ struct PartitionShape {
     flushed_end: Offset,
     active_segment: Offset,
     active_bytes: u64,
+    #[serde(default = "unknown")]
+    high_watermark: Offset,
     #[serde(default, skip_serializing_if = "is_zero")]
     cleaned_to: Offset,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,6 +74,10 @@ struct ProducerShape {
     open_transaction: Option<Offset>,
     /// First and last sequence, first and last offset, timestamp.
     batches: Vec<(i32, i32, Offset, Offset, Millis)>,
+}
+
+fn unknown() -> Offset {
+    Offset::NONE
 }
 
 fn is_zero(offset: &Offset) -> bool {
@@ -136,6 +145,7 @@ impl From<PartitionShape> for PartitionCheckpoint {
                 epochs: shape.epochs,
                 cleaned_to: shape.cleaned_to,
             },
+            high_watermark: shape.high_watermark,
             producers: shape.producers.into_iter().map(ProducerSnapshot::from).collect(),
         }
     }
@@ -151,6 +161,7 @@ impl From<&PartitionCheckpoint> for PartitionShape {
             flushed_end: partition.log.flushed_end,
             active_segment: partition.log.active_segment,
             active_bytes: partition.log.active_bytes,
+            high_watermark: partition.high_watermark,
             cleaned_to: partition.log.cleaned_to,
             epochs: partition.log.epochs.clone(),
             producers: partition.producers.iter().map(ProducerShape::from).collect(),

@@ -21,14 +21,18 @@ use tokio::time::Instant;
 use crate::budget::MemoryBudget;
 use crate::checkpoint::Checkpoint;
 use crate::cleaner::{self, CleanerState, CleanerStatus};
-use crate::error::{AppendError, PartitionError, StartError};
+use crate::error::{AppendError, DeleteRecordsError, PartitionError, StartError};
 use crate::fatal::OnFatal;
 use crate::flush_queue::FlushQueue;
 use crate::flusher::{FlushConfig, Flusher};
 use crate::housekeeping::{self, HousekeepingConfig};
-use crate::partition::{Partition, PartitionKey};
-use crate::partitions::{Partitions, Storage};
+use crate::isr::IsrProposals;
+use crate::lease::Lease;
+use crate::partition::{Cuts, Partition, PartitionKey, Shared};
+use crate::partitions::{Held, Partitions};
 use crate::recovery::Replay;
+use crate::role_changes::{RoleChanges, RoleFeed};
+use crate::storage::Storage;
 
 /// How an engine runs. Every field has one source: the broker's configuration.
 pub struct EngineConfig {
@@ -167,6 +171,8 @@ impl Engine {
             .await
             .map_err(|panic| StartError::Disk(std::io::Error::other(panic)))??;
         let _ = metadata.partitions.set(Arc::clone(&partitions));
+        // What was applied between the image that was opened with and this moment.
+        partitions.applied(&[], &quorum.image());
         let engine = Arc::new(Engine {
             me,
             clock,
@@ -305,17 +311,49 @@ impl Engine {
         image: &Image,
         key: PartitionKey,
     ) -> Result<Arc<Partition>, PartitionError> {
+        if let Some(open) = self.partitions.get_open(key).filter(|open| open.is_leading()) {
+            return Ok(open);
+        }
+        let state = state_of(image, key)?;
+        if state.leader != Some(self.me) {
+            return Err(not_leader(state));
+        }
+        let partition = self.partitions.get(image, key).await?;
+        if partition.is_leading() {
+            return Ok(partition);
+        }
+        let (leader, epoch) = partition.leader();
+        Err(PartitionError::NotLeader { leader, epoch })
+    }
+
+    /// The partition, if this broker holds a replica of it, whatever its role.
+    ///
+    /// # Errors
+    /// Unknown, held elsewhere only, or offline.
+    pub async fn replica(&self, image: &Image, key: PartitionKey) -> Result<Arc<Partition>, PartitionError> {
         if let Some(open) = self.partitions.get_open(key) {
             return Ok(open);
         }
-        let topic = image.topic_by_id(key.topic).ok_or(PartitionError::Unknown)?;
-        let index = usize::try_from(key.index).map_err(|_| PartitionError::Unknown)?;
-        let state = topic.partitions.get(index).ok_or(PartitionError::Unknown)?;
-        if state.leader != Some(self.me) {
-            let leader = state.leader.unwrap_or(BrokerId::NONE);
-            return Err(PartitionError::NotLeader { leader, epoch: state.leader_epoch });
+        let state = state_of(image, key)?;
+        if !state.replicas.contains(&self.me) {
+            return Err(not_leader(state));
         }
         self.partitions.get(image, key).await
+    }
+
+    /// Subscribes to the partitions whose leader, leader epoch or replicas change; all that are held here are listed first.
+    pub fn role_changes(&self) -> RoleChanges {
+        self.partitions.role_changes()
+    }
+
+    /// The ISR changes that leaders here want of the controller.
+    pub fn isr_proposals(&self) -> &Arc<IsrProposals> {
+        self.partitions.isr_proposals()
+    }
+
+    /// This broker's right to lead.
+    pub fn lease(&self) -> &Arc<Lease> {
+        self.partitions.lease()
     }
 
     /// Waits for room for `batches` batches of `bytes` in all, at most until `deadline` and `backpressure.max.wait`.
@@ -364,15 +402,17 @@ impl Engine {
         tail.used() < tail.limit()
     }
 
-    /// Moves the log start of a partition and waits until that is on disk; -1 means the high watermark.
+    /// Moves the log start of a partition and waits until that is on disk and all in-sync replicas have followed, at most
+    /// until `deadline`; -1 means the high watermark.
     ///
     /// # Errors
-    /// The offset is negative or above the high watermark.
+    /// The offset is negative or above the high watermark, this broker does not lead, or the time is over.
     pub async fn delete_records(
         &self,
         partition: &Arc<Partition>,
         before: Offset,
-    ) -> Result<Offset, eddy_core::DeleteError> {
+        deadline: Instant,
+    ) -> Result<Offset, DeleteRecordsError> {
         let (start, lsn) = partition.delete_records(before)?;
         if self.wal.until_durable(lsn).await.is_err() {
             // The process is about to end: the files stay as they are.
@@ -380,8 +420,13 @@ impl Engine {
         }
         let partition = Arc::clone(partition);
         // The answer does not depend on the files below: whether they went shows at the next retention check.
-        let _ = tokio::task::spawn_blocking(move || housekeeping::remove_below_start(&partition)).await;
-        Ok(start)
+        let this = Arc::clone(&partition);
+        let _ = tokio::task::spawn_blocking(move || housekeeping::remove_below_start(&this)).await;
+        let everywhere = housekeeping::until_low_watermark(&partition, start);
+        match tokio::time::timeout_at(deadline, everywhere).await {
+            Ok(reached) => reached.map(|()| start),
+            Err(_) => Err(DeleteRecordsError::TimedOut { start }),
+        }
     }
 
     /// A producer id nobody has had and nobody will have again.
@@ -398,6 +443,19 @@ impl Engine {
         let id = block.start;
         block.start += 1;
         Ok(ProducerId(id))
+    }
+}
+
+fn state_of(image: &Image, key: PartitionKey) -> Result<&eddy_metadata::Partition, PartitionError> {
+    let topic = image.topic_by_id(key.topic).ok_or(PartitionError::Unknown)?;
+    let index = usize::try_from(key.index).map_err(|_| PartitionError::Unknown)?;
+    topic.partitions.get(index).ok_or(PartitionError::Unknown)
+}
+
+fn not_leader(state: &eddy_metadata::Partition) -> PartitionError {
+    PartitionError::NotLeader {
+        leader: state.leader.unwrap_or(BrokerId::NONE),
+        epoch: state.leader_epoch,
     }
 }
 
@@ -443,17 +501,34 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     let on_fatal = storage.on_fatal;
     let durable = Arc::new(DurableFollower { partitions: std::sync::OnceLock::new(), on_fatal });
     let wal = recovered.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
-    let flush_queue = Arc::new(FlushQueue::default());
-    let next_local = outcome.next_local;
-    let partitions = Arc::new(Partitions::new(me, clock, storage, wal.clone(), flush_queue, next_local));
+    let shared = Shared {
+        me,
+        wal: wal.clone(),
+        flush_queue: Arc::default(),
+        lease: Arc::new(Lease::for_ever()),
+        isr: Arc::default(),
+        roles: Arc::new(RoleFeed::default()),
+        cuts: Cuts::default(),
+        producer_limits: storage.producer_limits,
+    };
+    let mut recorded = checkpoint.partitions;
+    recorded.retain(|recorded| {
+        let topic = image.topic_by_id(recorded.key.topic);
+        topic.is_some() && !outcome.forgotten.contains(&recorded.key)
+    });
+    let held = Held {
+        image: &image,
+        recorded: &recorded,
+        replayed: outcome.replayed,
+        next_local: outcome.next_local,
+    };
+    let partitions = Arc::new(Partitions::new(clock, storage, shared, held));
     let _ = durable.partitions.set(Arc::clone(&partitions));
     for (topic, removed) in image.removed_topics() {
         if removed.brokers.contains(&me) {
             partitions.flush_queue().reclaimed(topic);
         }
     }
-    partitions.load(&image, &checkpoint.partitions, outcome.replayed);
-    let recorded = checkpoint.partitions.into_iter().filter(|p| image.topic_by_id(p.key.topic).is_some());
-    let flusher = Flusher::start(Arc::clone(&partitions), recorded.collect(), replayed, flush)?;
+    let flusher = Flusher::start(Arc::clone(&partitions), recorded, replayed, flush)?;
     Ok(Opened { wal, partitions, flusher })
 }

@@ -11,6 +11,15 @@ pub enum AppendError {
     /// The replica refused it: sequence, epoch or ISR rule (R-3.4, R-3.20… ). Nothing was written.
     #[error(transparent)]
     Refused(#[from] eddy_core::AppendError),
+    /// Another broker leads, or this one may not lead at the moment. Of a batch that was appended already it says that nobody
+    /// knows whether it stays.
+    #[error("led by broker {leader} in epoch {epoch}")]
+    NotLeader {
+        /// The leader, [`BrokerId::NONE`] when none is known.
+        leader: BrokerId,
+        /// Epoch of that leadership.
+        epoch: LeaderEpoch,
+    },
     /// The topic was deleted meanwhile.
     #[error("the partition was deleted")]
     PartitionGone,
@@ -38,6 +47,79 @@ pub enum AppendError {
     },
 }
 
+/// Why records were not deleted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// The offset is negative or above the high watermark.
+    #[error(transparent)]
+    Refused(#[from] eddy_core::DeleteError),
+    /// Another broker leads.
+    #[error("led by broker {leader} in epoch {epoch}")]
+    NotLeader {
+        /// The leader, [`BrokerId::NONE`] when none is known.
+        leader: BrokerId,
+        /// Epoch of that leadership.
+        epoch: LeaderEpoch,
+    },
+    /// Not all in-sync replicas have followed in time: the records are gone from this broker all the same.
+    #[error("not all replicas have moved their log start to {start} in time")]
+    TimedOut {
+        /// The new log start of this broker.
+        start: Offset,
+    },
+}
+
+/// Why a leader has nothing for a replica. The session ends or begins anew with what the metadata says by then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReplicaRefused {
+    /// This broker does not lead (NOT_LEADER_OR_FOLLOWER).
+    #[error("not the leader")]
+    NotLeader,
+    /// The follower has not heard of the current epoch (FENCED_LEADER_EPOCH).
+    #[error("an older leader epoch than {0}")]
+    FencedEpoch(LeaderEpoch),
+    /// This broker has not heard of the epoch yet: try again (UNKNOWN_LEADER_EPOCH).
+    #[error("a newer leader epoch than {0}")]
+    UnknownEpoch(LeaderEpoch),
+    /// The follower has registered again since: this is from its former life (KIP-903).
+    #[error("from an earlier life of the broker")]
+    StaleBroker,
+    /// The broker holds no replica as far as this one knows: one of the two has old metadata.
+    #[error("the broker has no replica here")]
+    UnknownReplica,
+}
+
+/// Why a follower did not do what it was told. Nothing has changed then, unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicateError {
+    /// It follows another leader or epoch by now, or nobody.
+    #[error("not a follower in this epoch, role or epoch is another one: {0}")]
+    OtherRole(LeaderEpoch),
+    /// What the leader sent is no whole valid batch. Batches before it were taken.
+    #[error("the leader sent a bad batch at offset {at}: {source}")]
+    Batch {
+        /// End of the log, where it should have gone.
+        at: Offset,
+        /// What is wrong.
+        source: eddy_batch::BatchError,
+    },
+    /// The replica's rules forbid it. Batches before it were taken.
+    #[error(transparent)]
+    Refused(#[from] eddy_core::FollowerError),
+    /// The log is being cut: wait for that first.
+    #[error("the log is being cut")]
+    Cutting,
+    /// The log could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The write-ahead log is closed.
+    #[error(transparent)]
+    Stopped(#[from] eddy_wal::Stopped),
+    /// The replica was closed.
+    #[error("the partition was deleted")]
+    PartitionGone,
+}
+
 /// Why a partition could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -60,6 +142,12 @@ pub enum ReadError {
     /// The topic was deleted meanwhile.
     #[error("the partition was deleted")]
     PartitionGone,
+    /// This broker does not lead any more: what was read may not stay.
+    #[error("not the leader any more, epoch {epoch}")]
+    NotLeader {
+        /// The epoch known now.
+        epoch: LeaderEpoch,
+    },
 }
 
 /// Why a partition is not served here.
@@ -101,7 +189,7 @@ pub enum StartError {
         /// Name of the partition.
         partition: String,
         /// What failed.
-        source: crate::partitions::OpenError,
+        source: crate::storage::OpenError,
     },
     /// The metadata group did not start.
     #[error(transparent)]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use eddy_types::TopicId;
+use eddy_wal::Lsn;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
 
@@ -30,17 +31,20 @@ struct Requests {
     stop: bool,
 }
 
-/// A deleted topic: each of its partitions, with the open one if it was open.
+/// Replicas whose files go, each with the open one if it was open.
 pub(crate) struct Doomed {
-    pub(crate) topic: TopicId,
+    /// The deleted topic, whose removal is reported.
+    pub(crate) reclaim: Option<TopicId>,
     pub(crate) partitions: Vec<(PartitionKey, Option<Arc<Partition>>)>,
+    /// The entries that forget them lie below: they must be durable before a file goes.
+    pub(crate) after: Lsn,
 }
 
 /// What the flusher shall do next.
 pub(crate) struct Work {
     /// Partitions that changed for the first time since a checkpoint last looked at them.
     pub(crate) dirty: Vec<Arc<Partition>>,
-    /// Deleted topics whose files go.
+    /// Replicas whose files go.
     pub(crate) destroy: Vec<Doomed>,
     /// Memory is short: flush everything.
     pub(crate) pressed: bool,
@@ -58,7 +62,7 @@ impl FlushQueue {
         }
     }
 
-    /// A topic was deleted: its files go.
+    /// A topic was deleted, or replicas have moved: their files go.
     pub(crate) fn destroy(&self, doomed: Doomed) {
         self.requests.lock().destroy.push(doomed);
         self.changed.notify_one();

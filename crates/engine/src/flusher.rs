@@ -76,6 +76,7 @@ impl Flusher {
             touched: BTreeMap::new(),
             unstored: BTreeMap::new(),
             cached: BTreeMap::new(),
+            doomed: Vec::new(),
             checkpoint_due: replayed.then(Instant::now),
         };
         let thread =
@@ -107,18 +108,19 @@ struct Worker {
     unstored: BTreeMap<PartitionKey, Arc<Partition>>,
     /// Partitions whose tail cache may hold something to evict.
     cached: BTreeMap<PartitionKey, Arc<Partition>>,
+    /// Replicas whose files go as soon as that they are forgotten is durable.
+    doomed: Vec<Doomed>,
     checkpoint_due: Option<Instant>,
 }
 
 impl Worker {
     fn run(mut self) {
         loop {
-            let idle = self.unflushed.is_empty() && self.checkpoint_due.is_none();
+            let idle = self.unflushed.is_empty() && self.doomed.is_empty() && self.checkpoint_due.is_none();
             let work = self.queue.next((!idle).then(|| Instant::now() + TICK));
             self.absorb(work.dirty);
-            for doomed in work.destroy {
-                self.destroy(&doomed);
-            }
+            self.doomed.extend(work.destroy);
+            self.destroy_doomed();
             self.flush(work.pressed);
             self.evict();
             let due = self.checkpoint_due.is_some_and(|due| Instant::now() >= due || self.wal_is_filling());
@@ -258,14 +260,21 @@ impl Worker {
             Ok(log) => log,
             Err(error) => self.fatal("cannot sync a segment", &error),
         };
-        PartitionCheckpoint { key: partition.key(), local: partition.local(), log, producers: mark.producers }
+        PartitionCheckpoint {
+            key: partition.key(),
+            local: partition.local(),
+            log,
+            high_watermark: mark.high_watermark,
+            producers: mark.producers,
+        }
     }
 
     fn store(&mut self, lsn: Lsn) {
         let checkpoint = CheckpointView {
             lsn,
             next_local: self.partitions.next_local(),
-            partitions: self.recorded.values(),
+            // One that is to be removed may have been forgotten below the position: it must not come back.
+            partitions: self.recorded.values().filter(|recorded| !self.partitions.is_doomed(recorded.key)),
         };
         match checkpoint.store(self.partitions.disk().as_ref(), self.partitions.data_dir()) {
             Ok(()) => {
@@ -283,6 +292,14 @@ impl Worker {
         }
     }
 
+    fn destroy_doomed(&mut self) {
+        let published = self.partitions.published();
+        let due = |doomed: &mut Doomed| doomed.after <= published;
+        for doomed in self.doomed.extract_if(.., due).collect::<Vec<_>>() {
+            self.destroy(&doomed);
+        }
+    }
+
     fn destroy(&mut self, doomed: &Doomed) {
         let mut complete = true;
         for (key, partition) in &doomed.partitions {
@@ -296,9 +313,10 @@ impl Worker {
                 tracing::warn!(topic_id = %key.topic, partition = key.index, %error,
                     "cannot remove the files of a deleted partition; the next start tries again");
             }
+            self.partitions.files_removed(*key);
         }
-        if complete {
-            self.queue.reclaimed(doomed.topic);
+        if complete && let Some(topic) = doomed.reclaim {
+            self.queue.reclaimed(topic);
         }
     }
 }

@@ -9,8 +9,10 @@ use eddy_types::TopicId;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
+use crate::error::DeleteRecordsError;
 use crate::partition::{Partition, PartitionKey};
-use crate::partitions::Storage;
+use crate::storage::Storage;
+use crate::watch::FetchWaiter;
 
 /// When the chores are done.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct HousekeepingConfig {
 
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+/// How often leaders look for followers that lag: at least ten times in the time that they may.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<JoinHandle<()>> {
     let reserve = config.disk_reserve_bytes;
@@ -30,7 +34,9 @@ pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<Joi
     vec![
         every(engine, SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
         every(engine, EXPIRY_INTERVAL, expire_producers),
+        every(engine, LAG_INTERVAL, look_for_lag),
         every(engine, config.retention_check_interval, retain),
+        tokio::spawn(release_held_acks(Arc::clone(engine))),
         tokio::spawn(reclaim(Arc::clone(engine))),
     ]
 }
@@ -84,6 +90,29 @@ fn expire_producers(engine: &Arc<Engine>) {
     }
 }
 
+fn look_for_lag(engine: &Arc<Engine>) {
+    let now = engine.now();
+    for partition in engine.partitions().open_partitions() {
+        if partition.is_leading() && partition.has_followers() {
+            partition.tick(now);
+        }
+    }
+}
+
+/// Lets acknowledgements out that were held back while the lease was not held.
+async fn release_held_acks(engine: Arc<Engine>) {
+    let mut stopping = engine.stopping();
+    loop {
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = engine.lease().regained() => {}
+        }
+        for partition in engine.partitions().open_partitions() {
+            partition.lease_regained();
+        }
+    }
+}
+
 /// Applies retention to every partition that holds anything.
 fn retain(engine: &Arc<Engine>) {
     let image = engine.image();
@@ -98,15 +127,17 @@ fn retain(engine: &Arc<Engine>) {
 }
 
 fn retain_one(engine: &Arc<Engine>, partition: &Arc<Partition>) {
-    let high_watermark = partition.offsets().high_watermark;
-    if let Some(retention) = partition.log().retention(engine.now(), high_watermark) {
-        let raised = partition.raise_log_start(retention.new_start);
-        // Files may go only once a start would know why they are gone.
-        if raised.is_some_and(|lsn| engine.wal().wait_durable(lsn).is_err()) {
-            return;
+    // A follower takes its log start from the leader.
+    if partition.is_leading() {
+        let high_watermark = partition.offsets().high_watermark;
+        if let Some(retention) = partition.log().retention(engine.now(), high_watermark) {
+            partition.raise_log_start(retention.new_start);
         }
     }
-    remove_below_start(partition);
+    // Files may go only once a start would know why they are gone.
+    if partition.log_start_lsn().is_none_or(|lsn| engine.wal().wait_durable(lsn).is_ok()) {
+        remove_below_start(partition);
+    }
 }
 
 /// Removes segments that lie below the log start, for retention and after DeleteRecords.
@@ -119,6 +150,25 @@ pub(crate) fn remove_below_start(partition: &Partition) {
         Err(error) => tracing::warn!(
             topic = %partition.topic(), partition = partition.key().index, %error,
             "cannot remove segments below the log start; tried again at the next check"),
+    }
+}
+
+/// Waits until every in-sync replica's log starts at `start` or above.
+pub(crate) async fn until_low_watermark(
+    partition: &Arc<Partition>,
+    start: eddy_types::Offset,
+) -> Result<(), DeleteRecordsError> {
+    loop {
+        let waiter = FetchWaiter::new();
+        partition.watch(&waiter);
+        match partition.low_watermark() {
+            Some(low) if low >= start => return Ok(()),
+            Some(_) if !partition.is_gone() => waiter.moved().await,
+            _ => {
+                let (leader, epoch) = partition.leader();
+                return Err(DeleteRecordsError::NotLeader { leader, epoch });
+            }
+        }
     }
 }
 

@@ -13,11 +13,16 @@ mod fatal;
 mod flush_queue;
 mod flusher;
 mod housekeeping;
+mod isr;
+mod lease;
 mod log_config;
 mod partition;
 mod partitions;
 mod read;
 mod recovery;
+mod replica_watch;
+mod role_changes;
+mod storage;
 mod traffic;
 mod watch;
 
@@ -26,12 +31,18 @@ pub use budget::{BudgetPermit, MemoryBudget};
 pub use cleaner::{CleanerStatus, Uncleanable};
 pub use eddy_wal::Room;
 pub use engine::{Backpressure, DiskSpace, Engine, EngineConfig};
-pub use error::{AppendError, PartitionError, ReadError, StartError};
+pub use error::{
+    AppendError, DeleteRecordsError, PartitionError, ReadError, ReplicaRefused, ReplicateError, StartError,
+};
 pub use fatal::{OnFatal, abort};
 pub use flusher::FlushConfig;
 pub use housekeeping::HousekeepingConfig;
-pub use partition::{NewBatch, Partition, PartitionKey};
+pub use isr::IsrProposals;
+pub use lease::Lease;
+pub use partition::{FollowAnswer, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead, Role};
 pub use partitions::Partitions;
 pub use read::{PartitionRead, ReadRequest};
+pub use replica_watch::ReplicaWatch;
+pub use role_changes::RoleChanges;
 pub use traffic::Traffic;
 pub use watch::FetchWaiter;

@@ -1,138 +1,67 @@
-//! The partitions this broker holds: known from the metadata image at once, opened when first used.
+//! The replicas this broker holds: known from the metadata image at once, opened when first used.
 //!
 //! Ten thousand partitions cost a map entry each at start. A partition's files are opened by the first request that names
 //! it, or by recovery when the write-ahead log still has batches for it.
 
-use std::path::{Path, PathBuf};
+mod applied;
+
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use ahash::AHashMap;
-use eddy_core::{PartitionChange, ProducerLimits, ProducerSnapshot, ProducerWindows};
+use ahash::{AHashMap, AHashSet};
+use arc_swap::ArcSwap;
+use eddy_core::{ProducerSnapshot, ProducerWindows};
 use eddy_disk::Disk;
-use eddy_log::{FileCache, Log, LogCheckpoint, LogError, TailBudget};
-use eddy_metadata::{Image, Record, Topic};
-use eddy_types::{BrokerId, Clock, LocalPartition, Millis, Offset, TopicId};
+use eddy_log::{LogCheckpoint, TailBudget};
+use eddy_metadata::{Image, Topic};
+use eddy_types::{Clock, LeaderEpoch, LocalPartition, Offset, TopicId};
 use eddy_wal::{Lsn, Wal};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::checkpoint::PartitionCheckpoint;
-use crate::error::PartitionError;
-use crate::fatal::OnFatal;
+use crate::error::{AppendError, PartitionError};
 use crate::flush_queue::{Doomed, FlushQueue};
-use crate::log_config::log_config;
-use crate::partition::{LeaderSetup, Opening, Partition, PartitionKey, lone_leader};
+use crate::isr::IsrProposals;
+use crate::lease::Lease;
+use crate::partition::{Opening, Partition, PartitionKey, SafePoints, Shared};
+use crate::role_changes::RoleChanges;
+use crate::storage::{OpenError, Storage, serve_log};
 
-/// `replica.lag.time.max.ms`; without followers nobody can lag.
-const REPLICA_LAG_MAX: Millis = Millis(30_000);
+/// How long opening a replica waits for the files of its former life to be removed.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What all logs of a data directory share.
-#[derive(Clone)]
-pub(crate) struct Storage {
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) data_dir: PathBuf,
-    pub(crate) tail: Arc<TailBudget>,
-    pub(crate) producer_limits: ProducerLimits,
-    pub(crate) on_fatal: OnFatal,
-    pub(crate) files: Arc<FileCache>,
-}
-
-impl Storage {
-    /// Directory of a partition, named by topic id: what a client calls a topic never becomes a path.
-    pub(crate) fn partition_dir(&self, key: PartitionKey) -> PathBuf {
-        self.partitions_dir().join(key.to_string())
-    }
-
-    pub(crate) fn partitions_dir(&self) -> PathBuf {
-        self.data_dir.join("partitions")
-    }
-
-    /// Opens a partition's log where the checkpoint says it stood; [`serve_log`] comes before the first read. A partition that
-    /// the checkpoint does not name began after it: the WAL holds all of it.
-    pub(crate) fn open_log(
-        &self,
-        key: PartitionKey,
-        topic: &Topic,
-        at: Option<&LogCheckpoint>,
-    ) -> Result<Log, LogError> {
-        Log::open(
-            Arc::clone(&self.files),
-            self.partition_dir(key),
-            Arc::new(log_config(&topic.config)),
-            Arc::clone(&self.tail),
-            Some(at.unwrap_or(&LogCheckpoint::default())),
-        )
-    }
-}
-
-/// Ends the replay of a log: from here on it may be read, and what its files lack is known.
-pub(crate) fn serve_log(log: &Log) -> Result<(), OpenError> {
-    log.finish_replay()?;
-    match log.missing() {
-        None => Ok(()),
-        Some(lost) => Err(OpenError::Missing { dir: log.dir().to_owned(), lost }),
-    }
-}
-
-/// Why a partition's log cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The disk failed, or a file is damaged.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Files hold less than was made durable: what is left is kept as it is.
-    #[error("offsets {lost} are missing in {}; its files are left as they are", dir.display())]
-    Missing {
-        /// Directory of the log.
-        dir: PathBuf,
-        /// What is not there.
-        lost: eddy_types::OffsetRange,
-    },
-    /// The write-ahead log goes on behind the end of the log.
-    #[error("the log ends at {end}, the write-ahead log goes on at {next}")]
-    Gap {
-        /// End of the log.
-        end: Offset,
-        /// First offset of the entry that comes next.
-        next: Offset,
-    },
-}
-
-impl Storage {
-    /// Removes the files of a deleted partition.
-    pub(crate) fn remove_partition(
-        &self,
-        key: PartitionKey,
-        open: Option<&Partition>,
-    ) -> Result<(), LogError> {
-        if let Some(partition) = open {
-            partition.log().destroy()?;
-        }
-        let dir = self.partition_dir(key);
-        self.disk.remove_dir_all(&dir).map_err(|source| LogError::Io { action: "remove", path: dir, source })
-    }
-}
-
-/// The registry of partitions.
+/// The registry of replicas.
 pub struct Partitions {
-    me: BrokerId,
     clock: Arc<dyn Clock>,
     storage: Storage,
-    wal: Wal,
-    flush_queue: Arc<FlushQueue>,
+    shared: Arc<Shared>,
+    /// The newest image that was followed.
+    image: ArcSwap<Image>,
     topics: RwLock<AHashMap<TopicId, Arc<TopicPartitions>>>,
     by_local: RwLock<AHashMap<LocalPartition, Arc<Partition>>>,
     next_local: AtomicU32,
     /// Every entry of the write-ahead log below is durable, and its partition knows.
     published: AtomicU64,
+    /// Leaderships of this broker's former life over partitions that others hold too. In these epochs it may have sent what
+    /// its crash has lost: whoever goes on in them gives offsets twice.
+    former: AHashMap<PartitionKey, LeaderEpoch>,
+    /// Replicas whose files are to be removed.
+    doomed: Mutex<AHashSet<PartitionKey>>,
+    removed: Condvar,
+    /// Held while an image is followed: one at a time, in order.
+    following: Mutex<()>,
 }
 
-/// The partitions of one topic, by index.
+/// The partitions of one topic, by index; `None` where this broker holds no replica.
+#[derive(Default)]
 struct TopicPartitions {
-    slots: Vec<Arc<Slot>>,
+    slots: Vec<Option<Arc<Slot>>>,
 }
 
-/// A partition that may not be open yet.
+/// A replica that may not be open yet.
 struct Slot {
     key: PartitionKey,
     opened: OnceLock<Result<Arc<Partition>, String>>,
@@ -143,139 +72,61 @@ struct Slot {
 struct Seed {
     local: LocalPartition,
     log: LogCheckpoint,
-    producers: Vec<ProducerSnapshot>,
+    high_watermark: Offset,
+    producers: Arc<[ProducerSnapshot]>,
 }
 
 /// A partition that recovery has opened and replayed.
 pub(crate) struct Replayed {
     pub(crate) key: PartitionKey,
     pub(crate) local: LocalPartition,
-    pub(crate) log: Log,
+    pub(crate) log: eddy_log::Log,
+    pub(crate) high_watermark: Offset,
     pub(crate) producers: ProducerWindows,
+    pub(crate) safe_points: SafePoints,
+}
+
+/// What the registry starts from.
+pub(crate) struct Held<'a> {
+    pub(crate) image: &'a Arc<Image>,
+    pub(crate) recorded: &'a [PartitionCheckpoint],
+    pub(crate) replayed: Vec<Replayed>,
+    pub(crate) next_local: u32,
 }
 
 impl Partitions {
-    pub(crate) fn new(
-        me: BrokerId,
-        clock: Arc<dyn Clock>,
-        storage: Storage,
-        wal: Wal,
-        flush_queue: Arc<FlushQueue>,
-        next_local: u32,
-    ) -> Partitions {
+    /// The registry at start: every replica of the image, with what the checkpoint and the replay know of it.
+    pub(crate) fn new(clock: Arc<dyn Clock>, storage: Storage, shared: Shared, held: Held<'_>) -> Partitions {
+        let Held { image, recorded, replayed, next_local } = held;
         // What was replayed is durable; what is queued from now on is not yet.
-        let published = wal.durable_lsn();
-        Partitions {
-            me,
+        let published = shared.wal.durable_lsn();
+        let partitions = Partitions {
             clock,
             storage,
-            wal,
-            flush_queue,
+            former: applied::former_leaderships(image, shared.me),
+            shared: Arc::new(shared),
+            image: ArcSwap::from(Arc::clone(image)),
             topics: RwLock::default(),
             by_local: RwLock::default(),
             next_local: AtomicU32::new(next_local),
             published: AtomicU64::new(published.0),
-        }
-    }
-
-    /// Fills the registry at start: every partition of the image, with what the checkpoint and the replay know of it.
-    pub(crate) fn load(&self, image: &Image, recorded: &[PartitionCheckpoint], replayed: Vec<Replayed>) {
-        let mut seeds: AHashMap<PartitionKey, Seed> = recorded
-            .iter()
-            .map(|p| (p.key, Seed { local: p.local, log: p.log.clone(), producers: p.producers.clone() }))
-            .collect();
+            doomed: Mutex::default(),
+            removed: Condvar::new(),
+            following: Mutex::new(()),
+        };
+        let mut seeds: AHashMap<PartitionKey, Seed> = recorded.iter().map(|p| (p.key, Seed::of(p))).collect();
         for topic in image.topics() {
-            self.add_topic(topic, &mut seeds);
+            partitions.hold(topic, &mut seeds);
         }
-        for partition in replayed {
+        for replayed in replayed {
             if let (Some(topic), Some(slot)) =
-                (image.topic_by_id(partition.key.topic), self.slot(partition.key))
+                (image.topic_by_id(replayed.key.topic), partitions.slot(replayed.key))
             {
-                let opened = self.lead(topic, partition);
+                let opened = partitions.begin(topic, replayed);
                 let _ = slot.opened.set(Ok(opened));
             }
         }
-    }
-
-    fn add_topic(&self, topic: &Topic, seeds: &mut AHashMap<PartitionKey, Seed>) {
-        let slots = (0..).take(topic.partitions.len()).map(|index| {
-            let key = PartitionKey { topic: topic.id, index };
-            Arc::new(Slot { key, opened: OnceLock::new(), opening: Mutex::new(seeds.remove(&key)) })
-        });
-        self.topics.write().insert(topic.id, Arc::new(TopicPartitions { slots: slots.collect() }));
-    }
-
-    /// Follows the metadata: called in commit order with the records just applied. Touches no file.
-    pub(crate) fn applied(&self, records: &[Record], image: &Image) {
-        for record in records {
-            match record {
-                Record::TopicCreated { topic_id, .. } => {
-                    if let Some(topic) = image.topic_by_id(*topic_id) {
-                        self.add_topic(topic, &mut AHashMap::new());
-                    }
-                }
-                Record::PartitionsAdded { topic_id, .. } => {
-                    if let Some(topic) = image.topic_by_id(*topic_id) {
-                        self.grow_topic(topic);
-                    }
-                }
-                Record::TopicRemoved { topic_id } => self.remove_topic(*topic_id),
-                Record::ConfigsSet { resource, .. } => self.configs_changed(resource, image),
-                _ => {}
-            }
-        }
-    }
-
-    fn grow_topic(&self, topic: &Topic) {
-        let mut topics = self.topics.write();
-        let mut slots = topics.get(&topic.id).map(|known| known.slots.clone()).unwrap_or_default();
-        for index in (0..).take(topic.partitions.len()).skip(slots.len()) {
-            let key = PartitionKey { topic: topic.id, index };
-            slots.push(Arc::new(Slot { key, opened: OnceLock::new(), opening: Mutex::new(None) }));
-        }
-        topics.insert(topic.id, Arc::new(TopicPartitions { slots }));
-    }
-
-    fn remove_topic(&self, id: TopicId) {
-        let Some(removed) = self.topics.write().remove(&id) else { return };
-        let partitions = removed.slots.iter().map(|slot| (slot.key, self.close(slot))).collect();
-        self.flush_queue.destroy(Doomed { topic: id, partitions });
-    }
-
-    /// Closes a partition for good: nobody opens it afterwards.
-    fn close(&self, slot: &Slot) -> Option<Arc<Partition>> {
-        let mut opening = slot.opening.lock();
-        *opening = None;
-        let opened = slot.opened.get_or_init(|| Err("the topic was deleted".to_owned()));
-        let partition = opened.as_ref().ok()?;
-        partition.close();
-        self.by_local.write().remove(&partition.local());
-        Some(Arc::clone(partition))
-    }
-
-    fn configs_changed(&self, resource: &eddy_metadata::Resource, image: &Image) {
-        match resource {
-            eddy_metadata::Resource::Topic(id) => {
-                if let Some(topic) = image.topic_by_id(*id) {
-                    self.reconfigure(topic);
-                }
-            }
-            // A broker default may show through any topic.
-            _ => image.topics().for_each(|topic| self.reconfigure(topic)),
-        }
-    }
-
-    fn reconfigure(&self, topic: &Topic) {
-        let config = Arc::new(log_config(&topic.config));
-        let known = self.topics.read().get(&topic.id).cloned();
-        for slot in known.iter().flat_map(|known| &known.slots) {
-            if let Some(Ok(partition)) = slot.opened.get() {
-                partition.log().set_config(Arc::clone(&config));
-                if let Some(change) = partition_change(topic, slot.key.index) {
-                    partition.reconfigure(change);
-                }
-            }
-        }
+        partitions
     }
 
     /// A partition of this broker, opened if need be: that reads files, on a thread that may block.
@@ -316,11 +167,13 @@ impl Partitions {
 
     fn slot(&self, key: PartitionKey) -> Option<Arc<Slot>> {
         let index = usize::try_from(key.index).ok()?;
-        self.topics.read().get(&key.topic)?.slots.get(index).cloned()
+        self.topics.read().get(&key.topic)?.slots.get(index)?.clone()
     }
 
     fn open(&self, topic: &Topic, slot: &Slot) -> Result<Arc<Partition>, PartitionError> {
+        self.wait_removed(slot.key)?;
         let mut opening = slot.opening.lock();
+        let is_first = slot.opened.get().is_none();
         let opened = slot.opened.get_or_init(|| {
             let seed = opening.take();
             let at = seed.as_ref().map(|seed| &seed.log);
@@ -330,31 +183,43 @@ impl Partitions {
                     "ED-1203: partition offline: its log cannot be opened");
                 error.to_string()
             })?;
-            let local = seed.as_ref().map_or_else(|| self.new_local(), |seed| seed.local);
-            let snapshots = seed.map(|seed| seed.producers).unwrap_or_default();
-            let producers =
-                ProducerWindows::restore(self.clock.now(), self.storage.producer_limits, snapshots);
-            Ok(self.lead(topic, Replayed { key: slot.key, local, log, producers }))
+            let seed = seed.unwrap_or_else(|| Seed::empty(self.new_local()));
+            let mut safe_points = SafePoints::default();
+            safe_points.add(seed.log.flushed_end, Arc::clone(&seed.producers), seed.high_watermark);
+            let producers = ProducerWindows::restore(
+                self.clock.now(),
+                self.storage.producer_limits,
+                seed.producers.to_vec(),
+            );
+            let (key, local, high_watermark) = (slot.key, seed.local, seed.high_watermark);
+            Ok(self.begin(topic, Replayed { key, local, log, high_watermark, producers, safe_points }))
         });
+        drop(opening);
+        if is_first && let Ok(partition) = opened {
+            // The metadata may have moved on while the files were read; from here on it finds the partition itself.
+            self.assign_newest(partition);
+        }
         opened.clone().map_err(PartitionError::Offline)
     }
 
-    fn lead(&self, topic: &Topic, replayed: Replayed) -> Arc<Partition> {
-        let Replayed { key, local, log, producers } = replayed;
-        let known = usize::try_from(key.index).ok().and_then(|index| topic.partitions.get(index));
-        let setup = LeaderSetup {
-            epoch: known.map(|p| p.leader_epoch).unwrap_or_default(),
-            partition_epoch: known.map(|p| p.partition_epoch).unwrap_or_default(),
-            replicas: known.map_or_else(|| vec![self.me], |p| p.replicas.to_vec()),
-            isr: known.map_or_else(|| vec![self.me], |p| p.isr.to_vec()),
-            min_insync: min_insync(topic),
-            replica_lag_max: REPLICA_LAG_MAX,
-            producers,
-        };
-        let start = lone_leader(self.me, &log, setup);
-        let opening = Opening { key, topic: Arc::clone(&topic.name), local, log, start };
-        let partition = Partition::open(opening, self.wal.clone(), Arc::clone(&self.flush_queue));
+    /// Waits until the files of a former replica are gone, should this broker hold one again.
+    fn wait_removed(&self, key: PartitionKey) -> Result<(), PartitionError> {
+        let mut doomed = self.doomed.lock();
+        let deadline = Instant::now() + REMOVAL_TIMEOUT;
+        self.removed.wait_while_until(&mut doomed, |doomed| doomed.contains(&key), deadline);
+        if doomed.contains(&key) {
+            return Err(PartitionError::Offline("its former files are still being removed".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn begin(&self, topic: &Topic, replayed: Replayed) -> Arc<Partition> {
+        let Replayed { key, local, log, high_watermark, producers, safe_points } = replayed;
+        let topic = Arc::clone(&topic.name);
+        let opening = Opening { key, topic, local, log, high_watermark, producers, safe_points };
+        let partition = Partition::open(opening, Arc::clone(&self.shared));
         self.by_local.write().insert(local, Arc::clone(&partition));
+        self.assign_newest(&partition);
         partition
     }
 
@@ -362,8 +227,41 @@ impl Partitions {
         LocalPartition(self.next_local.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Closes a replica for good: nobody opens it afterwards.
+    fn close(&self, slot: &Slot, why: &AppendError) -> Option<Arc<Partition>> {
+        let mut opening = slot.opening.lock();
+        *opening = None;
+        let opened = slot.opened.get_or_init(|| Err(why.to_string()));
+        let partition = opened.as_ref().ok()?;
+        partition.close(why);
+        self.by_local.write().remove(&partition.local());
+        Some(Arc::clone(partition))
+    }
+
+    /// Closes replicas and has their files removed. `reclaim` names the topic whose removal is reported after that.
+    fn doom(&self, slots: &[Arc<Slot>], reclaim: Option<TopicId>, why: &AppendError) {
+        // Before the entry that forgets them: a checkpoint above it must not record them.
+        self.doomed.lock().extend(slots.iter().map(|slot| slot.key));
+        let partitions = slots.iter().map(|slot| (slot.key, self.close(slot, why))).collect();
+        let after = self.shared.wal.next_lsn();
+        self.shared.flush_queue.destroy(Doomed { reclaim, partitions, after });
+    }
+
+    /// Whether the files of a replica are to be removed, or are being removed.
+    pub(crate) fn is_doomed(&self, key: PartitionKey) -> bool {
+        self.doomed.lock().contains(&key)
+    }
+
+    /// The files of a replica are gone.
+    pub(crate) fn files_removed(&self, key: PartitionKey) {
+        self.doomed.lock().remove(&key);
+        self.removed.notify_all();
+    }
+
     /// A group of the write-ahead log is durable: each of its partitions learns its new end. Called on the WAL's thread.
     pub(crate) fn durable(&self, ends: &[(LocalPartition, Offset)], upto: Lsn) {
+        // Cuts come before the position: see `partition/cut.rs`.
+        self.shared.cuts.durable(upto);
         for (local, end) in ends {
             let partition = self.by_local.read().get(local).cloned();
             if let Some(partition) = partition {
@@ -378,19 +276,32 @@ impl Partitions {
         Lsn(self.published.load(Ordering::Acquire))
     }
 
-    /// Every partition that is open.
+    /// Every replica that is open.
     pub fn open_partitions(&self) -> Vec<Arc<Partition>> {
         self.by_local.read().values().cloned().collect()
     }
 
-    /// Number of partitions of this broker, open or not.
+    /// Number of replicas of this broker, open or not.
     pub fn count(&self) -> usize {
-        self.topics.read().values().map(|topic| topic.slots.len()).sum()
+        self.topics.read().values().map(|topic| topic.slots.iter().flatten().count()).sum()
     }
 
-    /// Keys of all partitions of this broker, open or not.
-    pub(crate) fn keys(&self) -> Vec<PartitionKey> {
-        self.topics.read().values().flat_map(|topic| topic.slots.iter().map(|slot| slot.key)).collect()
+    /// Keys of all replicas of this broker, open or not.
+    pub fn keys(&self) -> Vec<PartitionKey> {
+        let topics = self.topics.read();
+        topics.values().flat_map(|topic| topic.slots.iter().flatten().map(|slot| slot.key)).collect()
+    }
+
+    pub(crate) fn role_changes(&self) -> RoleChanges {
+        self.shared.roles.subscribe(|| self.keys())
+    }
+
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.shared.lease
+    }
+
+    pub(crate) fn isr_proposals(&self) -> &Arc<IsrProposals> {
+        &self.shared.isr
     }
 
     pub(crate) fn next_local(&self) -> u32 {
@@ -398,11 +309,11 @@ impl Partitions {
     }
 
     pub(crate) fn flush_queue(&self) -> &Arc<FlushQueue> {
-        &self.flush_queue
+        &self.shared.flush_queue
     }
 
     pub(crate) fn wal(&self) -> &Wal {
-        &self.wal
+        &self.shared.wal
     }
 
     pub(crate) fn tail_budget(&self) -> &TailBudget {
@@ -422,16 +333,20 @@ impl Partitions {
     }
 }
 
-fn partition_change(topic: &Topic, index: i32) -> Option<PartitionChange> {
-    let state = topic.partitions.get(usize::try_from(index).ok()?)?;
-    Some(PartitionChange {
-        partition_epoch: state.partition_epoch,
-        replicas: state.replicas.to_vec(),
-        isr: state.isr.to_vec(),
-        min_insync: min_insync(topic),
-    })
+impl Seed {
+    fn of(recorded: &PartitionCheckpoint) -> Seed {
+        Seed {
+            local: recorded.local,
+            log: recorded.log.clone(),
+            high_watermark: recorded.high_watermark,
+            producers: Arc::clone(&recorded.producers),
+        }
+    }
+
+    fn empty(local: LocalPartition) -> Seed {
+        Seed { local, log: LogCheckpoint::default(), high_watermark: Offset::NONE, producers: Arc::new([]) }
+    }
 }
 
-fn min_insync(topic: &Topic) -> usize {
-    usize::try_from(topic.config.min_insync_replicas).unwrap_or(1)
-}
+/// Keys, each once.
+type Keys = BTreeSet<PartitionKey>;

@@ -88,7 +88,7 @@ impl Partition {
         Ok((PartitionRead { offsets, slices, diverging: None }, end))
     }
 
-    async fn read_log(
+    pub(crate) async fn read_log(
         self: &Arc<Self>,
         from: Offset,
         limit: Offset,
@@ -113,7 +113,7 @@ impl Partition {
     }
 }
 
-fn read_error(asked: Offset, error: LogReadError) -> ReadError {
+pub(crate) fn read_error(asked: Offset, error: LogReadError) -> ReadError {
     match error {
         LogReadError::OutOfRange { start, end } => ReadError::OutOfRange { asked, start, end },
         LogReadError::Log(error) => ReadError::Log(error),

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
-use eddy_batch::BatchHeader;
+use ahash::{AHashMap, AHashSet};
+use eddy_batch::Batch;
 use eddy_core::ProducerWindows;
 use eddy_log::TailBatch;
 use eddy_metadata::Image;
-use eddy_types::{LocalPartition, Millis};
+use eddy_types::{LocalPartition, Millis, Offset, OffsetRange};
 use eddy_wal::Entry;
 
 use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
 use crate::error::StartError;
 use crate::partition::PartitionKey;
-use crate::partitions::{OpenError, Replayed, Storage, serve_log};
+use crate::partition::SafePoints;
+use crate::partitions::Replayed;
+use crate::storage::{OpenError, Storage, serve_log};
 
 /// Replays WAL entries into the logs they belong to. Logs without entries stay closed.
 pub(crate) struct Replay<'a> {
@@ -22,7 +24,8 @@ pub(crate) struct Replay<'a> {
     now: Millis,
     names: AHashMap<LocalPartition, PartitionKey>,
     recorded: AHashMap<PartitionKey, &'a PartitionCheckpoint>,
-    open: AHashMap<LocalPartition, Replayed>,
+    open: AHashMap<LocalPartition, Replaying>,
+    forgotten: AHashSet<PartitionKey>,
     next_local: u32,
 }
 
@@ -30,6 +33,18 @@ pub(crate) struct Replay<'a> {
 pub(crate) struct Outcome {
     pub(crate) replayed: Vec<Replayed>,
     pub(crate) next_local: u32,
+    /// Replicas that ended after the checkpoint: what it says of them is void, though they may be here again.
+    pub(crate) forgotten: AHashSet<PartitionKey>,
+}
+
+/// A log that the replay has opened.
+struct Replaying {
+    partition: Replayed,
+    /// Offsets that the write-ahead log passed over without saying why. A truncation that comes later may explain them: the
+    /// files were cut already when the checkpoint was taken.
+    holes: Vec<OffsetRange>,
+    /// The windows are to be built anew: a truncation took batches that they know.
+    truncated: bool,
 }
 
 impl<'a> Replay<'a> {
@@ -46,6 +61,7 @@ impl<'a> Replay<'a> {
             names: checkpoint.partitions.iter().map(|p| (p.local, p.key)).collect(),
             recorded: checkpoint.partitions.iter().map(|p| (p.key, p)).collect(),
             open: AHashMap::new(),
+            forgotten: AHashSet::new(),
             next_local: checkpoint.next_local,
         }
     }
@@ -58,43 +74,52 @@ impl<'a> Replay<'a> {
                 self.next_local = self.next_local.max(partition.0.saturating_add(1));
             }
             Entry::Forget { partition } => {
-                self.names.remove(&partition);
                 self.open.remove(&partition);
+                if let Some(key) = self.names.remove(&partition) {
+                    self.recorded.remove(&key);
+                    self.forgotten.insert(key);
+                }
             }
-            Entry::Append { partition, base_offset, end_offset, leader_epoch, batch } => {
+            Entry::Append { partition, base_offset, end_offset, leader_epoch, after_gap, batch } => {
                 let now = self.now;
-                let Some(replayed) = self.open(partition)? else { return Ok(()) };
-                let log = &replayed.log;
+                let Some(replaying) = self.open(partition)? else { return Ok(()) };
+                let Replayed { log, producers, .. } = &mut replaying.partition;
                 let end = log.end_offset();
                 if base_offset < end {
                     return Ok(());
                 }
-                if base_offset > end {
-                    let gap = OpenError::Gap { end, next: base_offset };
-                    return Err(log_error(replayed.key, gap));
+                let follows = after_gap.unwrap_or(base_offset);
+                if end < follows {
+                    replaying.holes.push(OffsetRange { start: end, end: follows });
                 }
-                let header = BatchHeader::parse(&batch).ok();
-                if let Some(header) = &header {
-                    replayed.producers.replay(now, &header.facts(), base_offset);
+                let found = Batch::parse(&batch).ok();
+                if let Some(found) = found.as_ref().filter(|_| !replaying.truncated) {
+                    producers.replay(now, &found.facts(), base_offset);
                 }
                 log.append(TailBatch {
                     base_offset,
                     end_offset,
                     leader_epoch,
-                    max_timestamp: header.map_or(Millis::NONE, |header| header.max_timestamp),
+                    max_timestamp: found.map_or(Millis::NONE, |found| found.header.max_timestamp),
                     charge: batch.len(),
                     bytes: batch,
                 });
                 self.relieve(partition)?;
             }
             Entry::LogStart { partition, offset } => {
-                if let Some(replayed) = self.open(partition)? {
-                    replayed.log.set_start_offset(offset);
+                if let Some(replaying) = self.open(partition)? {
+                    replaying.partition.log.set_start_offset(offset);
+                    replaying.holes.retain(|hole| hole.end > offset);
                 }
             }
             Entry::Truncate { partition, to, .. } => {
-                if let Some(replayed) = self.open(partition)? {
-                    replayed.log.truncate(to);
+                if let Some(replaying) = self.open(partition)? {
+                    let partition = &mut replaying.partition;
+                    replaying.truncated |= to < partition.log.end_offset();
+                    partition.log.truncate(to);
+                    partition.high_watermark = partition.high_watermark.min(to);
+                    partition.safe_points.truncate(to);
+                    replaying.holes.retain(|hole| hole.start < to);
                 }
             }
         }
@@ -107,24 +132,17 @@ impl<'a> Replay<'a> {
         if tail.used() < tail.limit() / 2 {
             return Ok(());
         }
-        if let Some(replayed) = self.open.get(&partition) {
-            replayed
-                .log
-                .flush(replayed.log.end_offset())
-                .map_err(|error| log_error(replayed.key, error.into()))?;
-            replayed.log.evict(0);
-        }
-        for replayed in self.open.values().filter(|_| tail.used() >= tail.limit() / 2) {
-            replayed
-                .log
-                .flush(replayed.log.end_offset())
-                .map_err(|error| log_error(replayed.key, error.into()))?;
-            replayed.log.evict(0);
-        }
-        Ok(())
+        let relieve = |replaying: &Replaying| {
+            let Replayed { key, log, .. } = &replaying.partition;
+            log.flush(log.end_offset()).map_err(|error| log_error(*key, error.into()))?;
+            log.evict(0);
+            Ok(())
+        };
+        self.open.get(&partition).map_or(Ok(()), relieve)?;
+        self.open.values().filter(|_| tail.used() >= tail.limit() / 2).try_for_each(relieve)
     }
 
-    fn open(&mut self, local: LocalPartition) -> Result<Option<&mut Replayed>, StartError> {
+    fn open(&mut self, local: LocalPartition) -> Result<Option<&mut Replaying>, StartError> {
         if !self.open.contains_key(&local) {
             let Some(&key) = self.names.get(&local) else { return Ok(None) };
             let Some(topic) = self.image.topic_by_id(key.topic) else { return Ok(None) };
@@ -133,9 +151,17 @@ impl<'a> Replay<'a> {
                 .storage
                 .open_log(key, topic, recorded.map(|recorded| &recorded.log))
                 .map_err(|error| log_error(key, error.into()))?;
-            let snapshots = recorded.map(|recorded| recorded.producers.clone()).unwrap_or_default();
-            let producers = ProducerWindows::restore(self.now, self.storage.producer_limits, snapshots);
-            self.open.insert(local, Replayed { key, local, log, producers });
+            let mut safe_points = SafePoints::default();
+            let snapshots = recorded.map(|recorded| {
+                let producers = Arc::clone(&recorded.producers);
+                safe_points.add(recorded.log.flushed_end, producers, recorded.high_watermark);
+                recorded.producers.to_vec()
+            });
+            let limits = self.storage.producer_limits;
+            let producers = ProducerWindows::restore(self.now, limits, snapshots.unwrap_or_default());
+            let high_watermark = recorded.map_or(Offset::NONE, |recorded| recorded.high_watermark);
+            let partition = Replayed { key, local, log, high_watermark, producers, safe_points };
+            self.open.insert(local, Replaying { partition, holes: Vec::new(), truncated: false });
         }
         Ok(self.open.get_mut(&local))
     }
@@ -143,10 +169,24 @@ impl<'a> Replay<'a> {
     /// Ends the replay. A log that lacks what it should hold refuses the start: the WAL's entries for it would be lost with the
     /// next checkpoint.
     pub(crate) fn finish(self) -> Result<Outcome, StartError> {
-        for replayed in self.open.values() {
-            serve_log(&replayed.log).map_err(|error| log_error(replayed.key, error))?;
+        let mut replayed = Vec::with_capacity(self.open.len());
+        for replaying in self.open.into_values() {
+            let Replaying { mut partition, holes, truncated } = replaying;
+            let log = &partition.log;
+            if let Some(hole) = holes.first() {
+                let gap = OpenError::Gap { end: hole.start, next: hole.end };
+                return Err(log_error(partition.key, gap));
+            }
+            serve_log(log).map_err(|error| log_error(partition.key, error))?;
+            if truncated {
+                let (end, limits) = (log.end_offset(), self.storage.producer_limits);
+                let windows = partition.safe_points.producers_at(log, end, self.now, limits);
+                partition.producers = windows
+                    .map_err(|error| log_error(partition.key, OpenError::Read(Box::new(error))))?;
+            }
+            replayed.push(partition);
         }
-        Ok(Outcome { replayed: self.open.into_values().collect(), next_local: self.next_local })
+        Ok(Outcome { replayed, next_local: self.next_local, forgotten: self.forgotten })
     }
 }
 

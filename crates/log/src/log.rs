@@ -220,6 +220,14 @@ impl Log {
         self.state.lock().epochs.assign(epoch, start);
     }
 
+    /// Forgets epochs that began at the end and wrote nothing: this broker has led in them and does not any more. Should the
+    /// next leader's log go on here in an older epoch, its batches must not be taken for theirs.
+    pub fn forget_empty_epochs(&self) {
+        let mut state = self.state.lock();
+        let end = state.end;
+        state.epochs.truncate_from_end(end);
+    }
+
     /// Leader epoch of the record at `offset`, as far as the log remembers epochs.
     pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
         self.state.lock().epochs.at(offset)

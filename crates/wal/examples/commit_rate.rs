@@ -74,6 +74,7 @@ fn append(producer: u32, batch: Bytes) -> Entry {
         base_offset: Offset(0),
         end_offset: Offset(1),
         leader_epoch: LeaderEpoch(0),
+        after_gap: None,
         batch,
     }
 }

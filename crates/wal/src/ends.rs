@@ -79,6 +79,7 @@ mod tests {
             base_offset: Offset(end - 1),
             end_offset: Offset(end),
             leader_epoch: LeaderEpoch(0),
+            after_gap: None,
             batch: Bytes::new(),
         }
     }

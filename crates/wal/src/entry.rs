@@ -36,6 +36,9 @@ pub enum Entry {
         end_offset: Offset,
         /// The leader's epoch under which it was appended. It counts, whatever the batch's own header says.
         leader_epoch: LeaderEpoch,
+        /// Where the partition ended before, when the batch does not begin there: the log that it was copied from has
+        /// nothing in between, as compaction leaves it. A replay that ends elsewhere has lost something.
+        after_gap: Option<Offset>,
         /// The batch as the producer sent it.
         batch: Bytes,
     },
@@ -73,6 +76,8 @@ pub enum Entry {
 
 /// Bytes of an append before its batch.
 const APPEND_BYTES: usize = 32;
+/// Bytes more of an append after a gap.
+const GAP_BYTES: usize = 8;
 /// Bytes that all entries begin with: kind, three zeros, partition.
 const COMMON_BYTES: usize = 8;
 
@@ -82,6 +87,7 @@ mod kind {
     pub(super) const LOG_START: u8 = 3;
     pub(super) const NAME: u8 = 4;
     pub(super) const FORGET: u8 = 5;
+    pub(super) const APPEND_AFTER_GAP: u8 = 6;
 }
 
 /// Bytes that are no entry. They lie under a checksum, so that no accident of the disk makes them.
@@ -119,7 +125,8 @@ impl Entry {
     /// Bytes of the entry on disk, its batch included.
     pub(crate) fn bytes_on_disk(&self) -> usize {
         match self {
-            Entry::Append { batch, .. } => APPEND_BYTES + batch.len(),
+            Entry::Append { after_gap: None, batch, .. } => APPEND_BYTES + batch.len(),
+            Entry::Append { batch, .. } => APPEND_BYTES + GAP_BYTES + batch.len(),
             Entry::Truncate { .. } => COMMON_BYTES + 12,
             Entry::LogStart { .. } => COMMON_BYTES + 8,
             Entry::Name { .. } => COMMON_BYTES + 20,
@@ -134,8 +141,12 @@ impl Entry {
             out.extend_from_slice(&partition.0.to_le_bytes());
         };
         match self {
-            Entry::Append { partition, base_offset, end_offset, leader_epoch, batch } => {
-                common(kind::APPEND, *partition);
+            Entry::Append { partition, base_offset, end_offset, leader_epoch, after_gap, batch } => {
+                let kind = if after_gap.is_some() { kind::APPEND_AFTER_GAP } else { kind::APPEND };
+                common(kind, *partition);
+                if let Some(end) = after_gap {
+                    out.extend_from_slice(&end.0.to_le_bytes());
+                }
                 out.extend_from_slice(&base_offset.0.to_le_bytes());
                 out.extend_from_slice(&end_offset.0.to_le_bytes());
                 out.extend_from_slice(&leader_epoch.0.to_le_bytes());
@@ -166,7 +177,11 @@ impl Entry {
         let [kind, _, _, _] = take::<4>(bytes)?;
         let partition = LocalPartition(u32::from_le_bytes(take(bytes)?));
         Ok(match kind {
-            kind::APPEND => {
+            kind::APPEND | kind::APPEND_AFTER_GAP => {
+                let after_gap = match kind {
+                    kind::APPEND => None,
+                    _ => Some(Offset(i64::from_le_bytes(take(bytes)?))),
+                };
                 let base_offset = Offset(i64::from_le_bytes(take(bytes)?));
                 let end_offset = Offset(i64::from_le_bytes(take(bytes)?));
                 let leader_epoch = LeaderEpoch(i32::from_le_bytes(take(bytes)?));
@@ -174,7 +189,7 @@ impl Entry {
                 let (batch, rest) = bytes.split_at_checked(length).ok_or(DecodeError::Short)?;
                 *bytes = rest;
                 let batch = Bytes::copy_from_slice(batch);
-                Entry::Append { partition, base_offset, end_offset, leader_epoch, batch }
+                Entry::Append { partition, base_offset, end_offset, leader_epoch, after_gap, batch }
             }
             kind::TRUNCATE => {
                 let to = Offset(i64::from_le_bytes(take(bytes)?));
@@ -208,12 +223,13 @@ pub(crate) mod tests {
     pub(crate) fn any_entry(batch_bytes_max: usize) -> impl Strategy<Value = Entry> {
         let partition = (0u32..5).prop_map(LocalPartition);
         let append =
-            (partition.clone(), any::<i64>(), any::<i64>(), any::<i32>(), 0..batch_bytes_max, any::<u8>())
-                .prop_map(|(partition, base, end, epoch, length, fill)| Entry::Append {
+            (partition.clone(), any::<[i64; 2]>(), any::<i32>(), any::<Option<i64>>(), 0..batch_bytes_max, any::<u8>())
+                .prop_map(|(partition, [base, end], epoch, gap, length, fill)| Entry::Append {
                     partition,
                     base_offset: Offset(base),
                     end_offset: Offset(end),
                     leader_epoch: LeaderEpoch(epoch),
+                    after_gap: gap.map(Offset),
                     batch: vec![fill; length].into(),
                 });
         let truncate = (partition.clone(), any::<i64>(), any::<i32>()).prop_map(|(partition, to, epoch)| {

@@ -118,6 +118,7 @@ fn append(partition: u32, end: i64, bytes: usize) -> Entry {
         base_offset: Offset(end - 1),
         end_offset: Offset(end),
         leader_epoch: LeaderEpoch(3),
+        after_gap: None,
         batch: Bytes::from(batch),
     }
 }

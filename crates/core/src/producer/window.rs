@@ -175,6 +175,11 @@ impl Window {
     }
 
     pub(super) fn remember(&mut self, batch: WindowBatch) {
+        let follows = |last: &WindowBatch| next_sequence(last.last_sequence) == batch.first_sequence;
+        if !self.batches.last().is_none_or(follows) {
+            // A compacted log lacks batches in between. Those before can no longer be resent by anyone.
+            self.batches.clear();
+        }
         if self.batches.len() == WINDOW_BATCHES {
             self.batches.remove(0);
         }

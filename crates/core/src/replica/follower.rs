@@ -6,7 +6,7 @@ use super::effect::{Effect, Effects};
 use super::epochs::{self, EpochError};
 use super::leader::Offsets;
 use crate::invariant::check;
-use crate::producer::ProducerWindows;
+use crate::producer::{ProducerSnapshot, ProducerWindows};
 
 /// What a follower starts from: its log as recovered, or as it led it until now.
 #[derive(Clone, Debug)]
@@ -139,6 +139,11 @@ impl Follower {
         }
     }
 
+    /// Time passes: idle producers are forgotten.
+    pub fn tick(&mut self, now: Millis) {
+        self.producers.expire(now);
+    }
+
     /// The leader's answer to a fetch named its high watermark and its log start.
     pub fn leader_told(&mut self, high_watermark: Offset, log_start: Offset, out: &mut Effects) {
         self.leader_high_watermark = self.leader_high_watermark.max(high_watermark);
@@ -198,6 +203,23 @@ impl Follower {
             high_watermark: self.high_watermark,
             last_stable: self.producers.last_stable(self.log_start, self.high_watermark),
         }
+    }
+
+    /// Epoch of the leader it follows.
+    #[must_use]
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.epoch
+    }
+
+    /// Epoch of the last batch in its log, [`LeaderEpoch::NONE`] if it is empty.
+    #[must_use]
+    pub fn last_epoch(&self) -> LeaderEpoch {
+        self.last_epoch
+    }
+
+    /// The producers known, by id (DescribeProducers, checkpoint).
+    pub fn producers(&self) -> impl Iterator<Item = ProducerSnapshot> + '_ {
+        self.producers.iter()
     }
 
     /// Compares the leader epoch of a request with the one followed.

@@ -166,6 +166,10 @@ impl InSync {
         self.isr.len()
     }
 
+    pub(super) fn has_followers(&self) -> bool {
+        !self.followers.is_empty()
+    }
+
     pub(super) fn partition_epoch(&self) -> PartitionEpoch {
         self.partition_epoch
     }
@@ -252,6 +256,11 @@ impl InSync {
     pub(super) fn propose_without_laggards(&mut self, now: Millis, ends: LeaderEnds) -> Option<IsrProposal> {
         for broker in &self.isr {
             if let Some(progress) = self.followers.get_mut(broker) {
+                if progress.durable_end == ends.log_end {
+                    // On an idle partition a follower has nothing to say. The first append after an hour must not find it
+                    // an hour behind.
+                    progress.caught_up_at = progress.caught_up_at.max(Some(now));
+                }
                 // A follower that the leader has not heard of in this epoch has the full time from now on.
                 progress.caught_up_at.get_or_insert(now);
             }

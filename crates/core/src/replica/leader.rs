@@ -190,6 +190,22 @@ impl Leader {
         }
     }
 
+    /// Whether a follower may say anything at all: it has a replica here, and this is its present life (KIP-903).
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::UnknownReplica`] or [`FetchError::StaleBrokerEpoch`].
+    pub fn check_follower(&self, from: BrokerId, broker_epoch: i64) -> Result<(), FetchError> {
+        if !self.in_sync.is_follower(from) {
+            return Err(FetchError::UnknownReplica { broker: from });
+        }
+        let current = self.in_sync.broker_epoch(from);
+        if broker_epoch >= 0 && broker_epoch < current {
+            return Err(FetchError::StaleBrokerEpoch { broker: from, sent: broker_epoch, current });
+        }
+        Ok(())
+    }
+
     /// A follower asks for records and says how far it is. Ask [`divergence`](crate::divergence) first: a follower whose
     /// log leaves ours is told so, and nothing it says about its ends counts.
     ///
@@ -204,13 +220,7 @@ impl Leader {
         out: &mut Effects,
     ) -> Result<FetchGrant, FetchError> {
         self.now = self.now.max(now);
-        if !self.in_sync.is_follower(from) {
-            return Err(FetchError::UnknownReplica { broker: from });
-        }
-        let current = self.in_sync.broker_epoch(from);
-        if fetch.broker_epoch >= 0 && fetch.broker_epoch < current {
-            return Err(FetchError::StaleBrokerEpoch { broker: from, sent: fetch.broker_epoch, current });
-        }
+        self.check_follower(from, fetch.broker_epoch)?;
         let (log_start, log_end) = (self.log_start, self.log_end);
         if fetch.offset < log_start || fetch.offset > log_end {
             return Err(FetchError::OutOfRange { offset: fetch.offset, log_start, log_end });
@@ -317,6 +327,18 @@ impl Leader {
     #[must_use]
     pub fn partition_epoch(&self) -> PartitionEpoch {
         self.in_sync.partition_epoch()
+    }
+
+    /// How many replicas are in sync, and how many must be for acks=all.
+    #[must_use]
+    pub fn in_sync(&self) -> (usize, usize) {
+        (self.in_sync.isr_len(), self.in_sync.required())
+    }
+
+    /// Whether anybody follows.
+    #[must_use]
+    pub fn has_followers(&self) -> bool {
+        self.in_sync.has_followers()
     }
 
     /// The replicas in sync as the controller has them, by id.

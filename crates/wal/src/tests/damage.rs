@@ -244,6 +244,7 @@ fn a_batch_that_holds_a_group_is_not_taken_for_one() {
         base_offset: Offset(0),
         end_offset: Offset(1),
         leader_epoch: LeaderEpoch(0),
+        after_gap: None,
         batch: batch.into(),
     };
     opened.wal.wait_durable(opened.wal.submit(entry, None)).unwrap();

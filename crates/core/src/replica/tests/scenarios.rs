@@ -155,6 +155,10 @@ fn an_idle_follower_that_has_everything_stays() {
             durable 5                                    -> durable 5, ack 0..5
             fetch 2 at 5                                 -> up to 5, hw 5
             tick 1000000                                 ->
+            append 5                                     -> log 5..10
+            tick 1000001                                 ->
+            tick 1030000                                 ->
+            tick 1030001                                 -> propose 1 on 5
         "#]],
     );
 }

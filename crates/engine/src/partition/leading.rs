@@ -1,0 +1,201 @@
+//! The way out on the leader: what followers get, and what they say of themselves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use eddy_core::{Diverging, EpochError, EpochMatch, FetchError, FetchGrant, FollowerFetch, IsrDecision, Leader, divergence};
+use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
+
+use super::role::Replica;
+use super::{Partition, State};
+use crate::error::{ReadError, ReplicaRefused};
+
+/// What a follower that introduces itself is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowAnswer {
+    /// Its log is a prefix of ours: this it may have.
+    Granted(FetchGrant),
+    /// Its log leaves ours: it truncates to there and asks again.
+    Diverging(Diverging),
+    /// Its log ends outside ours. Below our start it begins anew there; above our end something is wrong with it.
+    OutOfRange {
+        /// First offset of our log.
+        log_start: Offset,
+        /// End of our log.
+        log_end: Offset,
+    },
+}
+
+/// What a follower gets.
+#[derive(Debug)]
+pub struct ReplicaRead {
+    /// Whole batches, in offset order.
+    pub slices: Vec<Bytes>,
+    /// Where the next read goes on; where this one began when there was nothing.
+    pub end: Offset,
+    /// The high watermark after the read.
+    pub high_watermark: Offset,
+    /// The log start after the read.
+    pub log_start: Offset,
+}
+
+impl Partition {
+    /// A follower begins to copy, or tells anew where it is after a truncation. `last_epoch` is the epoch of its last
+    /// batch; `fetch` also counts as progress when its log is a prefix of ours.
+    ///
+    /// # Errors
+    /// Not led here in that epoch, or not a follower: nothing has changed.
+    pub fn follow(
+        &self,
+        now: Millis,
+        from: BrokerId,
+        leader_epoch: LeaderEpoch,
+        last_epoch: LeaderEpoch,
+        fetch: FollowerFetch,
+    ) -> Result<FollowAnswer, ReplicaRefused> {
+        let mut state = self.state.lock();
+        state.leader_in(leader_epoch)?.check_follower(from, fetch.broker_epoch).map_err(refused)?;
+        // Before anything it says of its ends counts: they may be ends of another history.
+        match divergence(last_epoch, fetch.offset, self.log.epoch_end(last_epoch)) {
+            EpochMatch::Agrees => {}
+            EpochMatch::Diverges(diverging) => return Ok(FollowAnswer::Diverging(diverging)),
+            EpochMatch::OutOfRange => {
+                let offsets = state.replica.offsets();
+                return Ok(FollowAnswer::OutOfRange { log_start: offsets.log_start, log_end: offsets.log_end });
+            }
+        }
+        let told = state.follower_fetched(now, from, fetch);
+        self.settle(state);
+        match told {
+            Ok(grant) => Ok(FollowAnswer::Granted(grant)),
+            Err(FetchError::OutOfRange { log_start, log_end, .. }) => {
+                Ok(FollowAnswer::OutOfRange { log_start, log_end })
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// A follower that was granted the log says how far it is.
+    ///
+    /// # Errors
+    /// Not led here in that epoch, or not a follower: nothing has changed. An end outside the log is passed over.
+    pub fn follower_progress(
+        &self,
+        now: Millis,
+        from: BrokerId,
+        leader_epoch: LeaderEpoch,
+        fetch: FollowerFetch,
+    ) -> Result<(), ReplicaRefused> {
+        let mut state = self.state.lock();
+        let before = state.leader_in(leader_epoch)?.low_watermark();
+        let told = state.follower_fetched(now, from, fetch);
+        let moved = state.leader_in(leader_epoch).is_ok_and(|leader| leader.low_watermark() > before);
+        // Whoever waits for DeleteRecords waits among the fetches.
+        let woken = if moved { state.watchers.take() } else { crate::watch::Woken::none() };
+        self.settle(state);
+        woken.wake();
+        match told {
+            Ok(_) | Err(FetchError::OutOfRange { .. }) => Ok(()),
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    /// Reads whole batches for a follower, from `from` up to the log end, durable or not: at least one when there is one.
+    ///
+    /// # Errors
+    /// Offset out of range, a failing disk, or this broker does not lead in the epoch in which the read began.
+    pub async fn read_replica(self: &Arc<Self>, from: Offset, max_bytes: usize) -> Result<ReplicaRead, ReadError> {
+        let (epoch, log_end) = self.leads_in().map_err(|epoch| ReadError::NotLeader { epoch })?;
+        let fetched = self.read_log(from, log_end, max_bytes, true).await?;
+        let offsets = {
+            let state = self.state.lock();
+            match &state.replica {
+                Replica::Leader(leader) if leader.epoch() == epoch => leader.offsets(),
+                // What was read may be of a history that was cut off since.
+                replica => return Err(ReadError::NotLeader { epoch: replica.epoch() }),
+            }
+        };
+        Ok(ReplicaRead {
+            slices: fetched.slices,
+            end: fetched.end_offset,
+            high_watermark: offsets.high_watermark,
+            log_start: offsets.log_start,
+        })
+    }
+
+    fn leads_in(&self) -> Result<(LeaderEpoch, Offset), LeaderEpoch> {
+        let state = self.state.lock();
+        match &state.replica {
+            Replica::Leader(leader) => Ok((leader.epoch(), leader.offsets().log_end)),
+            Replica::Follower(follower) => Err(follower.epoch()),
+        }
+    }
+
+    /// The controller has answered a proposal that was based on `based_on`. Of no effect when this broker does not lead any
+    /// more.
+    pub fn isr_decided(&self, now: Millis, based_on: PartitionEpoch, decision: IsrDecision) {
+        let mut state = self.state.lock();
+        let State { replica: Replica::Leader(leader), effects, .. } = &mut *state else { return };
+        let (before, _) = leader.in_sync();
+        leader.isr_decided(now, based_on, decision, effects);
+        self.shared.isr.count_change(before, leader.in_sync().0);
+        self.settle(state);
+    }
+
+    /// The least log start over the ISR: how far DeleteRecords has come everywhere. `None` when not led here.
+    pub fn low_watermark(&self) -> Option<Offset> {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => Some(leader.low_watermark()),
+            Replica::Follower(_) => None,
+        }
+    }
+
+    /// End of the log when this broker's leadership began: before the high watermark has reached it, offsets by time cannot be
+    /// answered. `None` when not led here.
+    pub fn epoch_start(&self) -> Option<Offset> {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => Some(leader.epoch_start()),
+            Replica::Follower(_) => None,
+        }
+    }
+
+    /// Whether this broker leads and others follow: such a partition wants to be told the time.
+    pub(crate) fn has_followers(&self) -> bool {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => leader.has_followers(),
+            Replica::Follower(_) => false,
+        }
+    }
+}
+
+impl State {
+    fn leader_in(&self, asked: LeaderEpoch) -> Result<&Leader, ReplicaRefused> {
+        let epoch = self.replica.epoch();
+        match (&self.replica, self.replica.check_epoch(asked)) {
+            _ if self.gone => Err(ReplicaRefused::NotLeader),
+            (_, Err(EpochError::Fenced { .. })) => Err(ReplicaRefused::FencedEpoch(epoch)),
+            (_, Err(EpochError::Unknown { .. })) => Err(ReplicaRefused::UnknownEpoch(epoch)),
+            (Replica::Leader(leader), Ok(())) => Ok(leader),
+            (Replica::Follower(_), Ok(())) => Err(ReplicaRefused::NotLeader),
+        }
+    }
+
+    fn follower_fetched(
+        &mut self,
+        now: Millis,
+        from: BrokerId,
+        fetch: FollowerFetch,
+    ) -> Result<FetchGrant, FetchError> {
+        match &mut self.replica {
+            Replica::Leader(leader) => leader.follower_fetched(now, from, fetch, &mut self.effects),
+            Replica::Follower(_) => Err(FetchError::UnknownReplica { broker: from }),
+        }
+    }
+}
+
+fn refused(error: FetchError) -> ReplicaRefused {
+    match error {
+        FetchError::StaleBrokerEpoch { .. } => ReplicaRefused::StaleBroker,
+        FetchError::UnknownReplica { .. } | FetchError::OutOfRange { .. } => ReplicaRefused::UnknownReplica,
+    }
+}

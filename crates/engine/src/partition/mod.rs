@@ -1,0 +1,356 @@
+//! One partition at run time: the replica's state machine, its log, and who waits for them.
+//!
+//! Everything that orders records happens under one short lock: the state machine admits a batch and gives it offsets, the
+//! batch enters the tail cache and the write-ahead log's queue in that order. Nothing under the lock waits or touches a
+//! file. Whoever must be told of a change is told after the lock is released.
+
+mod append;
+mod cut;
+mod following;
+mod leading;
+mod mark;
+mod producers;
+mod role;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use bytes::Bytes;
+use eddy_core::{Effect, Effects, EpochError, Offsets, PendingAcks, ProducerSnapshot};
+use eddy_log::{Log, TailBatch};
+use eddy_types::{BatchFacts, BrokerId, LeaderEpoch, LocalPartition, Millis, Offset, OffsetRange, TopicId};
+use eddy_wal::{Entry, Lsn, Wal};
+use parking_lot::{Mutex, MutexGuard};
+
+pub(crate) use self::cut::Cuts;
+pub use self::following::FollowerPosition;
+pub use self::leading::{FollowAnswer, ReplicaRead};
+pub(crate) use self::mark::Mark;
+pub(crate) use self::producers::SafePoints;
+pub use self::role::Role;
+pub(crate) use self::role::{Assignment, Replica};
+use crate::ack::AckToken;
+use crate::error::AppendError;
+use crate::flush_queue::FlushQueue;
+use crate::isr::IsrProposals;
+use crate::lease::Lease;
+use crate::replica_watch::{ReplicaWatch, ReplicaWatchers};
+use crate::role_changes::RoleFeed;
+use crate::traffic::Traffic;
+use crate::watch::{FetchWaiter, Watchers, Woken};
+
+/// Identity of a partition: its topic's id, not its name, so that a topic made again is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartitionKey {
+    /// Id of the topic.
+    pub topic: TopicId,
+    /// Index of the partition in the topic.
+    pub index: i32,
+}
+
+impl std::fmt::Display for PartitionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.topic, self.index)
+    }
+}
+
+/// A validated batch on its way into the log.
+#[derive(Debug)]
+pub struct NewBatch {
+    /// What validation found in it.
+    pub facts: BatchFacts,
+    /// The batch; stamped in place when nobody else holds its bytes, copied once otherwise.
+    pub bytes: Bytes,
+    /// Bytes of memory that holding `bytes` keeps alive.
+    pub charge: usize,
+}
+
+/// Answers of one partition that may wait at the same time. Every one holds a place in the WAL's queue until it is durable here;
+/// those of acks=all go on waiting for the followers.
+const PENDING_ACKS_MAX: usize = 200_000;
+
+/// What all partitions of a broker share.
+pub(crate) struct Shared {
+    pub(crate) me: BrokerId,
+    pub(crate) wal: Wal,
+    pub(crate) flush_queue: Arc<FlushQueue>,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) isr: Arc<IsrProposals>,
+    pub(crate) roles: Arc<RoleFeed>,
+    pub(crate) cuts: Cuts,
+    pub(crate) producer_limits: eddy_core::ProducerLimits,
+}
+
+/// A replica that this broker holds.
+pub struct Partition {
+    key: PartitionKey,
+    topic: Arc<str>,
+    local: LocalPartition,
+    log: Log,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    /// Whether this broker leads: what a request asks before it takes the lock.
+    leading: AtomicBool,
+    last_append: AtomicI64,
+    traffic: Traffic,
+}
+
+struct State {
+    replica: Replica,
+    /// The newest state of the partition that was adopted; `None` before the first.
+    adopted: Option<Adopted>,
+    pending: PendingAcks<(OffsetRange, AckToken)>,
+    watchers: Watchers,
+    sessions: ReplicaWatchers,
+    effects: Effects,
+    /// A cut of the log that waits for the write-ahead log.
+    cut: Option<cut::Cut>,
+    safe_points: SafePoints,
+    /// Position of the newest move of the log start.
+    log_start_lsn: Option<Lsn>,
+    /// The flusher knows that this partition has something to flush or to record in the next checkpoint.
+    dirty: bool,
+    gone: bool,
+}
+
+/// Which state of the partition a replica acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Adopted {
+    leader: Option<BrokerId>,
+    epoch: LeaderEpoch,
+}
+
+/// A partition whose log is open and was replayed.
+pub(crate) struct Opening {
+    pub(crate) key: PartitionKey,
+    pub(crate) topic: Arc<str>,
+    pub(crate) local: LocalPartition,
+    pub(crate) log: Log,
+    /// The high watermark as far as a checkpoint knows it; [`Offset::NONE`] when it does not.
+    pub(crate) high_watermark: Offset,
+    pub(crate) producers: eddy_core::ProducerWindows,
+    pub(crate) safe_points: SafePoints,
+}
+
+impl Partition {
+    /// A replica without a role. Its number is named in the write-ahead log before anything is appended under it.
+    pub(crate) fn open(opening: Opening, shared: Arc<Shared>) -> Arc<Partition> {
+        let Opening { key, topic, local, log, high_watermark, producers, safe_points } = opening;
+        let replica = Replica::of_nobody(&log, high_watermark, producers);
+        let partition = Arc::new(Partition {
+            key,
+            topic,
+            local,
+            log,
+            shared,
+            state: Mutex::new(State {
+                replica,
+                adopted: None,
+                pending: PendingAcks::new(PENDING_ACKS_MAX),
+                watchers: Watchers::default(),
+                sessions: ReplicaWatchers::default(),
+                effects: Effects::new(),
+                cut: None,
+                safe_points,
+                log_start_lsn: None,
+                dirty: false,
+                gone: false,
+            }),
+            leading: AtomicBool::new(false),
+            last_append: AtomicI64::new(Millis::NONE.0),
+            traffic: Traffic::default(),
+        });
+        partition.touch(&mut partition.state.lock());
+        let name = Entry::Name { partition: local, topic: key.topic, index: key.index };
+        partition.shared.wal.submit(name, None);
+        partition
+    }
+
+    /// Tells the flusher of the partition, once until it has looked. This must come before the entry is submitted: a
+    /// checkpoint reads its position first and its list of partitions second, so it misses no entry below that position.
+    fn touch(self: &Arc<Self>, state: &mut State) {
+        if !std::mem::replace(&mut state.dirty, true) {
+            self.shared.flush_queue.push(Arc::clone(self));
+        }
+    }
+
+    /// Identity of the partition.
+    pub fn key(&self) -> PartitionKey {
+        self.key
+    }
+
+    /// Name of its topic.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// Its number in the write-ahead log.
+    pub fn local(&self) -> LocalPartition {
+        self.local
+    }
+
+    /// Its log on disk.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// What went in and out since the start.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Wall-clock time of the newest append since the start, [`Millis::NONE`] before the first.
+    pub fn last_append(&self) -> Millis {
+        Millis(self.last_append.load(Ordering::Relaxed))
+    }
+
+    /// Puts a batch into the tail cache and the WAL's queue. `after_gap` is where the log ended, should the batch not begin
+    /// there.
+    fn enqueue(&self, batch: TailBatch, after_gap: Option<Offset>, room: Option<eddy_wal::Room>) {
+        let entry = Entry::Append {
+            partition: self.local,
+            base_offset: batch.base_offset,
+            end_offset: batch.end_offset,
+            leader_epoch: batch.leader_epoch,
+            after_gap,
+            batch: batch.bytes.clone(),
+        };
+        self.log.append(batch);
+        self.shared.wal.submit(entry, room);
+    }
+
+    /// The write-ahead log has made everything below `upto` durable.
+    pub(crate) fn durable(&self, upto: Offset) {
+        let mut state = self.state.lock();
+        let State { replica, effects, .. } = &mut *state;
+        replica.durable(upto, effects);
+        self.settle(state);
+    }
+
+    /// Executes what the state machine asked for, and wakes those concerned after the lock is released.
+    fn settle(&self, mut guard: MutexGuard<'_, State>) {
+        let state = &mut *guard;
+        if cfg!(debug_assertions) {
+            state.replica.check();
+        }
+        let mut woken = Woken::none();
+        if !state.effects.is_empty() {
+            state.sessions.push();
+        }
+        for effect in state.effects.drain(..) {
+            match effect {
+                Effect::HighWatermark(_) => woken = state.watchers.take(),
+                Effect::LogStart(start) => self.log.set_start_offset(start),
+                Effect::ProposeIsr(proposal) => self.shared.isr.push(self.key, proposal),
+                // The ends are taken from the machine below, and no transaction is admitted.
+                Effect::DurableEnd(_) | Effect::TransactionEnded(_) => {}
+            }
+        }
+        let released = if state.pending.is_empty() || !self.shared.lease.is_held() {
+            // Another broker may lead by now: what was held back goes out when the lease is held again, or fails.
+            Vec::new()
+        } else {
+            let offsets = state.replica.offsets();
+            state.pending.release(offsets.durable_end, offsets.high_watermark)
+        };
+        drop(guard);
+        for (range, token) in released {
+            token.complete(Ok(range));
+        }
+        woken.wake();
+    }
+
+    /// The lease is held again: acknowledgements that were held back go out.
+    pub(crate) fn lease_regained(&self) {
+        if self.is_leading() {
+            self.settle(self.state.lock());
+        }
+    }
+
+    /// The ends of the partition and its last stable offset.
+    pub fn offsets(&self) -> Offsets {
+        self.state.lock().replica.offsets()
+    }
+
+    /// Epoch of the leader, this broker or the one that it follows.
+    pub fn leader_epoch(&self) -> LeaderEpoch {
+        self.state.lock().replica.epoch()
+    }
+
+    /// Checks a leader epoch that a client sent and gives the offsets that a read may use, in one moment.
+    ///
+    /// # Errors
+    /// The epoch is older or newer than ours.
+    pub fn checked_offsets(&self, asked: LeaderEpoch) -> Result<Offsets, EpochError> {
+        let state = self.state.lock();
+        state.replica.check_epoch(asked)?;
+        Ok(state.replica.offsets())
+    }
+
+    /// Registers a parked fetch, to be woken when the high watermark or the role moves or the partition goes. A move after
+    /// this call is not missed: read once more between registering and waiting.
+    pub fn watch(&self, waiter: &Arc<FetchWaiter>) {
+        let mut state = self.state.lock();
+        state.watchers.add(waiter);
+        if state.gone {
+            let woken = state.watchers.take();
+            drop(state);
+            woken.wake();
+        }
+    }
+
+    /// Lists `slot` in `watch` whenever log end, durable end, high watermark, log start or role have moved, and once now.
+    pub fn watch_replica(&self, watch: &Arc<ReplicaWatch>, slot: u32) {
+        self.state.lock().sessions.add(watch, slot);
+    }
+
+    /// Ends [`Partition::watch_replica`]: the slot may stand for another partition after this.
+    pub fn unwatch_replica(&self, watch: &Arc<ReplicaWatch>, slot: u32) {
+        self.state.lock().sessions.remove(watch, slot);
+    }
+
+    /// States of the idempotent producers, for DescribeProducers and the checkpoint.
+    pub fn producers(&self) -> Vec<ProducerSnapshot> {
+        self.state.lock().replica.producers()
+    }
+
+    /// Time passes: idle producers expire, followers lag.
+    pub(crate) fn tick(&self, now: Millis) {
+        let mut state = self.state.lock();
+        let State { replica, effects, .. } = &mut *state;
+        replica.tick(now, effects);
+        self.settle(state);
+    }
+
+    /// Leader epoch of the batch at an offset, as far as the log remembers epochs.
+    pub fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
+        self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
+    }
+
+    /// The log was compacted: the next checkpoint says how far.
+    pub(crate) fn note_cleaned(self: &Arc<Self>) {
+        self.touch(&mut self.state.lock());
+    }
+
+    /// The topic was deleted, or this broker no longer holds a replica: everybody who waits is told `why`, and nothing is
+    /// admitted any more.
+    pub(crate) fn close(&self, why: &AppendError) {
+        let mut state = self.state.lock();
+        state.gone = true;
+        self.leading.store(false, Ordering::Release);
+        let failed = state.pending.fail_all();
+        let woken = state.watchers.take();
+        state.sessions.push();
+        self.shared.wal.submit(Entry::Forget { partition: self.local }, None);
+        drop(state);
+        for (_, token) in failed {
+            token.complete(Err(why.clone()));
+        }
+        woken.wake();
+    }
+
+    /// Whether the replica was closed: its topic was deleted, or it moved to other brokers.
+    pub fn is_gone(&self) -> bool {
+        self.state.lock().gone
+    }
+}
