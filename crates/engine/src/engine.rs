@@ -453,10 +453,7 @@ fn state_of(image: &Image, key: PartitionKey) -> Result<&eddy_metadata::Partitio
 }
 
 fn not_leader(state: &eddy_metadata::Partition) -> PartitionError {
-    PartitionError::NotLeader {
-        leader: state.leader.unwrap_or(BrokerId::NONE),
-        epoch: state.leader_epoch,
-    }
+    PartitionError::NotLeader { leader: state.leader.unwrap_or(BrokerId::NONE), epoch: state.leader_epoch }
 }
 
 /// What the blocking part of the start needs.

@@ -181,8 +181,8 @@ impl<'a> Replay<'a> {
             if truncated {
                 let (end, limits) = (log.end_offset(), self.storage.producer_limits);
                 let windows = partition.safe_points.producers_at(log, end, self.now, limits);
-                partition.producers = windows
-                    .map_err(|error| log_error(partition.key, OpenError::Read(Box::new(error))))?;
+                partition.producers =
+                    windows.map_err(|error| log_error(partition.key, OpenError::Read(Box::new(error))))?;
             }
             replayed.push(partition);
         }

@@ -108,14 +108,15 @@ mod tests {
         watchers.push();
         watchers.push();
         assert_eq!(watch.ready().await, [7]);
-        assert_eq!(watch.try_ready(), []);
+        assert!(watch.try_ready().is_empty());
         watchers.push();
         assert_eq!(watch.ready().await, [7]);
     }
 
     #[test]
     fn watches_that_are_gone_or_removed_hear_nothing() {
-        let (mut watchers, kept, gone) = (ReplicaWatchers::default(), ReplicaWatch::new(), ReplicaWatch::new());
+        let (mut watchers, kept, gone) =
+            (ReplicaWatchers::default(), ReplicaWatch::new(), ReplicaWatch::new());
         watchers.add(&kept, 1);
         watchers.add(&gone, 1);
         drop(gone);

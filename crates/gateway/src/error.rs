@@ -2,7 +2,7 @@
 
 use eddy_core::DeleteError;
 use eddy_core::{AppendError as Refusal, EpochError, SequenceError, SessionError};
-use eddy_engine::{AppendError, PartitionError, ReadError};
+use eddy_engine::{AppendError, DeleteRecordsError, PartitionError, ReadError};
 use eddy_quorum::ChangeError;
 use eddy_types::ErrorCode;
 
@@ -15,6 +15,7 @@ impl KafkaCode for AppendError {
     fn kafka_code(&self) -> ErrorCode {
         match self {
             AppendError::Refused(refusal) => refusal.kafka_code(),
+            AppendError::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
             AppendError::PartitionGone => ErrorCode::UnknownTopicOrPartition,
             AppendError::Full { .. } => ErrorCode::RequestTimedOut,
             AppendError::DiskFull { .. } => ErrorCode::KafkaStorageError,
@@ -69,6 +70,7 @@ impl KafkaCode for ReadError {
             ReadError::Epoch(error) => error.kafka_code(),
             ReadError::Log(_) => ErrorCode::KafkaStorageError,
             ReadError::PartitionGone => ErrorCode::UnknownTopicOrPartition,
+            ReadError::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
         }
     }
 }
@@ -83,10 +85,12 @@ impl KafkaCode for SessionError {
     }
 }
 
-impl KafkaCode for DeleteError {
+impl KafkaCode for DeleteRecordsError {
     fn kafka_code(&self) -> ErrorCode {
         match self {
-            DeleteError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            DeleteRecordsError::Refused(DeleteError::OutOfRange { .. }) => ErrorCode::OffsetOutOfRange,
+            DeleteRecordsError::NotLeader { .. } => ErrorCode::NotLeaderOrFollower,
+            DeleteRecordsError::TimedOut { .. } => ErrorCode::RequestTimedOut,
         }
     }
 }

@@ -222,16 +222,22 @@ pub(crate) mod tests {
 
     pub(crate) fn any_entry(batch_bytes_max: usize) -> impl Strategy<Value = Entry> {
         let partition = (0u32..5).prop_map(LocalPartition);
-        let append =
-            (partition.clone(), any::<[i64; 2]>(), any::<i32>(), any::<Option<i64>>(), 0..batch_bytes_max, any::<u8>())
-                .prop_map(|(partition, [base, end], epoch, gap, length, fill)| Entry::Append {
-                    partition,
-                    base_offset: Offset(base),
-                    end_offset: Offset(end),
-                    leader_epoch: LeaderEpoch(epoch),
-                    after_gap: gap.map(Offset),
-                    batch: vec![fill; length].into(),
-                });
+        let append = (
+            partition.clone(),
+            any::<[i64; 2]>(),
+            any::<i32>(),
+            any::<Option<i64>>(),
+            0..batch_bytes_max,
+            any::<u8>(),
+        )
+            .prop_map(|(partition, [base, end], epoch, gap, length, fill)| Entry::Append {
+                partition,
+                base_offset: Offset(base),
+                end_offset: Offset(end),
+                leader_epoch: LeaderEpoch(epoch),
+                after_gap: gap.map(Offset),
+                batch: vec![fill; length].into(),
+            });
         let truncate = (partition.clone(), any::<i64>(), any::<i32>()).prop_map(|(partition, to, epoch)| {
             Entry::Truncate { partition, to: Offset(to), leader_epoch: LeaderEpoch(epoch) }
         });

@@ -131,7 +131,11 @@ fn admit(
         Replica::Leader(leader) if lease_is_held => {
             if pending.is_full() {
                 let (queued, limit) = (pending.len() as u32, PENDING_ACKS_MAX as u32);
-                return Err(AppendError::Full { cause: "its followers do not keep up".to_owned(), queued, limit });
+                return Err(AppendError::Full {
+                    cause: "its followers do not keep up".to_owned(),
+                    queued,
+                    limit,
+                });
             }
             Ok((leader.append(now, acks, facts, effects)?, leader.epoch()))
         }

@@ -63,11 +63,7 @@ impl Partition {
         Ok(self.shared.wal.until_durable(lsn).await?)
     }
 
-    fn begin_cut(
-        self: &Arc<Self>,
-        leader_epoch: LeaderEpoch,
-        target: Target,
-    ) -> Result<Lsn, ReplicateError> {
+    fn begin_cut(self: &Arc<Self>, leader_epoch: LeaderEpoch, target: Target) -> Result<Lsn, ReplicateError> {
         let mut state = self.state.lock();
         let offsets = state.replica.offsets();
         state.follower_in(leader_epoch)?;

@@ -111,7 +111,12 @@ impl Partition {
     }
 
     /// The leader's high watermark and log start, as far as they are ahead of ours.
-    pub fn leader_told(self: &Arc<Self>, leader_epoch: LeaderEpoch, high_watermark: Offset, log_start: Offset) {
+    pub fn leader_told(
+        self: &Arc<Self>,
+        leader_epoch: LeaderEpoch,
+        high_watermark: Offset,
+        log_start: Offset,
+    ) {
         let mut state = self.state.lock();
         let Ok((follower, effects)) = state.follower_in(leader_epoch) else { return };
         follower.leader_told(high_watermark, log_start, effects);

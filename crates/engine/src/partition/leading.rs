@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eddy_core::{Diverging, EpochError, EpochMatch, FetchError, FetchGrant, FollowerFetch, IsrDecision, Leader, divergence};
+use eddy_core::{
+    Diverging, EpochError, EpochMatch, FetchError, FetchGrant, FollowerFetch, IsrDecision, Leader, divergence,
+};
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
 
 use super::role::Replica;
@@ -61,7 +63,10 @@ impl Partition {
             EpochMatch::Diverges(diverging) => return Ok(FollowAnswer::Diverging(diverging)),
             EpochMatch::OutOfRange => {
                 let offsets = state.replica.offsets();
-                return Ok(FollowAnswer::OutOfRange { log_start: offsets.log_start, log_end: offsets.log_end });
+                return Ok(FollowAnswer::OutOfRange {
+                    log_start: offsets.log_start,
+                    log_end: offsets.log_end,
+                });
             }
         }
         let told = state.follower_fetched(now, from, fetch);
@@ -104,7 +109,11 @@ impl Partition {
     ///
     /// # Errors
     /// Offset out of range, a failing disk, or this broker does not lead in the epoch in which the read began.
-    pub async fn read_replica(self: &Arc<Self>, from: Offset, max_bytes: usize) -> Result<ReplicaRead, ReadError> {
+    pub async fn read_replica(
+        self: &Arc<Self>,
+        from: Offset,
+        max_bytes: usize,
+    ) -> Result<ReplicaRead, ReadError> {
         let (epoch, log_end) = self.leads_in().map_err(|epoch| ReadError::NotLeader { epoch })?;
         let fetched = self.read_log(from, log_end, max_bytes, true).await?;
         let offsets = {

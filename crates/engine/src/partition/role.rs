@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use eddy_core::{
-    Effects, EpochError, Follower, FollowerStart, Leader, LeaderStart, Offsets, PartitionChange, ProducerSnapshot,
-    ProducerWindows,
+    Effects, EpochError, Follower, FollowerStart, Leader, LeaderStart, Offsets, PartitionChange,
+    ProducerSnapshot, ProducerWindows,
 };
 use eddy_log::Log;
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
@@ -261,7 +261,9 @@ impl State {
     pub(super) fn role(&self) -> Role {
         match self.replica {
             Replica::Leader(_) => Role::Leader,
-            Replica::Follower(_) => Role::Follower { leader: self.adopted.and_then(|adopted| adopted.leader) },
+            Replica::Follower(_) => {
+                Role::Follower { leader: self.adopted.and_then(|adopted| adopted.leader) }
+            }
         }
     }
 }

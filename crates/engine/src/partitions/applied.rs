@@ -13,9 +13,6 @@ use crate::error::AppendError;
 use crate::log_config::log_config;
 use crate::partition::{Assignment, Partition, PartitionKey};
 
-/// `replica.lag.time.max.ms`
-const REPLICA_LAG_MAX: Millis = Millis(30_000);
-
 /// The leaderships that an image gives to `me`, when the image is from before this run of the process.
 pub(super) fn former_leaderships(image: &Image, me: BrokerId) -> AHashMap<PartitionKey, LeaderEpoch> {
     let of_topic = |topic: &Arc<Topic>| {
@@ -99,7 +96,9 @@ impl Partitions {
         let mut moved_away = Vec::new();
         for index in indexes {
             let Ok(at) = usize::try_from(index) else { continue };
-            let (Some(partition), Some(slot)) = (topic.partitions.get(at), slots.get_mut(at)) else { continue };
+            let (Some(partition), Some(slot)) = (topic.partitions.get(at), slots.get_mut(at)) else {
+                continue;
+            };
             let key = PartitionKey { topic: topic.id, index };
             let wanted = partition.replicas.contains(&self.shared.me);
             match slot {
@@ -181,9 +180,15 @@ impl Partitions {
         }
     }
 
-    fn assignment(&self, topic: &Topic, key: PartitionKey, partition: &eddy_metadata::Partition) -> Assignment {
+    fn assignment(
+        &self,
+        topic: &Topic,
+        key: PartitionKey,
+        partition: &eddy_metadata::Partition,
+    ) -> Assignment {
         let of_former_life = self.former.get(&key).is_some_and(|former| partition.leader_epoch <= *former);
         let leads = partition.leader == Some(self.shared.me);
+        let lag_max = self.image.load().broker_config().replica_lag_time_max_ms;
         Assignment {
             leader: partition.leader.filter(|_| !(leads && of_former_life)),
             leader_epoch: partition.leader_epoch,
@@ -191,7 +196,7 @@ impl Partitions {
             replicas: partition.replicas.to_vec(),
             isr: partition.isr.to_vec(),
             min_insync: usize::try_from(topic.config.min_insync_replicas).unwrap_or(1),
-            replica_lag_max: REPLICA_LAG_MAX,
+            replica_lag_max: Millis(i64::try_from(lag_max).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -56,8 +56,9 @@ async fn the_log_start_survives_a_crash_r_3_130() {
     let topic = create(&engine, "t", 1, 1).await;
     let first = partition(&engine, topic, 0).await;
     append(&engine, &first, batch(1, 0, &values(0..10))).await.unwrap();
-    assert_eq!(engine.delete_records(&first, Offset(4)).await, Ok(Offset(4)));
-    assert!(engine.delete_records(&first, Offset(11)).await.is_err());
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    assert_eq!(engine.delete_records(&first, Offset(4), deadline).await, Ok(Offset(4)));
+    assert!(engine.delete_records(&first, Offset(11), deadline).await.is_err());
     disk.crash(1);
     let engine = start(disk.process(), RARELY).await;
     let first = partition(&engine, topic, 0).await;

@@ -110,9 +110,9 @@ impl Model {
     fn submit(&mut self, opened: &Opened, entry: Entry) {
         self.stamp += 1;
         let entry = match entry {
-            Entry::Append { partition, leader_epoch, batch, .. } => {
+            Entry::Append { partition, leader_epoch, after_gap, batch, .. } => {
                 let (base_offset, end_offset) = (Offset(self.stamp), Offset(self.stamp + 1));
-                Entry::Append { partition, base_offset, end_offset, leader_epoch, batch }
+                Entry::Append { partition, base_offset, end_offset, leader_epoch, after_gap, batch }
             }
             other => other,
         };
