@@ -49,9 +49,9 @@ impl Service {
 
 /// Answers the calls of one service.
 pub trait Handler: Send + Sync {
-    /// Answers one call of `from`. Calls run concurrently, in tasks of their own, on the runtime of the `Peers`, which makes
-    /// no promise about their order. A call that began runs to its end even when its caller has given up; only
-    /// `Peers::shutdown` drops it. An `Err` arrives as [`CallError::Failed`](crate::CallError::Failed).
+    /// Answers one call of `from`. Calls run concurrently, in tasks of their own, on the runtime of the `Peers`,
+    /// which makes no promise about their order. A call that began runs to its end even when its caller has given up;
+    /// only `Peers::shutdown` drops it. An `Err` arrives as [`CallError::Failed`](crate::CallError::Failed).
     fn call<'a>(
         &'a self,
         from: BrokerId,
@@ -61,6 +61,7 @@ pub trait Handler: Send + Sync {
 
 /// Takes the streams that other brokers open.
 pub trait StreamHandler: Send + Sync {
-    /// Takes a stream that `from` has opened. Runs in a task of the `Peers`' runtime, so that it may spawn; must not block.
+    /// Takes a stream that `from` has opened. Runs in a task of the `Peers`' runtime, so that it may spawn; must not
+    /// block.
     fn accepted(&self, from: BrokerId, incarnation: u64, stream: PeerStream);
 }

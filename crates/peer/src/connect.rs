@@ -90,7 +90,8 @@ async fn shake_hands(
     if let Some(reason) = answer.refused {
         return Err(ConnectError::Refused(reason));
     }
-    // The other side has checked these too; but what it accepts is its own affair, and a cluster id may be known here only.
+    // The other side has checked these too; but what it accepts is its own affair, and a cluster id may be known here
+    // only.
     if to.is_some_and(|to| to != answer.broker) {
         return Err(ConnectError::Refused(RefuseReason::NotThisBroker));
     }

@@ -1,10 +1,11 @@
 //! The first words on a connection.
 //!
-//! Hello: magic, version `u8`, length of the rest `u16`; purpose `u8`, cluster (16 bytes, zero when not known), from `i32`,
-//! its incarnation `u64`, to `i32` (-1: whoever listens), port `u16`, host `u8` length and bytes. Magic, version and length
-//! keep their place in every version, so that an older broker can refuse a newer one politely.
+//! Hello: magic, version `u8`, length of the rest `u16`; purpose `u8`, cluster (16 bytes, zero when not known), from
+//! `i32`, its incarnation `u64`, to `i32` (-1: whoever listens), port `u16`, host `u8` length and bytes. Magic,
+//! version and length keep their place in every version, so that an older broker can refuse a newer one politely.
 //!
-//! Answer: magic, version, status `u8` (0 accepted, else the reason), broker `i32`, incarnation `u64`, cluster (16 bytes).
+//! Answer: magic, version, status `u8` (0 accepted, else the reason), broker `i32`, incarnation `u64`, cluster (16
+//! bytes).
 
 use std::io;
 

@@ -12,7 +12,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
 /// milliseconds, so those who only sit there cannot keep it out.
 pub const HANDSHAKES_MAX: usize = 64;
 
-/// Accepted connections with a finished handshake; more are refused with [`RefuseReason::Overloaded`](crate::RefuseReason).
+/// Accepted connections with a finished handshake; more are refused with
+/// [`RefuseReason::Overloaded`](crate::RefuseReason).
 pub const CONNECTIONS_MAX: usize = 1024;
 
 /// A side of a call connection that has written nothing for this long sends a keep-alive.
@@ -37,11 +38,12 @@ pub const HANDLING_BYTES_MAX: usize = 256 << 20;
 /// its answers: its connection is closed.
 pub(crate) const UNHANDLED_ANSWERS_MAX: usize = 4096;
 
-/// A connection that lasted less than this does not reset the back-off: a listener that accepts and hangs up must not be
-/// called in a tight loop.
+/// A connection that lasted less than this does not reset the back-off: a listener that accepts and hangs up must not
+/// be called in a tight loop.
 pub(crate) const LASTING: Duration = Duration::from_secs(1);
 
-/// Delay before the second attempt to connect; doubles up to [`BACKOFF_MAX`]. The first attempt after a break is immediate.
+/// Delay before the second attempt to connect; doubles up to [`BACKOFF_MAX`]. The first attempt after a break is
+/// immediate.
 pub const BACKOFF_MIN: Duration = Duration::from_millis(20);
 
 /// Longest delay between attempts to connect.

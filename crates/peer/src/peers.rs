@@ -22,8 +22,8 @@ use crate::{
 
 /// This broker's connections to the others: a handle, cheap to clone.
 ///
-/// Every task and handler runs on the runtime in which [`Peers::new`] was called, and lives until [`Peers::shutdown`]. Calls
-/// may be made from other runtimes (with time enabled).
+/// Every task and handler runs on the runtime in which [`Peers::new`] was called, and lives until
+/// [`Peers::shutdown`]. Calls may be made from other runtimes (with time enabled).
 #[derive(Clone)]
 pub struct Peers {
     pub(crate) inner: Arc<Inner>,
@@ -81,8 +81,8 @@ impl Peers {
         *self.inner.cluster.read()
     }
 
-    /// Says which cluster this broker belongs to, learned after the start. Guards every later hello; connections that exist
-    /// stay.
+    /// Says which cluster this broker belongs to, learned after the start. Guards every later hello; connections that
+    /// exist stay.
     pub fn set_cluster(&self, cluster: ClusterId) {
         *self.inner.cluster.write() = (!cluster.is_zero()).then_some(cluster);
     }
@@ -113,11 +113,11 @@ impl Peers {
 
     /// Calls a service of a broker and waits for its answer, at most `timeout`.
     ///
-    /// All calls to one broker share a connection, which is made when first needed and again when it breaks. A call made
-    /// without a connection waits for the attempt in progress or the next one (at most half a second away), and fails with
-    /// it. Requests are sent in the order of the calls and handled concurrently; a large one delays those behind it. A call
-    /// to this broker itself goes to its own handler. Dropping the future leaves nothing behind here, but the request may
-    /// be carried out.
+    /// All calls to one broker share a connection, which is made when first needed and again when it breaks. A call
+    /// made without a connection waits for the attempt in progress or the next one (at most half a second away), and
+    /// fails with it. Requests are sent in the order of the calls and handled concurrently; a large one delays those
+    /// behind it. A call to this broker itself goes to its own handler. Dropping the future leaves nothing behind
+    /// here, but the request may be carried out.
     pub async fn call(
         &self,
         to: BrokerId,
@@ -132,8 +132,8 @@ impl Peers {
         self.inner.driven_link(to).call(service, request, timeout).await
     }
 
-    /// Calls a service of whoever listens at `address`, over a connection of its own: for the time before the brokers are
-    /// known. The answer says who it was.
+    /// Calls a service of whoever listens at `address`, over a connection of its own: for the time before the brokers
+    /// are known. The answer says who it was.
     pub async fn call_at(
         &self,
         address: &PeerAddress,
@@ -152,8 +152,8 @@ impl Peers {
 
     /// The state of the connection for calls to a broker. Does not make one: see [`watch_link`](Self::watch_link).
     ///
-    /// The link to this broker itself is always connected. The receiver sees the newest state; a short `Broken` between two `Connected` may be missed, but a new process has
-    /// another incarnation.
+    /// The link to this broker itself is always connected. The receiver sees the newest state; a short `Broken`
+    /// between two `Connected` may be missed, but a new process has another incarnation.
     #[must_use]
     pub fn link(&self, broker: BrokerId) -> watch::Receiver<LinkState> {
         self.inner.link(broker).state()
@@ -199,8 +199,8 @@ impl Peers {
         self.inner.counters.read()
     }
 
-    /// Closes the listener and every connection, drops running handlers, ends calls and streams, and waits until every task has
-    /// ended. Everything fails with `Closed` from now on.
+    /// Closes the listener and every connection, drops running handlers, ends calls and streams, and waits until
+    /// every task has ended. Everything fails with `Closed` from now on.
     pub async fn shutdown(&self) {
         self.inner.shutdown().await;
     }

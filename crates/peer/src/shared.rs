@@ -179,8 +179,8 @@ impl Inner {
         answer
     }
 
-    /// Runs a task on the runtime of these `Peers`, wherever the caller is; dropped with the returned future. `None` after
-    /// `shutdown`.
+    /// Runs a task on the runtime of these `Peers`, wherever the caller is; dropped with the returned future. `None`
+    /// after `shutdown`.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,

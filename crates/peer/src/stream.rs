@@ -16,8 +16,8 @@ const COLLECTED_BYTES_MAX: usize = 256 << 10;
 
 /// A connection of frames between two brokers.
 ///
-/// It has no keep-alive of its own and does not come back when it breaks; `Peers::shutdown` of either side ends it. Back-pressure is that
-/// of TCP: a writer waits while the other side does not read.
+/// It has no keep-alive of its own and does not come back when it breaks; `Peers::shutdown` of either side ends it.
+/// Back-pressure is that of TCP: a writer waits while the other side does not read.
 pub struct PeerStream {
     reader: StreamReader,
     writer: StreamWriter,
@@ -86,26 +86,27 @@ impl StreamReader {
     /// Frames that arrived together share memory: whoever keeps a small one for long should copy it.
     ///
     /// # Errors
-    /// Those of the socket; `InvalidData` for a frame over [`FRAME_BYTES_MAX`]; `UnexpectedEof` for a stream that ends within
-    /// a frame; `NotConnected` after `Peers::shutdown` on this side.
+    /// Those of the socket; `InvalidData` for a frame over [`FRAME_BYTES_MAX`]; `UnexpectedEof` for a stream that
+    /// ends within a frame; `NotConnected` after `Peers::shutdown` on this side.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
         until_closed(&mut self.closed, self.frames.next()).await
     }
 
-    /// As [`next`](Self::next), but fails with `TimedOut` when not a byte arrives for `silence`: for streams on which something
-    /// is sent at least that often.
+    /// As [`next`](Self::next), but fails with `TimedOut` when not a byte arrives for `silence`: for streams on which
+    /// something is sent at least that often.
     pub async fn next_within(&mut self, silence: Duration) -> io::Result<Option<Bytes>> {
         until_closed(&mut self.closed, self.frames.next_within(silence)).await
     }
 }
 
 impl StreamWriter {
-    /// Queues a frame made of `parts`, which are shared and not copied unless they are small. Writes when enough is queued, so
-    /// that many small frames leave together: [`flush`](Self::flush) sends the rest. A future that is dropped while it
-    /// waits for the socket has queued its frame whole.
+    /// Queues a frame made of `parts`, which are shared and not copied unless they are small. Writes when enough is
+    /// queued, so that many small frames leave together: [`flush`](Self::flush) sends the rest. A future that is
+    /// dropped while it waits for the socket has queued its frame whole.
     ///
     /// # Errors
-    /// `InvalidInput` for a frame over [`FRAME_BYTES_MAX`], of which nothing is queued; else those of [`flush`](Self::flush).
+    /// `InvalidInput` for a frame over [`FRAME_BYTES_MAX`], of which nothing is queued; else those of
+    /// [`flush`](Self::flush).
     pub async fn write(&mut self, parts: &[Bytes]) -> io::Result<()> {
         let length = parts.iter().map(Bytes::len).sum::<usize>();
         if length > FRAME_BYTES_MAX {

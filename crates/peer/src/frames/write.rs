@@ -15,8 +15,8 @@ const SLICES_MAX: usize = 64;
 
 /// Collects frames and writes them together.
 ///
-/// Bytes that were put stay queued until they are written, whichever future writes them: a dropped `drain` loses and doubles
-/// nothing.
+/// Bytes that were put stay queued until they are written, whichever future writes them: a dropped `drain` loses and
+/// doubles nothing.
 pub(crate) struct FrameWriter {
     socket: OwnedWriteHalf,
     /// Whole slices, in order.

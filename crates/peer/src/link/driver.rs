@@ -39,11 +39,14 @@ pub(crate) async fn drive(inner: Arc<Inner>, link: Arc<Link>) {
                 let end = carry(&link, connected).await;
                 link.state.send_replace(LinkState::Broken);
                 link.lose_sent();
-                info!(broker = %link.to, end = end.map_or_else(|e| e.to_string(), |()| "closed".into()), "connection broke");
+                let end =
+                    end.map_or_else(|error| error.to_string(), |()| "closed by the other side".to_owned());
+                info!(broker = %link.to, end, "connection broke");
                 if since.elapsed() >= LASTING {
                     backoff.reset();
                 }
-                // Tried again even if nobody asks: the state should tell a process that is gone from one that is silent.
+                // Tried again even if nobody asks: the state should tell a process that is gone from one that is
+                // silent.
                 link.pause(backoff.delay()).await;
                 continue;
             }

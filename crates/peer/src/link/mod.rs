@@ -1,7 +1,7 @@
 //! The outgoing call connection to one broker.
 //!
-//! A [`Link`] is what callers touch: the calls that wait and those that were sent. Its driver, a task, connects and moves
-//! calls from one to the other.
+//! A [`Link`] is what callers touch: the calls that wait and those that were sent. Its driver, a task, connects and
+//! moves calls from one to the other.
 
 mod backoff;
 mod driver;
@@ -32,9 +32,9 @@ pub enum LinkState {
     },
     /// Not reachable: the connection broke or fell silent, or there never was one.
     Broken,
-    /// An established connection broke, and a new one to the same socket address was refused by the operating system there
-    /// (ECONNREFUSED): the process that we were connected to is gone, or has closed its listener for good. Stays until there
-    /// is a connection again.
+    /// An established connection broke, and a new one to the same socket address was refused by the operating system
+    /// there (ECONNREFUSED): the process that we were connected to is gone, or has closed its listener for good.
+    /// Stays until there is a connection again.
     ///
     /// A firewall that *rejects* looks the same; one that drops does not.
     Refused,

@@ -157,8 +157,8 @@ impl Answers {
     }
 }
 
-/// A request whose handler runs. A handler that panics or is dropped is answered too: the caller should not have to wait for
-/// its timeout.
+/// A request whose handler runs. A handler that panics or is dropped is answered too: the caller should not have to
+/// wait for its timeout.
 struct Answering {
     answers: Arc<Answers>,
     id: u64,

@@ -54,6 +54,25 @@ async fn the_wrong_broker_is_refused_even_if_it_accepts() {
 }
 
 #[tokio::test]
+async fn a_hello_for_another_broker_is_answered_with_a_refusal_and_closed() {
+    let one = broker(1).await;
+    let mut socket = raw_socket(&one).await;
+    socket.write_all(&hello_bytes(1, CLUSTER, 7, 3)).await.unwrap();
+    let answer = read_to_close(&mut socket).await;
+    assert_eq!((answer.len(), &answer[..6]), (34, &b"EDPR\x01\x02"[..]));
+    assert_eq!((one.stats().refused, one.stats().accepted), (1, 0));
+}
+
+#[tokio::test]
+async fn a_broker_of_another_cluster_is_refused_even_if_it_accepts() {
+    let one = broker(1).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    one.set_address(BrokerId(2), listener.local_addr().unwrap().into());
+    let (answer, _socket) = tokio::join!(ask(&one, 2, "a"), accept_of(&listener, 2, ClusterId([1; 16])));
+    assert_eq!(answer, refused(RefuseReason::OtherCluster));
+}
+
+#[tokio::test]
 async fn a_second_broker_with_the_same_id_is_refused() {
     let one = broker(1).await;
     let other = broker_at(1, 999, "127.0.0.1:0", Some(CLUSTER)).await;

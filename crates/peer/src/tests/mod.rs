@@ -130,12 +130,17 @@ async fn raw_socket(peers: &Peers) -> TcpStream {
 
 /// A broker made by hand: takes one connection, accepts its hello as broker `id`, and hands out the socket.
 async fn accept_as(listener: &TcpListener, id: i32) -> TcpStream {
+    accept_of(listener, id, CLUSTER).await
+}
+
+/// As [`accept_as`], of any cluster.
+async fn accept_of(listener: &TcpListener, id: i32, cluster: ClusterId) -> TcpStream {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut prefix = [0; 7];
     socket.read_exact(&mut prefix).await.unwrap();
     let mut rest = vec![0; usize::from(u16::from_be_bytes([prefix[5], prefix[6]]))];
     socket.read_exact(&mut rest).await.unwrap();
-    let answer = [b"EDPR\x01\0", &id.to_be_bytes()[..], &55u64.to_be_bytes(), &CLUSTER.0].concat();
+    let answer = [b"EDPR\x01\0", &id.to_be_bytes()[..], &55u64.to_be_bytes(), &cluster.0].concat();
     socket.write_all(&answer).await.unwrap();
     socket
 }
