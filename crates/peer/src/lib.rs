@@ -1,6 +1,6 @@
 //! Connections between brokers: handshake, calls and streams over one internal listener.
 //!
-//! A connection begins with a hello and its answer ([`hello`]): both sides learn who the other is, and a broker of
+//! A connection begins with a hello and its answer (`hello.rs`): both sides learn who the other is, and a broker of
 //! another cluster or the wrong broker is refused before anything else is read. Then it carries frames (`u32` length
 //! and bytes) of one of two kinds:
 //!
