@@ -157,6 +157,42 @@ codes! {
             "Copy records from the running Kafka through its protocol, with a client of your choice.",
         ]
 
+    DUPLICATE_NODE = 1017 Failed "another broker has this node.id"
+        "Brokers are told apart by node.id. A second one with the same would get what was sent to the first. Nothing was changed."
+        causes [
+            "A configuration was copied, and node.id was not changed.",
+            "The same broker runs already, on another data directory.",
+            "cluster.seeds names this broker's own address under another number.",
+        ]
+        actions [
+            "Give each broker its own node.id; a new data directory goes with a new one.",
+            "A broker whose disk was lost comes back with its node.id and an empty directory once the old process has ended.",
+        ]
+
+    SEEDS_OF_OTHER_CLUSTER = 1018 Failed "the seeds belong to another cluster"
+        "The data directory is of one cluster, and a broker that cluster.seeds names is of another. Nothing was changed."
+        causes [
+            "cluster.seeds names the brokers of another cluster.",
+            "--data-dir points at the directory of a broker of another cluster.",
+            "The other brokers were started with empty directories and have founded a cluster of their own.",
+        ]
+        actions [
+            "Name the brokers of this cluster in cluster.seeds.",
+            "Start the others with their own data directories.",
+            "To join the other cluster, start with an empty directory; what this one holds stays where it is.",
+        ]
+
+    NOT_REGISTERED = 1019 Failed "the cluster did not take the broker"
+        "A broker serves once the metadata says that it is there. That was not committed in time."
+        causes [
+            "The metadata group has no majority, or elects a leader again and again.",
+            "The network between the brokers loses much.",
+        ]
+        actions [
+            "Start the other brokers: more than half of those that vote are needed.",
+            "Read the reason at the end of the message, and the log of the broker that leads the metadata group.",
+        ]
+
     UNKNOWN_KEY = 1101 Configuration "a configuration key is not known"
         "A key that sets nothing is refused, so that a typing error is not found in production. All errors of the configuration are listed at once."
         causes [

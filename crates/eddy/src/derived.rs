@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eddy_cluster::ClusterConfig;
 use eddy_core::ProducerLimits;
 use eddy_disk::Disk;
-use eddy_engine::{EngineConfig, FlushConfig, HousekeepingConfig};
+use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
 use eddy_gateway::{Loggers, Settings};
 use eddy_metadata::config::BrokerConfig;
+use eddy_metadata::controller::Registration;
+use eddy_peer::Peers;
 use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
 use eddy_types::{BrokerId, ClusterId, Millis};
 use eddy_wal::{Profile, WalConfig};
@@ -24,6 +27,9 @@ const MEMORY_ASSUMED: u64 = 5 * GIB;
 /// A client that is silent this long within a frame will not finish it.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
+/// How long a registration may take once the session of a process before it has ended.
+const REGISTER_WITHIN: Duration = Duration::from_secs(20);
+
 /// The machine, as far as limits follow from it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Machine {
@@ -38,6 +44,7 @@ pub(crate) fn engine(
     new_cluster: ClusterId,
     dir: &Path,
     disk: &Arc<dyn Disk>,
+    _peers: Option<&Peers>,
 ) -> EngineConfig {
     let broker = &config.broker;
     let wal = wal(broker, machine);
@@ -71,6 +78,22 @@ pub(crate) fn engine(
             disk_reserve_bytes: reserve_bytes(total),
         },
         on_fatal: eddy_engine::abort,
+    }
+}
+
+/// This broker's part in the cluster.
+pub(crate) fn cluster(
+    broker: &BrokerConfig,
+    engine: &Arc<Engine>,
+    peers: Option<Peers>,
+    registration: Registration,
+) -> ClusterConfig {
+    let session_timeout = Duration::from_millis(broker.broker_session_timeout_ms);
+    ClusterConfig {
+        session_timeout,
+        heartbeat_interval: Duration::from_millis(broker.broker_heartbeat_interval_ms),
+        register_within: session_timeout + REGISTER_WITHIN,
+        ..ClusterConfig::new(Arc::clone(engine), peers, registration)
     }
 }
 

@@ -37,9 +37,13 @@ fn in_use(name: &str, address: &Address, resolved: SocketAddr) -> Problem {
         }
     };
     let other = SocketAddr::new(resolved.ip(), another_port(resolved.port()));
-    let up_flag = if name == "admin" { "--admin-port" } else { "--port" };
+    let up_flag = match name {
+        "admin" => "--admin-port",
+        "cluster" => "--cluster-port",
+        _ => "--port",
+    };
     let problem = problem
-        .fix(format!("eddy serve --set listeners.{name}={other}"), "use another port")
+        .fix(format!("eddy serve --set {}={other}", key(name)), "use another port")
         .fix(format!("eddy up {up_flag} {}", other.port()), "the same, for a local cluster");
     match holder {
         Some(holder) if holder.pid != std::process::id() => {
@@ -47,6 +51,11 @@ fn in_use(name: &str, address: &Address, resolved: SocketAddr) -> Problem {
         }
         _ => problem,
     }
+}
+
+/// The key of a listener.
+fn key(name: &str) -> String {
+    if name == "cluster" { "cluster.listen".to_owned() } else { format!("listeners.{name}") }
 }
 
 /// A port to propose: a hundred higher, as local clusters lie side by side.
@@ -61,7 +70,7 @@ fn cannot_bind(name: &str, address: &Address, error: &io::Error) -> Problem {
         format!("cannot listen on {address} for the {name} listener: {reason}"),
     );
     problem.fix(
-        format!("eddy serve --set listeners.{name}=127.0.0.1:{}", address.port),
+        format!("eddy serve --set {}=127.0.0.1:{}", key(name), address.port),
         "listen for this machine only",
     )
 }

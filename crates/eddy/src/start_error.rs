@@ -3,10 +3,14 @@
 use std::io;
 use std::path::Path;
 
+use eddy_cluster::RegistrationFailed;
 use eddy_engine::StartError;
-use eddy_quorum::QuorumError;
+use eddy_metadata::controller::RegisterError;
+use eddy_quorum::{ChangeError, QuorumError};
+use eddy_types::BrokerId;
 use eddy_wal::WalError;
 
+use crate::boot::network;
 use crate::codes::{self, Code};
 use crate::failure::Problem;
 
@@ -22,6 +26,15 @@ pub(crate) fn problem(dir: &Path, error: &StartError) -> Problem {
         }
         _ => problem
             .fix(format!("cp -a {} COPY", dir.display()), "keep what is there before anything is tried"),
+    }
+}
+
+/// The problem of a broker that the cluster does not take.
+pub(crate) fn not_registered(error: &RegistrationFailed, me: BrokerId) -> Problem {
+    match &error.0 {
+        ChangeError::Refused(RegisterError::DuplicateBroker(_)) => network::duplicate(me, None),
+        _ => Problem::new(&codes::NOT_REGISTERED, error.to_string())
+            .fix("eddy cluster quorum -b HOST:PORT", "ask another broker who leads the metadata group"),
     }
 }
 

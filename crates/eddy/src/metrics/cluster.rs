@@ -46,9 +46,22 @@ impl Collector for ClusterMetrics {
             "Metadata records that are not yet committed and applied here",
             status.log_end.saturating_sub(status.committed_end),
         )?;
-        let registered = engine.image().brokers().count() as f64;
-        let help = "Brokers that this broker's metadata knows";
-        put.family(Gauge, "eddy_cluster_brokers", help, None, [([("state", "registered")], registered)])?;
+        put.gauge(
+            "eddy_raft_committed_end",
+            "End of the metadata log that is committed and applied here",
+            status.committed_end,
+        )?;
+        put.gauge("eddy_raft_log_end", "End of the metadata log here", status.log_end)?;
+        let leader = status.leader.map_or(-1.0, |leader| f64::from(leader.0));
+        put.measure(
+            "eddy_controller_id",
+            "The broker that leads the metadata group, -1 while none is known",
+            None,
+            leader,
+        )?;
+        let members = [([("role", "voter")], status.voters.len() as f64)];
+        put.family(Gauge, "eddy_raft_members", "Brokers of the metadata group", None, members)?;
+        brokers(&mut put, &engine)?;
         if let Some(runtime) = &self.runtime {
             let metrics = runtime.metrics();
             put.gauge("eddy_runtime_tasks", "Tasks that are not finished", metrics.num_alive_tasks() as u64)?;
@@ -63,4 +76,19 @@ impl Collector for ClusterMetrics {
         }
         Ok(())
     }
+}
+
+fn brokers(put: &mut Put<'_>, engine: &Engine) -> fmt::Result {
+    let image = engine.image();
+    let (mut registered, mut alive, mut draining) = (0.0, 0.0, 0.0);
+    for broker in image.brokers() {
+        registered += 1.0;
+        alive += f64::from(u8::from(!broker.fenced));
+        draining += f64::from(u8::from(broker.draining));
+    }
+    let states = [("registered", registered), ("alive", alive), ("draining", draining)];
+    let states = states.map(|(state, count)| ([("state", state)], count));
+    put.family(Gauge, "eddy_cluster_brokers", "Brokers that this broker's metadata knows", None, states)?;
+    let fenced = image.broker(engine.me()).is_none_or(|broker| broker.fenced);
+    put.gauge("eddy_broker_fenced", "1 while the cluster takes this broker for dead", u64::from(fenced))
 }

@@ -1,17 +1,22 @@
 //! Metrics that the binary adds to those its crates register themselves.
 
+mod changes;
 mod cluster;
 mod engine;
 mod exporter;
 mod groups;
+mod partitions;
 mod process;
 mod put;
+mod replication;
 mod topics;
 
 use std::sync::Arc;
 
+use eddy_cluster::Cluster;
 use eddy_coordinator::GroupCoordinator;
 use eddy_engine::Engine;
+use eddy_peer::Peers;
 use eddy_types::{BrokerId, ClusterId};
 use eddy_wal::Profile;
 use prometheus_client::registry::Registry;
@@ -41,7 +46,18 @@ pub(crate) fn of_engine(
 ) {
     engine::register(registry, engine, profile, dir);
     cluster::register(registry, engine);
+    partitions::register(registry, engine);
     topics::register(registry, engine);
+}
+
+/// This broker's part in the cluster.
+pub(crate) fn of_cluster(
+    registry: &mut Registry,
+    engine: &Arc<Engine>,
+    cluster: &Arc<Cluster>,
+    peers: Option<&Peers>,
+) {
+    replication::register(registry, engine, cluster, peers);
 }
 
 /// What the group coordinator knows: under our names in `registry`, and in `exporter` under those of the usual exporter for

@@ -52,10 +52,7 @@ struct TopicSum {
 impl Collector for TopicMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(engine) = self.0.upgrade() else { return Ok(()) };
-        let leading = engine.partitions().count() as f64;
-        let labels = [("role", "leader")];
         let mut put = Put(encoder);
-        put.family(Gauge, "eddy_partitions", "Partitions of this broker", None, [(labels, leading)])?;
         let mut seen: Vec<Seen> = engine
             .partitions()
             .open_partitions()
@@ -63,7 +60,6 @@ impl Collector for TopicMetrics {
             .map(|partition| Seen { offsets: partition.offsets(), partition })
             .collect();
         seen.sort_by(|a, b| a.name().cmp(&b.name()));
-        health(&mut put, &engine)?;
         topics(&mut put, &seen)?;
         if engine.partitions().count() < PARTITION_LIMIT { partitions(&mut put, &seen) } else { Ok(()) }
     }
@@ -73,25 +69,6 @@ impl Seen {
     fn name(&self) -> (&str, i32) {
         (self.partition.topic(), self.partition.key().index)
     }
-}
-
-/// What is wrong with the partitions of the cluster, as this broker's metadata has it.
-fn health(put: &mut Put<'_>, engine: &Engine) -> fmt::Result {
-    let image = engine.image();
-    let (mut offline, mut under_replicated, mut not_preferred) = (0, 0, 0);
-    for partition in image.topics().flat_map(|topic| topic.partitions.iter()) {
-        offline += u64::from(partition.leader.is_none());
-        under_replicated += u64::from(partition.isr.len() < partition.replicas.len());
-        not_preferred +=
-            u64::from(partition.leader.is_some() && partition.leader.as_ref() != partition.replicas.first());
-    }
-    put.gauge("eddy_partitions_offline", "Partitions without a leader", offline)?;
-    put.gauge("eddy_partitions_under_replicated", "Partitions with a replica out of sync", under_replicated)?;
-    put.gauge(
-        "eddy_partitions_not_preferred",
-        "Partitions that their first replica does not lead",
-        not_preferred,
-    )
 }
 
 fn topics(put: &mut Put<'_>, seen: &[Seen]) -> fmt::Result {

@@ -86,6 +86,14 @@ impl BrokerConfig {
                 self.node_id
             ),
         );
+        conflict(
+            listen && self.advertised().is_unspecified(),
+            format!(
+                "listeners.kafka is every address: set listeners.advertised to the one at which clients reach broker {}, \
+                 which the other brokers tell them",
+                self.node_id
+            ),
+        );
         let (heartbeat, session) = (self.broker_heartbeat_interval_ms, self.broker_session_timeout_ms);
         conflict(
             heartbeat.saturating_mul(2) > session,
@@ -138,6 +146,10 @@ mod tests {
             (
                 &[seeds, ("cluster.listen", ":9094"), ("node.id", "3")],
                 "cluster.listen is every address and cluster.seeds does not name broker 3",
+            ),
+            (
+                &[seeds, ("cluster.listen", ":9094"), ("listeners", "PLAINTEXT://:9092")],
+                "listeners.kafka is every address: set listeners.advertised",
             ),
             (&[("broker.heartbeat.interval.ms", "1501")], "broker.heartbeat.interval.ms (1501)"),
         ] {

@@ -1,0 +1,136 @@
+//! Counts changes of leaders and of in-sync replicas, by comparing each image of the metadata with the one before.
+//!
+//! An election counts on the broker that leads from then on, a change of in-sync replicas on the leader: sums over all
+//! brokers are those of the cluster.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use eddy_engine::Engine;
+use eddy_metadata::{Image, Partition};
+use eddy_types::BrokerId;
+
+/// Pause after each comparison, so that a burst of changes costs one. What changes and changes back in between is missed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What was counted since the start.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// By kind, in the order of [`KINDS`].
+    elections: [AtomicU64; 5],
+    shrinks: AtomicU64,
+    expands: AtomicU64,
+}
+
+/// Why a broker leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It is the preferred leader, and the one before it was well.
+    Preferred,
+    /// The one before it was not there any more.
+    Failover,
+    /// It lacks records that were acknowledged, perhaps.
+    Unclean,
+    /// Replicas were moved, or the one before it stops.
+    Moved,
+    /// Of the metadata group.
+    Controller,
+}
+
+/// Each kind with its label.
+const KINDS: [(Kind, &str); 5] = [
+    (Kind::Preferred, "preferred"),
+    (Kind::Failover, "failover"),
+    (Kind::Unclean, "unclean"),
+    (Kind::Moved, "moved"),
+    (Kind::Controller, "controller"),
+];
+
+impl Changes {
+    /// Counts from now on, until the engine is gone.
+    pub(super) fn start(engine: &Arc<Engine>) -> Arc<Changes> {
+        let changes = Arc::new(Changes::default());
+        tokio::spawn(watch(Arc::downgrade(engine), Arc::clone(&changes)));
+        changes
+    }
+
+    pub(super) fn elections(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        KINDS.iter().zip(&self.elections).map(|((_, label), count)| (*label, count.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn isr_changes(&self) -> [(&'static str, u64); 2] {
+        [("shrink", &self.shrinks), ("expand", &self.expands)]
+            .map(|(label, count)| (label, count.load(Ordering::Relaxed)))
+    }
+
+    fn elected(&self, kind: Kind) {
+        for ((known, _), count) in KINDS.iter().zip(&self.elections) {
+            if *known == kind {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Counts what lies between two images, seen by the broker `me`.
+    fn compare(&self, before: &Image, after: &Image, me: BrokerId) {
+        for topic in after.topics() {
+            let Some(known) = before.topic_by_id(topic.id).filter(|known| !Arc::ptr_eq(known, topic)) else {
+                continue;
+            };
+            for (old, new) in known.partitions.iter().zip(&topic.partitions) {
+                self.elections_of(old, new, after, me);
+                if new.leader == Some(me) {
+                    let lost = old.isr.iter().any(|id| !new.isr.contains(id));
+                    let won = new.isr.iter().any(|id| !old.isr.contains(id));
+                    self.shrinks.fetch_add(lost.into(), Ordering::Relaxed);
+                    self.expands.fetch_add(won.into(), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn elections_of(&self, old: &Partition, new: &Partition, after: &Image, me: BrokerId) {
+        if new.leader != Some(me) || old.leader == Some(me) {
+            return;
+        }
+        let known = |id: &BrokerId| *id == me;
+        let was_eligible = old.isr.iter().chain(old.elr.iter()).any(known);
+        let well = old.leader.and_then(|old| after.broker(old)).is_some_and(|broker| !broker.fenced);
+        self.elected(if !was_eligible && !old.isr.is_empty() && !new.adding.iter().any(known) {
+            Kind::Unclean
+        } else if !well {
+            Kind::Failover
+        } else if new.replicas.first() == Some(&me) && old.replicas == new.replicas {
+            Kind::Preferred
+        } else {
+            Kind::Moved
+        });
+    }
+}
+
+async fn watch(engine: Weak<Engine>, changes: Arc<Changes>) {
+    let Some((mut version, mut before, mut led)) =
+        engine.upgrade().map(|engine| (engine.image_version(), engine.image(), engine.quorum().is_leader()))
+    else {
+        return;
+    };
+    if led {
+        changes.elected(Kind::Controller);
+    }
+    loop {
+        // Who leads the metadata group shows in no image: looked at with each, and now and then.
+        let _ = tokio::time::timeout(PAUSE * 10, version.changed()).await;
+        let Some(engine) = engine.upgrade() else { return };
+        let after = engine.image();
+        changes.compare(&before, &after, engine.me());
+        before = after;
+        let leads = engine.quorum().is_leader();
+        if leads && !led {
+            changes.elected(Kind::Controller);
+        }
+        led = leads;
+        drop(engine);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
