@@ -57,6 +57,8 @@ pub enum Decommission {
     Draining {
         /// Partitions it still holds.
         partitions: usize,
+        /// Those of them that no other broker can take.
+        stuck: usize,
     },
     /// The broker is removed.
     Removed,
@@ -103,15 +105,25 @@ pub fn remove_broker(image: &Image, broker: BrokerId, removal: Removal) -> Resul
 /// Drains a broker and takes it out of the cluster; to be called again until it is removed.
 pub fn decommission(image: &Image, broker: BrokerId) -> Result<(Vec<Record>, Decommission), DrainError> {
     let records = drain_broker(image, broker)?;
-    let partitions = image.partitions_of(broker).count();
+    let takers: Vec<BrokerId> = image
+        .brokers()
+        .filter(|taker| taker.takes_more() && taker.id != broker)
+        .map(|taker| taker.id)
+        .collect();
+    let (mut partitions, mut stuck) = (0, 0);
+    for held in image.partitions_of(broker) {
+        let stays = !held.partition.removing.contains(&broker);
+        partitions += 1;
+        stuck += usize::from(stays && takers.iter().all(|taker| held.partition.replicas.contains(taker)));
+    }
     if partitions == 0 {
         return Ok((vec![Record::BrokerRemoved { broker }], Decommission::Removed));
     }
-    Ok((records, Decommission::Draining { partitions }))
+    Ok((records, Decommission::Draining { partitions, stuck }))
 }
 
 /// What the leader of the metadata group does from time to time (every second, say): leaderless partitions get a leader that
-/// has become possible, and drains go on. Nothing to do gives no records.
+/// has become possible, reassignments that an election made complete end, and drains go on. Nothing to do gives no records.
 #[must_use]
 pub fn upkeep(image: &Image) -> Vec<Record> {
     go_on(image, &Standing::of(image), None)
@@ -128,12 +140,13 @@ fn go_on(image: &Image, standing: &Standing<'_>, beginning: Option<BrokerId>) ->
         let partition = at.partition;
         let leaves = |id: &BrokerId| draining.contains(id) && !partition.removing.contains(id);
         let led_elsewhere = partition.leader.is_some_and(|leader| !draining.contains(&leader));
-        if led_elsewhere && !partition.replicas.iter().any(leaves) {
+        if led_elsewhere && !partition.replicas.iter().any(leaves) && !partition.is_reassigning() {
             continue;
         }
         let moved = moves.as_mut().and_then(|moves| moves.begin(at, leaves));
         let change = moved.unwrap_or_else(|| Change::of(at));
-        records.extend(change.finish(standing, Election::Fittest));
+        let election = if led_elsewhere { Election::Keep } else { Election::Fittest };
+        records.extend(change.finish(standing, election));
         if records.len() >= MOVES_PER_ROUND_MAX && beginning.is_none() {
             break;
         }

@@ -6,6 +6,8 @@
 
 mod brokers;
 mod change;
+#[cfg(test)]
+mod cluster_tests;
 mod configs;
 mod drain;
 mod elections;

@@ -146,9 +146,9 @@ pub(super) fn move_to<'a>(at: PlacedPartition<'a>, target: &[BrokerId]) -> Chang
     let partition = at.partition;
     let unwanted = |id: &BrokerId| partition.adding.contains(id) && !target.contains(id);
     // The last who hold the records stay until others do.
-    let only_unwanted = partition.isr.iter().all(unwanted);
-    let before: Vec<BrokerId> =
-        partition.replicas.iter().copied().filter(|id| only_unwanted || !unwanted(id)).collect();
+    let last = partition.isr.iter().all(unwanted);
+    let stays = |id: &BrokerId| !unwanted(id) || (last && partition.isr.contains(id));
+    let before: Vec<BrokerId> = partition.replicas.iter().copied().filter(stays).collect();
     let held = |id: &BrokerId| before.contains(id) && !partition.adding.contains(id);
     let removing: Vec<BrokerId> = before.iter().copied().filter(|id| !target.contains(id)).collect();
     let adding = target.iter().copied().filter(|id| !held(id)).collect();
