@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use eddy_metadata::{ApplyError, SnapshotError};
+use eddy_peer::PeerAddress;
 use eddy_types::BrokerId;
 
 /// Why the group does not start.
@@ -46,6 +47,17 @@ pub enum QuorumError {
         /// This broker.
         me: BrokerId,
     },
+    /// The machine has no random numbers.
+    #[error("no random numbers: {0}")]
+    Random(String),
+    /// This broker's directory is new, and a broker with its id runs elsewhere.
+    #[error("a broker with id {broker} runs at {at}: two brokers have the same node.id")]
+    BrokerRuns {
+        /// The id.
+        broker: BrokerId,
+        /// Where the other one listens for its peers.
+        at: PeerAddress,
+    },
     /// The group stopped while it started.
     #[error("metadata group stopped: {0}")]
     Stopped(String),
@@ -79,12 +91,15 @@ pub enum LoadError {
 /// Why records are not committed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// Another broker leads the group: ask there. The records are not committed.
-    #[error("this broker does not lead the metadata group, the leader is {}", leader.map_or("unknown".to_owned(), |id| id.to_string()))]
+    /// The leader of the group is not known or not reached. The records are not committed: try again later.
+    #[error("no leader of the metadata group takes the change, the last one known is {}", leader.map_or("none".to_owned(), |id| id.to_string()))]
     NotLeader {
         /// The leader, when known.
         leader: Option<BrokerId>,
     },
+    /// The change was not confirmed in time. Whether it is made is unknown: look, or try again later.
+    #[error("metadata change was not confirmed in time by a majority of the metadata group")]
+    Timeout,
     /// The records do not fit the image. None of them is applied, on any broker.
     #[error("metadata change was refused: {0}")]
     Rejected(#[from] ApplyError),

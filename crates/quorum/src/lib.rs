@@ -4,21 +4,35 @@
 //! commits with nothing in between. openraft, redb and the forms on disk stay inside.
 //!
 //! The group has a thread of its own (`eddy-quorum`) with a runtime of its own, so that load on the broker's runtime delays
-//! neither ticks nor heartbeats, and a second one (`eddy-quorum-log`) that writes the log, since redb blocks. Today the group
-//! has one voter. More voters change the network ([`network`]) and the membership, nothing else.
+//! neither ticks nor heartbeats, and a second one (`eddy-quorum-log`) that writes the log, since redb blocks.
+//!
+//! A lone node is a group of one. The members of a cluster find each other by their seeds ([`join`]), elect their leader with
+//! a question in advance ([`election`]), and take any broker's changes ([`change`]): each is decided on the image of the
+//! broker that makes it, and committed by the leader ([`desk`]) only if nothing was committed since.
 
 #![expect(clippy::result_large_err, reason = "openraft's storage traits return their error by value")]
 
 mod backend;
+mod change;
+mod contacts;
+mod control;
+mod desk;
+mod election;
 mod error;
+mod handlers;
+mod install;
+mod join;
 mod log_store;
 mod machine;
+mod member;
+mod message;
 mod network;
 mod node;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 mod types;
+mod voters;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,10 +40,12 @@ use std::sync::Arc;
 use eddy_disk::Disk;
 use eddy_metadata::config::StaticConfig;
 use eddy_metadata::{Image, Record};
+use eddy_peer::{PeerAddress, Peers};
 use eddy_types::{BrokerId, ClusterId};
 
+pub use change::CHANGE_TIMEOUT;
 pub use error::{ChangeError, ProposeError, QuorumError};
-pub use node::{Quorum, QuorumStatus};
+pub use node::{MemberStatus, Quorum, QuorumStatus};
 
 /// Log entries after which a snapshot is written and the log before it is trimmed.
 pub const SNAPSHOT_AFTER: u64 = 5000;
@@ -49,6 +65,27 @@ pub struct QuorumConfig {
     pub new_cluster_id: ClusterId,
     /// Log entries between two snapshots; [`SNAPSHOT_AFTER`] outside of tests.
     pub snapshot_after: u64,
+    /// The cluster that this broker is part of; none for a lone node.
+    pub cluster: Option<ClusterQuorum>,
+}
+
+/// How a broker finds its cluster.
+#[derive(Clone)]
+pub struct ClusterQuorum {
+    /// Connections to the other brokers. Must listen already: the seeds ask each other.
+    pub peers: Peers,
+    /// Brokers to ask for the cluster, the same on every broker, this one among them if it is a seed. They found the cluster
+    /// when there is none.
+    pub seeds: Vec<Seed>,
+}
+
+/// A broker that new ones ask for their cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// Its id.
+    pub broker: BrokerId,
+    /// Where it listens for its peers.
+    pub address: PeerAddress,
 }
 
 /// Who is told what the group has committed.

@@ -39,6 +39,8 @@ const IDENTITY: &str = "identity";
 const QUEUE_MAX: usize = 1024;
 /// Writes that share a transaction.
 const BATCH_MAX: usize = 256;
+/// Entries that one message to another member carries, in bytes of their stored form; a larger entry goes alone.
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Pages redb keeps in memory, in bytes. The log is read rarely and in order.
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -283,6 +285,27 @@ impl Shared {
         Ok(entries.into_values().collect())
     }
 
+    /// Entries of a range up to [`MESSAGE_BYTES_MAX`], at least one if there is one.
+    fn some_entries(&self, range: std::ops::Range<u64>) -> Result<Vec<Entry>, ReadError> {
+        let mut left = MESSAGE_BYTES_MAX;
+        let mut end = range.start;
+        {
+            let log = self.database.begin_read().map_err(redb::Error::from)?;
+            let log = log.open_table(LOG).map_err(redb::Error::from)?;
+            for stored in log.range(range.clone()).map_err(redb::Error::from)? {
+                let (index, entry) = stored.map_err(redb::Error::from)?;
+                let bytes = entry.value().len();
+                if bytes > left && index.value() > range.start {
+                    return self.entries((Bound::Included(range.start), Bound::Excluded(end)));
+                }
+                left = left.saturating_sub(bytes);
+                end = index.value() + 1;
+            }
+        }
+        // What is still on its way to the file is what was written a moment ago: never much.
+        self.entries((Bound::Included(range.start), Bound::Excluded(range.end)))
+    }
+
     fn last_entry(&self) -> Result<Option<Entry>, ReadError> {
         if let Some((_, entry)) = self.pending().last_key_value() {
             return Ok(Some(serde_json::from_slice(entry)?));
@@ -317,6 +340,10 @@ impl RaftLogReader<TypeConfig> for LogStore {
     {
         let range = (range.start_bound().cloned(), range.end_bound().cloned());
         self.shared.entries(range).map_err(|error| read_failed(&error))
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> StorageResult<Vec<Entry>> {
+        self.shared.some_entries(start..end).map_err(|error| read_failed(&error))
     }
 }
 

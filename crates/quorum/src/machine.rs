@@ -1,6 +1,8 @@
 //! The state machine: committed entries become the next image.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -10,12 +12,13 @@ use openraft::storage::RaftStateMachine;
 use openraft::{
     AnyError, EntryPayload, OptionalSend, RaftSnapshotBuilder, Snapshot, StorageError, StorageIOError,
 };
+use tokio::sync::{oneshot, watch};
 
 use crate::Applied;
 use crate::error::{LoadError, QuorumError};
 use crate::snapshot::{self, Meta, Stored};
 use crate::types::{
-    Entry, EntryId, MemberId, Membership, Outcome, Proposal, StorageResult, TypeConfig, Voter,
+    Entry, EntryId, MemberId, Membership, Outcome, Proposal, ProposalId, StorageResult, TypeConfig, Voter,
 };
 
 /// The state machine; clones share it.
@@ -32,6 +35,24 @@ struct Shared {
     /// What readers see: the image after the last batch.
     published: ArcSwap<Image>,
     state: Mutex<State>,
+    /// Version of the published image, told after the proposals that led to it have had their outcomes.
+    version: watch::Sender<u64>,
+    /// Proposals of this member whose outcome somebody waits for.
+    expected: Mutex<HashMap<ProposalId, oneshot::Sender<Outcome>>>,
+    next_number: AtomicU64,
+}
+
+/// Waits for the outcome of a proposal as this member's own log tells it.
+pub(crate) struct Expected {
+    pub(crate) id: ProposalId,
+    pub(crate) outcome: oneshot::Receiver<Outcome>,
+    machine: Machine,
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.machine.expected().remove(&self.id);
+    }
 }
 
 struct State {
@@ -43,12 +64,14 @@ struct State {
 }
 
 impl Machine {
-    /// The state of the last snapshot, or the empty one.
+    /// The state of the last snapshot, or the empty one. Proposals are numbered from `first_number`; it is random, so that
+    /// none is taken for one that was under way when this member stopped the last time.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         path: PathBuf,
         local: Arc<Local>,
         applied: Arc<dyn Applied>,
+        first_number: u64,
     ) -> Result<Machine, QuorumError> {
         let failed = |source: LoadError| QuorumError::Snapshot { path: path.clone(), source };
         let state = match snapshot::read(&*disk, &path).map_err(failed)? {
@@ -61,8 +84,43 @@ impl Machine {
             },
         };
         let published = ArcSwap::from_pointee(state.image.clone());
+        let (version, _) = watch::channel(state.image.version());
         let state = Mutex::new(state);
-        Ok(Machine { shared: Arc::new(Shared { disk, path, local, applied, published, state }) })
+        let (expected, next_number) = (Mutex::default(), AtomicU64::new(first_number));
+        let shared =
+            Shared { disk, path, local, applied, published, state, version, expected, next_number };
+        Ok(Machine { shared: Arc::new(shared) })
+    }
+
+    /// A name for a proposal of `member`, whose outcome will be told when it is applied here. The sender is dropped without
+    /// a word when a snapshot replaces what was there: it may have brought the proposal with it.
+    pub(crate) fn expect(&self, member: MemberId) -> Expected {
+        let number = self.shared.next_number.fetch_add(1, Ordering::Relaxed);
+        let (tell, outcome) = oneshot::channel();
+        let id = ProposalId { member, number };
+        self.expected().insert(id, tell);
+        Expected { id, outcome, machine: self.clone() }
+    }
+
+    /// Follows the version of the image. When it shows a version, every proposal up to it has had its outcome.
+    pub(crate) fn versions(&self) -> watch::Receiver<u64> {
+        self.shared.version.subscribe()
+    }
+
+    fn expected(&self) -> MutexGuard<'_, HashMap<ProposalId, oneshot::Sender<Outcome>>> {
+        self.shared.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_outcomes(&self, outcomes: Vec<(ProposalId, Outcome)>) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let mut expected = self.expected();
+        for (id, outcome) in outcomes {
+            if let Some(tell) = expected.remove(&id) {
+                let _ = tell.send(outcome);
+            }
+        }
     }
 
     pub(crate) fn image(&self) -> Arc<Image> {
@@ -78,6 +136,11 @@ impl Machine {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_version(&self, state: &State) {
+        let version = state.image.version();
+        self.shared.version.send_if_modified(|told| std::mem::replace(told, version) != version);
     }
 
     fn publish(&self, state: &State, records: &[Record]) {
@@ -100,7 +163,11 @@ impl State {
     }
 
     /// Applies a proposal whole or not at all; the records that were applied go to `done`.
-    fn apply(&mut self, records: Vec<Record>, done: &mut Vec<Record>) -> Outcome {
+    fn apply(&mut self, base: Option<u64>, records: Vec<Record>, done: &mut Vec<Record>) -> Outcome {
+        let version = self.image.version();
+        if base.is_some_and(|base| base != version) {
+            return Outcome::Stale { version };
+        }
         // A single record is applied whole or not at all by itself; more of them need a way back.
         let before = (records.len() > 1).then(|| self.image.clone());
         for record in &records {
@@ -144,10 +211,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let mut state = self.state();
         let mut outcomes = Vec::new();
         let mut done = Vec::new();
+        let mut named = Vec::new();
         for entry in entries {
             let outcome = match &entry.payload {
                 EntryPayload::Blank => Outcome::Applied,
-                EntryPayload::Normal(proposal) => state.apply(decode(entry.log_id, proposal)?, &mut done),
+                EntryPayload::Normal(proposal) => {
+                    let outcome = state.apply(proposal.base, decode(entry.log_id, proposal)?, &mut done);
+                    named.extend(proposal.id.map(|id| (id, outcome.clone())));
+                    outcome
+                }
                 EntryPayload::Membership(membership) => {
                     state.membership = Membership::new(Some(entry.log_id), membership.clone());
                     Outcome::Applied
@@ -159,6 +231,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if !done.is_empty() {
             self.publish(&state, &done);
         }
+        // Whoever sees the version of the image must find the outcome of each proposal that led to it.
+        self.tell_outcomes(named);
+        self.tell_version(&state);
         Ok(outcomes)
     }
 
@@ -176,19 +251,33 @@ impl RaftStateMachine<TypeConfig> for Machine {
         snapshot: Box<Arc<Vec<u8>>>,
     ) -> StorageResult<()> {
         let stored = Stored { meta: meta.clone(), image: *snapshot };
-        let next = State::from_snapshot(&stored, &self.shared.local)
-            .map_err(|error| snapshot_failed(Some(meta), &error))?;
-        snapshot::write(&*self.shared.disk, &self.shared.path, meta, &stored.image)
-            .map_err(|error| snapshot_failed(Some(meta), &error))?;
+        let shared = self.shared.clone();
+        let meta = meta.clone();
+        // Reading and writing a large image take many heartbeats: not on the thread that answers them.
+        let work = move || -> StorageResult<State> {
+            let next = State::from_snapshot(&stored, &shared.local)
+                .map_err(|error| snapshot_failed(Some(&meta), &error))?;
+            snapshot::write(&*shared.disk, &shared.path, &meta, &stored.image)
+                .map_err(|error| snapshot_failed(Some(&meta), &error))?;
+            Ok(next)
+        };
+        let next =
+            tokio::task::spawn_blocking(work).await.map_err(|error| snapshot_failed(None, &error))??;
         let mut state = self.state();
         let following = state.following;
         *state = State { following, ..next };
         self.publish(&state, &[]);
+        self.expected().clear();
+        self.tell_version(&state);
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> StorageResult<Option<Snapshot<TypeConfig>>> {
-        let stored = snapshot::read(&*self.shared.disk, &self.shared.path)
+        let shared = self.shared.clone();
+        let read = move || snapshot::read(&*shared.disk, &shared.path);
+        let stored = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| StorageIOError::read_snapshot(None, AnyError::new(&error)))?
             .map_err(|error| StorageIOError::read_snapshot(None, AnyError::new(&error)))?;
         Ok(stored.map(|stored| Snapshot { meta: stored.meta, snapshot: Box::new(stored.image) }))
     }

@@ -6,23 +6,30 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eddy_metadata::{Image, Local, Record};
-use eddy_types::BrokerId;
-use openraft::error::{ClientWriteError, RaftError};
+use eddy_types::{BrokerId, Clock, Millis, SystemClock};
 use openraft::{Config, SnapshotPolicy};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
+use crate::contacts::Contacts;
+use crate::control::{self, Roster};
+use crate::desk::Desk;
+use crate::election::LEASE;
 use crate::error::{ChangeError, ProposeError, QuorumError};
 use crate::log_store::{Identity, LogStore};
 use crate::machine::Machine;
-use crate::network::NoNetwork;
-use crate::types::{FOUNDER, MemberId, Outcome, Proposal, Raft, Voter};
-use crate::{Applied, QuorumConfig};
+use crate::member::{ClusterMember, Member, leading_broker};
+use crate::network::Network;
+use crate::types::{FOUNDER, MemberId, Raft, Voter};
+use crate::{Applied, QuorumConfig, handlers, join};
 
 /// Time a member without voters beside it may take to become leader: two fsyncs, with room for a very slow disk.
 const LEAD_WITHIN: Duration = Duration::from_secs(30);
-/// Heartbeats and elections, in milliseconds. Slow enough for a machine whose every core is busy.
+/// Heartbeats and elections of a lone node, in milliseconds: it has nobody to call, and elects at its start.
 const HEARTBEAT_MS: u64 = 250;
 const ELECTION_MS: std::ops::Range<u64> = 1500..3000;
+/// Time for another member to write entries, and to write a vote, in milliseconds. What takes longer is sent again.
+const APPEND_WITHIN_MS: u64 = 300;
+const VOTE_WITHIN_MS: u64 = 450;
 /// Files of the group, in its directory.
 const LOG_FILE: &str = "log.redb";
 const SNAPSHOT_FILE: &str = "snapshot";
@@ -41,17 +48,25 @@ pub struct QuorumStatus {
     /// End of the member's log.
     pub log_end: u64,
     /// Brokers that vote.
-    pub voters: Vec<BrokerId>,
+    pub voters: Vec<MemberStatus>,
+    /// Brokers that only follow.
+    pub learners: Vec<MemberStatus>,
+}
+
+/// What is known of another member. The leader knows most; the others know only themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberStatus {
+    /// Its broker.
+    pub broker: BrokerId,
+    /// End of its log, as far as it is that of the leader.
+    pub log_end: Option<u64>,
+    /// When it last answered.
+    pub last_contact: Option<Millis>,
 }
 
 /// This broker's part in the metadata group.
 pub struct Quorum {
-    raft: Raft,
-    machine: Machine,
-    me: MemberId,
-    runtime: tokio::runtime::Handle,
-    /// Held while a change is decided and committed.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    member: Arc<Member>,
     running: Mutex<Option<Running>>,
 }
 
@@ -60,16 +75,12 @@ struct Running {
     thread: JoinHandle<()>,
 }
 
-struct Parts {
-    raft: Raft,
-    machine: Machine,
-    me: MemberId,
-    runtime: tokio::runtime::Handle,
-}
-
 impl Quorum {
-    /// Starts this broker's member. An empty directory founds a group of one and a cluster with it; otherwise the state is
-    /// that of before. Returns when the image is up to date and `applied` has had it.
+    /// Starts this broker's member. Returns when the image is up to date and `applied` has had it.
+    ///
+    /// An empty directory of a lone node founds a group of one and a cluster with it. With others configured, the member
+    /// finds or founds its cluster with them, and this waits for them as long as it takes, saying every few seconds for
+    /// whom; to drop the future ends the wait. A directory with a member in it is that member again.
     pub async fn start(config: QuorumConfig, applied: Arc<dyn Applied>) -> Result<Quorum, QuorumError> {
         let (ready, started) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
@@ -77,74 +88,100 @@ impl Quorum {
             .name("eddy-quorum".to_owned())
             .spawn(move || run(config, applied, ready, stopped))
             .map_err(QuorumError::Thread)?;
-        let parts = started.await.map_err(|_| QuorumError::Stopped("its thread ended".to_owned()))??;
-        let Parts { raft, machine, me, runtime } = parts;
+        let member = started.await.map_err(|_| QuorumError::Stopped("its thread ended".to_owned()))??;
         let running = Mutex::new(Some(Running { stop, thread }));
-        Ok(Quorum { raft, machine, me, runtime, turn: Arc::default(), running })
+        Ok(Quorum { member, running })
     }
 
     /// The newest image. Everything this broker was told is committed is in it.
     #[must_use]
     pub fn image(&self) -> Arc<Image> {
-        self.machine.image()
+        self.member.machine.image()
     }
 
-    /// Commits records, all or none. Returns when they are durable in the group and applied here.
+    /// Commits records, all or none, after whatever was committed before. Returns when they are durable in the group and
+    /// applied here.
     pub async fn propose(&self, records: Vec<Record>) -> Result<(), ProposeError> {
-        let turn = self.turn.clone().lock_owned().await;
-        self.commit(records, turn).await
+        let decide = |_: &Image| Ok::<_, std::convert::Infallible>((records.clone(), ()));
+        match self.change(decide).await {
+            Ok(()) => Ok(()),
+            Err(ChangeError::Propose(error)) => Err(error),
+            Err(ChangeError::Refused(never)) => match never {},
+        }
     }
 
-    /// Decides and commits with nothing in between: `decide` sees the newest image, and no other change is made before its
-    /// records are. No records commit nothing.
+    /// Decides and commits, on any broker: the records are committed only if nothing was since the image that `decide`
+    /// saw; otherwise it decides again. So it may be called several times, and only its last answer counts. No records
+    /// commit nothing; such an answer, and a refusal, is given only of the newest image.
+    ///
+    /// Returns when the records are durable in the group and applied here, on a member of a cluster at most
+    /// [`CHANGE_TIMEOUT`](crate::CHANGE_TIMEOUT) later. Records are never applied twice, whatever becomes of the leader.
     pub async fn change<T, E: std::error::Error>(
         &self,
-        decide: impl FnOnce(&Image) -> Result<(Vec<Record>, T), E>,
+        decide: impl FnMut(&Image) -> Result<(Vec<Record>, T), E>,
     ) -> Result<T, ChangeError<E>> {
-        let turn = self.turn.clone().lock_owned().await;
-        self.catch_up().await.map_err(ChangeError::Propose)?;
-        let (records, answer) = decide(&self.image()).map_err(ChangeError::Refused)?;
-        if !records.is_empty() {
-            self.commit(records, turn).await.map_err(ChangeError::Propose)?;
-        }
-        Ok(answer)
+        self.member.change(decide).await
     }
 
-    /// Whether this broker leads the group.
+    /// Whether this broker leads the group, has applied all that was committed, and hears a majority.
     #[must_use]
     pub fn is_leader(&self) -> bool {
-        self.raft.metrics().borrow().current_leader == Some(self.me)
+        self.leader() == Some(self.member.broker)
     }
 
     /// The broker that leads the group, as far as this one knows.
     #[must_use]
     pub fn leader(&self) -> Option<BrokerId> {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        let leader = metrics.current_leader?;
-        metrics.membership_config.membership().get_node(&leader).map(Voter::broker)
+        self.member.leader()
+    }
+
+    /// Follows [`Quorum::leader`].
+    #[must_use]
+    pub fn leadership(&self) -> watch::Receiver<Option<BrokerId>> {
+        self.member.leadership.subscribe()
+    }
+
+    /// Makes a broker a member of the group no longer, on any broker but that one. It must have stopped, or must stop; when
+    /// it starts again, it joins again.
+    ///
+    /// # Errors
+    /// It was not done, or it is not known whether it was: try again.
+    pub async fn remove_member(&self, broker: BrokerId) -> Result<(), ProposeError> {
+        join::remove(&self.member, broker).await
     }
 
     /// What this member knows of the group at the moment.
     #[must_use]
     pub fn status(&self) -> QuorumStatus {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
+        let metrics = self.member.metrics();
         let membership = metrics.membership_config.membership();
-        let broker = |member: &MemberId| membership.get_node(member).map(Voter::broker);
+        let log_end = metrics.last_log_index.map_or(0, |last| last + 1);
+        let status = |id: MemberId| {
+            let broker = membership.get_node(&id)?.broker();
+            if id == self.member.me {
+                let last_contact = Some(SystemClock.now());
+                return Some(MemberStatus { broker, log_end: Some(log_end), last_contact });
+            }
+            let progress = metrics.replication.as_ref().and_then(|progress| progress.get(&id).copied());
+            let log_end = progress.map(|last| last.map_or(0, |last| last.index + 1));
+            let cluster = self.member.cluster.as_ref();
+            let last_contact = cluster.and_then(|cluster| cluster.contacts.last(id));
+            Some(MemberStatus { broker, log_end, last_contact })
+        };
         QuorumStatus {
-            leader: metrics.current_leader.as_ref().and_then(broker),
+            leader: self.leader().or_else(|| leading_broker(&metrics)),
             term: metrics.current_term,
             committed_end: metrics.last_applied.map_or(0, |applied| applied.index + 1),
-            log_end: metrics.last_log_index.map_or(0, |last| last + 1),
-            voters: membership.voter_ids().filter_map(|voter| broker(&voter)).collect(),
+            log_end,
+            voters: membership.voter_ids().filter_map(status).collect(),
+            learners: membership.learner_ids().filter_map(status).collect(),
         }
     }
 
     /// Returns, with the reason, when the group has stopped on this broker, by a failure or by [`Quorum::shutdown`]. After a
     /// failure the broker must stop too: its metadata stands still.
     pub async fn stopped(&self) -> String {
-        let mut metrics = self.raft.metrics();
+        let mut metrics = self.member.raft.metrics();
         loop {
             if let Err(fatal) = &metrics.borrow_and_update().running_state {
                 return fatal.to_string();
@@ -166,73 +203,39 @@ impl Quorum {
             }
         }
     }
-
-    /// Waits until everything committed before is applied here; an error unless this broker leads.
-    async fn catch_up(&self) -> Result<(), ProposeError> {
-        use openraft::error::CheckIsLeaderError as Check;
-        match self.raft.ensure_linearizable().await {
-            Ok(_) => Ok(()),
-            Err(RaftError::APIError(Check::ForwardToLeader(forward))) => {
-                Err(ProposeError::NotLeader { leader: forward.leader_node.as_ref().map(Voter::broker) })
-            }
-            Err(RaftError::APIError(Check::QuorumNotEnough(_))) => {
-                Err(ProposeError::NotLeader { leader: None })
-            }
-            Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped(fatal.to_string())),
-        }
-    }
-
-    async fn commit(
-        &self,
-        records: Vec<Record>,
-        turn: tokio::sync::OwnedMutexGuard<()>,
-    ) -> Result<(), ProposeError> {
-        let raft = self.raft.clone();
-        // A task of the group, so that a caller that goes away cannot end the turn before the change is made or refused.
-        let task = self.runtime.spawn(async move {
-            let result = write(&raft, &records).await;
-            drop(turn);
-            result
-        });
-        task.await.unwrap_or_else(|error| Err(ProposeError::Stopped(error.to_string())))
-    }
-}
-
-async fn write(raft: &Raft, records: &[Record]) -> Result<(), ProposeError> {
-    match raft.client_write(Proposal::new(records)).await {
-        Ok(response) => match response.data {
-            Outcome::Applied => Ok(()),
-            Outcome::Rejected(error) => Err(ProposeError::Rejected(error)),
-        },
-        Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
-            Err(ProposeError::NotLeader { leader: forward.leader_node.as_ref().map(Voter::broker) })
-        }
-        Err(error) => Err(ProposeError::Stopped(error.to_string())),
-    }
 }
 
 /// The thread of the group: starts the member, tells the result, and runs until it is to stop.
 fn run(
     config: QuorumConfig,
     applied: Arc<dyn Applied>,
-    ready: oneshot::Sender<Result<Parts, QuorumError>>,
+    mut ready: oneshot::Sender<Result<Arc<Member>, QuorumError>>,
     stopped: oneshot::Receiver<()>,
 ) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(QuorumError::Thread(error)))),
     };
-    let (log_thread, raft) = match runtime.block_on(start(config, applied, runtime.handle().clone())) {
-        Ok((parts, log_thread)) => {
-            let raft = parts.raft.clone();
-            if ready.send(Ok(parts)).is_err() {
+    let handle = runtime.handle().clone();
+    let started = runtime.block_on(async {
+        tokio::select! {
+            started = start(config, applied, handle) => Some(started),
+            // Whoever started it has gone, while it waited for others.
+            () = ready.closed() => None,
+        }
+    });
+    let (log_thread, raft) = match started {
+        Some(Ok((member, log_thread))) => {
+            let raft = member.raft.clone();
+            if ready.send(Ok(member)).is_err() {
                 // Whoever started it is gone: stop again.
                 drop(stopped);
                 return runtime.block_on(stop(raft));
             }
             (log_thread, raft)
         }
-        Err(error) => return drop(ready.send(Err(error))),
+        Some(Err(error)) => return drop(ready.send(Err(error))),
+        None => return,
     };
     // Dropping the handle without a word means stop, too.
     drop(runtime.block_on(stopped));
@@ -254,30 +257,79 @@ async fn start(
     config: QuorumConfig,
     applied: Arc<dyn Applied>,
     runtime: tokio::runtime::Handle,
-) -> Result<(Parts, JoinHandle<()>), QuorumError> {
+) -> Result<(Arc<Member>, JoinHandle<()>), QuorumError> {
     let directory = |source| QuorumError::Directory { dir: config.dir.clone(), source };
     config.disk.create_dir_all(&config.dir).map_err(directory)?;
     if let Some(parent) = config.dir.parent() {
         config.disk.sync_dir(parent).map_err(directory)?;
     }
     let local = Arc::new(Local { broker: config.me, config: config.static_config.clone() });
-    let machine = Machine::open(config.disk.clone(), config.dir.join(SNAPSHOT_FILE), local, applied)?;
+    let snapshot = config.dir.join(SNAPSHOT_FILE);
+    let machine = Machine::open(config.disk.clone(), snapshot, local, applied, random()?)?;
     // A new log beside a snapshot would be a member that votes again where the lost one has voted.
+    let number = if config.cluster.is_some() { random()? } else { FOUNDER };
     let founder =
-        (machine.image().version() == 0).then_some(Identity { member: FOUNDER, broker: config.me.0 });
+        (machine.image().version() == 0).then_some(Identity { member: number, broker: config.me.0 });
     let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE), founder)?;
     let me = identify(&config, &log)?;
     let stopped = |reason: String| QuorumError::Stopped(reason);
-    let settings = raft_settings(config.snapshot_after).map_err(|error| stopped(error.to_string()))?;
-    let raft = Raft::new(me, Arc::new(settings), NoNetwork, log, machine.clone())
+    let settings = raft_settings(&config).map_err(|error| stopped(error.to_string()))?;
+    let contacts = Arc::new(Contacts::default());
+    let peers = config.cluster.as_ref().map(|cluster| cluster.peers.clone());
+    let network = Network { me, peers, contacts: contacts.clone() };
+    let raft = Raft::new(me, Arc::new(settings), network.clone(), log, machine.clone())
         .await
         .map_err(|error| stopped(error.to_string()))?;
-    lead(&raft, me, config.me).await.map_err(stopped)?;
-    if machine.image().cluster_id().is_none() {
-        write(&raft, &[Record::ClusterCreated { cluster_id: config.new_cluster_id }]).await?;
+    let member = Arc::new(Member {
+        desk: Desk::new(raft.clone(), machine.clone(), runtime.clone()),
+        raft,
+        machine,
+        me,
+        broker: config.me,
+        leadership: watch::Sender::new(None),
+        changing: tokio::sync::Mutex::default(),
+        cluster: config.cluster.map(|cluster| ClusterMember::new(cluster, network, contacts)),
+    });
+    match &member.cluster {
+        None => found_alone(&member, config.new_cluster_id).await?,
+        Some(cluster) => {
+            if let Some(id) = member.machine.image().cluster_id() {
+                cluster.peers.set_cluster(id);
+            }
+            Roster::default().follow(cluster, &member, &member.metrics());
+            handlers::serve(&cluster.peers, &member);
+            runtime.spawn(control::run(member.clone()));
+            runtime.spawn(control::lead(member.clone(), config.new_cluster_id));
+            if let Err(error) = join::enter(&member).await {
+                stop(member.raft.clone()).await;
+                return Err(error);
+            }
+        }
     }
-    machine.follow();
-    Ok((Parts { raft, machine, me, runtime }, log_thread))
+    member.machine.follow();
+    Ok((member, log_thread))
+}
+
+/// A lone node leads at once, and names its cluster when it is new.
+async fn found_alone(member: &Member, new_cluster_id: eddy_types::ClusterId) -> Result<(), QuorumError> {
+    lead(&member.raft, member.me, member.broker).await.map_err(QuorumError::Stopped)?;
+    member.leadership.send_replace(Some(member.broker));
+    if member.machine.image().cluster_id().is_none() {
+        let named = || Ok::<_, std::convert::Infallible>((vec![Record::ClusterCreated { cluster_id: new_cluster_id }], ()));
+        match member.change(|_| named()).await {
+            Ok(()) => {}
+            Err(ChangeError::Propose(error)) => return Err(error.into()),
+            Err(ChangeError::Refused(never)) => match never {},
+        }
+    }
+    Ok(())
+}
+
+fn random() -> Result<u64, QuorumError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| QuorumError::Random(error.to_string()))?;
+    // Never the number of a lone node, nor one that JSON's other readers would round.
+    Ok((u64::from_le_bytes(bytes) >> 11).max(FOUNDER + 1))
 }
 
 /// This member's number, when the directory is this broker's.
@@ -291,24 +343,39 @@ fn identify(config: &QuorumConfig, log: &LogStore) -> Result<MemberId, QuorumErr
     Ok(identity.member)
 }
 
-fn raft_settings(snapshot_after: u64) -> Result<Config, openraft::ConfigError> {
-    Config {
+fn raft_settings(config: &QuorumConfig) -> Result<Config, openraft::ConfigError> {
+    let common = Config {
         cluster_name: "eddy".to_owned(),
-        heartbeat_interval: HEARTBEAT_MS,
-        election_timeout_min: ELECTION_MS.start,
-        election_timeout_max: ELECTION_MS.end,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(snapshot_after),
-        max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(snapshot_after),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_after),
+        max_in_snapshot_log_to_keep: ENTRIES_KEPT.min(config.snapshot_after),
         ..Config::default()
-    }
-    .validate()
+    };
+    let settings = if config.cluster.is_none() {
+        Config {
+            heartbeat_interval: HEARTBEAT_MS,
+            election_timeout_min: ELECTION_MS.start,
+            election_timeout_max: ELECTION_MS.end,
+            ..common
+        }
+    } else {
+        // Heartbeats and elections are our own; what is left of these numbers is the time that calls have, and the lease.
+        Config {
+            enable_heartbeat: false,
+            enable_elect: false,
+            heartbeat_interval: APPEND_WITHIN_MS,
+            election_timeout_min: VOTE_WITHIN_MS,
+            election_timeout_max: LEASE.as_millis().try_into().unwrap_or(u64::MAX),
+            ..common
+        }
+    };
+    settings.validate()
 }
 
 /// Makes the only voter leader at once, without the wait for an election timeout, and waits until all of its log is
 /// applied.
 async fn lead(raft: &Raft, me: MemberId, broker: BrokerId) -> Result<(), String> {
     if !raft.is_initialized().await.map_err(|error| error.to_string())? {
-        let voters = BTreeMap::from([(me, Voter { broker: broker.0 })]);
+        let voters = BTreeMap::from([(me, Voter { broker: broker.0, address: None })]);
         raft.initialize(voters).await.map_err(|error| error.to_string())?;
     }
     let leads = raft.with_raft_state(|state| state.server_state.is_leader()).await;

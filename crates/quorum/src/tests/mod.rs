@@ -1,5 +1,7 @@
 //! The store under openraft's own suite, and the group on disks that lose their power.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +51,7 @@ impl StoreBuilder<TypeConfig, LogStore, Machine> for Stores {
         let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
         disk.create_dir_all(Path::new("/meta")).unwrap();
         let local = Arc::new(Local { broker: ME, config: StaticConfig::default() });
-        let machine = Machine::open(disk.clone(), "/meta/snapshot".into(), local, Arc::new(Deaf)).unwrap();
+        let machine = Machine::open(disk.clone(), "/meta/snapshot".into(), local, Arc::new(Deaf), 1).unwrap();
         let (log, _) =
             LogStore::open(&*disk, Path::new("/meta/log.redb"), Some(Identity { member: 0, broker: 1 }))
                 .unwrap();
@@ -70,6 +72,7 @@ fn config(disk: Arc<dyn Disk>, dir: &Path) -> QuorumConfig {
         static_config: StaticConfig::default(),
         new_cluster_id: CLUSTER,
         snapshot_after: SNAPSHOT_AFTER,
+        cluster: None,
     }
 }
 
