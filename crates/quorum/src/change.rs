@@ -117,7 +117,13 @@ impl Member {
                 }
                 // An answer that changes nothing is only as good as the image it was read from.
                 unchanging => {
-                    if self.is_newest(image.version()).await {
+                    let newest = self.is_newest(image.version()).await;
+                    if let Leave::Theirs(Some(turn)) = leave
+                        && let Some(leader) = self.leader()
+                    {
+                        self.ask(leader, &DeskCall::Back { turn }).await;
+                    }
+                    if newest {
                         return unchanging.map(|(_, answer)| answer).map_err(ChangeError::Refused);
                     }
                 }
@@ -134,7 +140,9 @@ impl Member {
         if !tried {
             return Some(Leave::Theirs(None));
         }
-        let DeskAnswer::Turn { version, turn } = self.ask(leader?, &DeskCall::Turn).await? else { return None };
+        let DeskAnswer::Turn { version, turn } = self.ask(leader?, &DeskCall::Turn).await? else {
+            return None;
+        };
         self.until_version(version).await?;
         Some(Leave::Theirs(Some(turn)))
     }

@@ -97,6 +97,10 @@ impl Desk {
                 let version = self.machine.image().version();
                 DeskAnswer::Turn { version, turn: self.keep(turn) }
             }
+            DeskCall::Back { turn } => {
+                drop(self.take_kept(turn));
+                DeskAnswer::Version(self.machine.image().version())
+            }
             DeskCall::Version => self.version().await,
         }
     }

@@ -78,7 +78,11 @@ impl Watch {
         if vote.ok() != Some(self.vote) {
             return;
         }
-        tracing::info!(term = metrics.current_term + 1, ?silent, "the leader of the metadata group is gone, electing");
+        tracing::info!(
+            term = metrics.current_term + 1,
+            ?silent,
+            "the leader of the metadata group is gone, electing"
+        );
         if let Err(error) = member.raft.trigger().elect().await {
             tracing::debug!(%error, "no election");
         }
@@ -96,9 +100,10 @@ impl Watch {
         }
         let silent = now.saturating_duration_since(self.heard(cluster));
         // A process that is provably gone will not call again.
-        let gone = || leading_broker(metrics).is_some_and(|leader| {
-            *cluster.peers.link(leader).borrow() == LinkState::Refused
-        });
+        let gone = || {
+            leading_broker(metrics)
+                .is_some_and(|leader| *cluster.peers.link(leader).borrow() == LinkState::Refused)
+        };
         silent > self.patience || (silent > LEASE + self.spread && gone())
     }
 }
@@ -161,7 +166,11 @@ fn hears_majority(member: &Member, cluster: &ClusterMember, metrics: &Metrics) -
 
 /// The broker that leads as far as this member can tell: a leader without a majority is none, and neither is one that does
 /// not know yet what its predecessor has committed.
-pub(crate) fn leader_seen(member: &Member, cluster: &ClusterMember, watch: &Watch) -> Option<eddy_types::BrokerId> {
+pub(crate) fn leader_seen(
+    member: &Member,
+    cluster: &ClusterMember,
+    watch: &Watch,
+) -> Option<eddy_types::BrokerId> {
     let metrics = member.metrics();
     metrics.running_state.as_ref().ok()?;
     if is_leading(&metrics) {

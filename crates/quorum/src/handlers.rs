@@ -118,7 +118,11 @@ impl Member {
             Taken::Part => Ok(RaftAnswer::Taken),
             Taken::Gap => Ok(RaftAnswer::Again),
             Taken::Whole(whole) => {
-                tracing::info!(bytes = whole.len(), id = piece.meta.snapshot_id, "installing a metadata snapshot");
+                tracing::info!(
+                    bytes = whole.len(),
+                    id = piece.meta.snapshot_id,
+                    "installing a metadata snapshot"
+                );
                 let snapshot = Snapshot { meta: piece.meta, snapshot: Box::new(Arc::new(whole)) };
                 let installed = self.raft.install_full_snapshot(piece.vote, snapshot).await;
                 installed.map(RaftAnswer::Installed).map_err(|error| error.to_string())

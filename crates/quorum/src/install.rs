@@ -57,7 +57,9 @@ mod tests {
     fn pieces_in_order_are_whole() {
         let mut slot = None;
         assert!(matches!(take(&mut slot, &piece("a", 0, false), b"ab"), Taken::Part));
-        assert!(matches!(take(&mut slot, &piece("a", 2, true), b"c"), Taken::Whole(bytes) if bytes == b"abc"));
+        assert!(
+            matches!(take(&mut slot, &piece("a", 2, true), b"c"), Taken::Whole(bytes) if bytes == b"abc")
+        );
         assert!(slot.is_none());
     }
 

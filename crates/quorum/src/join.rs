@@ -207,7 +207,9 @@ async fn join(
             Ok(Some(MembershipAnswer::BrokerRuns(at))) => {
                 return Err(QuorumError::BrokerRuns { broker: member.broker, at: at.into() });
             }
-            Ok(Some(MembershipAnswer::OtherCluster(id))) => reason = format!("broker {leader} belongs to cluster {id}"),
+            Ok(Some(MembershipAnswer::OtherCluster(id))) => {
+                reason = format!("broker {leader} belongs to cluster {id}")
+            }
             Ok(Some(MembershipAnswer::Later(why))) => reason = why,
             Ok(Some(MembershipAnswer::NotLeader(_))) => {}
             Ok(_) => reason = format!("broker {leader} gave an answer that this version does not know"),
@@ -282,7 +284,8 @@ impl Member {
             Some(known) if *known == voter => return MembershipAnswer::Joined,
             Some(_) => {
                 tracing::info!(broker = %from.broker, address = ?from.address, "a broker has another address");
-                let changed = voters::change(self, ChangeMembers::SetNodes([(from.member, voter)].into())).await;
+                let changed =
+                    voters::change(self, ChangeMembers::SetNodes([(from.member, voter)].into())).await;
                 return answer(changed);
             }
             None => {}
@@ -353,7 +356,11 @@ pub(crate) async fn remove(member: &Member, broker: BrokerId) -> Result<(), Prop
     Err(last)
 }
 
-async fn ask_to_remove(member: &Member, cluster: &ClusterMember, broker: BrokerId) -> Result<(), ProposeError> {
+async fn ask_to_remove(
+    member: &Member,
+    cluster: &ClusterMember,
+    broker: BrokerId,
+) -> Result<(), ProposeError> {
     let not_led = ProposeError::NotLeader { leader: member.leader() };
     let Some(leader) = member.leader() else { return Err(not_led) };
     let Ok(request) = message::encode(&MembershipCall::Remove { broker }) else { return Err(not_led) };

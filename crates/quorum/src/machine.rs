@@ -87,8 +87,7 @@ impl Machine {
         let (version, _) = watch::channel(state.image.version());
         let state = Mutex::new(state);
         let (expected, next_number) = (Mutex::default(), AtomicU64::new(first_number));
-        let shared =
-            Shared { disk, path, local, applied, published, state, version, expected, next_number };
+        let shared = Shared { disk, path, local, applied, published, state, version, expected, next_number };
         Ok(Machine { shared: Arc::new(shared) })
     }
 

@@ -70,6 +70,8 @@ pub(crate) enum DeskCall {
     Commit { proposal: Proposal, turn: Option<u64> },
     /// Asks that nobody else commits for a moment.
     Turn,
+    /// Gives the turn back unused.
+    Back { turn: u64 },
     /// Asks for the version of the newest image.
     Version,
 }
@@ -77,7 +79,10 @@ pub(crate) enum DeskCall {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum DeskAnswer {
     Committed(Outcome),
-    Turn { version: u64, turn: u64 },
+    Turn {
+        version: u64,
+        turn: u64,
+    },
     Version(u64),
     /// It does not lead, or does not know yet what its predecessor has committed.
     NotLeader,

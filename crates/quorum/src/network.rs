@@ -63,8 +63,10 @@ impl SendError {
     fn is_lasting(&self) -> bool {
         match self {
             SendError::Alone | SendError::OtherMember { .. } => true,
-            SendError::Call(error) => !matches!(error, CallError::Timeout | CallError::Lost)
-                && !matches!(error, CallError::Connect(ConnectError::Timeout)),
+            SendError::Call(error) => {
+                !matches!(error, CallError::Timeout | CallError::Lost)
+                    && !matches!(error, CallError::Connect(ConnectError::Timeout))
+            }
             SendError::Message(_) | SendError::Answer(_) => false,
         }
     }

@@ -315,7 +315,12 @@ async fn found_alone(member: &Member, new_cluster_id: eddy_types::ClusterId) -> 
     lead(&member.raft, member.me, member.broker).await.map_err(QuorumError::Stopped)?;
     member.leadership.send_replace(Some(member.broker));
     if member.machine.image().cluster_id().is_none() {
-        let named = || Ok::<_, std::convert::Infallible>((vec![Record::ClusterCreated { cluster_id: new_cluster_id }], ()));
+        let named = || {
+            Ok::<_, std::convert::Infallible>((
+                vec![Record::ClusterCreated { cluster_id: new_cluster_id }],
+                (),
+            ))
+        };
         match member.change(|_| named()).await {
             Ok(()) => {}
             Err(ChangeError::Propose(error)) => return Err(error.into()),

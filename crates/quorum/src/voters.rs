@@ -48,17 +48,23 @@ pub(crate) fn target(brokers: usize) -> usize {
 fn next_step(leader: MemberId, candidates: &[Candidate], leaving: Option<BrokerId>) -> Option<Step> {
     // A broker that came back with an empty disk has two members: the old one goes when the new one can take its place.
     let replaced = |one: &Candidate| {
-        !one.fit && candidates.iter().any(|other| other.broker == one.broker && other.member != one.member && other.fit)
+        !one.fit
+            && candidates
+                .iter()
+                .any(|other| other.broker == one.broker && other.member != one.member && other.fit)
     };
     let stays = |one: &Candidate| Some(one.broker) != leaving && !replaced(one);
-    let brokers: BTreeSet<BrokerId> = candidates.iter().filter(|one| stays(one)).map(|one| one.broker).collect();
+    let brokers: BTreeSet<BrokerId> =
+        candidates.iter().filter(|one| stays(one)).map(|one| one.broker).collect();
     let target = target(brokers.len());
 
-    let mut voters: Vec<Candidate> = candidates.iter().filter(|one| one.votes && stays(one)).copied().collect();
+    let mut voters: Vec<Candidate> =
+        candidates.iter().filter(|one| one.votes && stays(one)).copied().collect();
     voters.sort_by_key(|one| (one.member != leader, !one.fit, one.broker));
     voters.truncate(target.max(1));
     let kept = voters.len();
-    let mut learners: Vec<Candidate> = candidates.iter().filter(|one| !one.votes && one.fit && stays(one)).copied().collect();
+    let mut learners: Vec<Candidate> =
+        candidates.iter().filter(|one| !one.votes && one.fit && stays(one)).copied().collect();
     learners.sort_by_key(|one| one.broker);
     for learner in learners {
         if voters.len() < target && voters.iter().all(|voter| voter.broker != learner.broker) {
@@ -117,10 +123,7 @@ fn note(changed: Result<(), String>) -> bool {
 }
 
 /// Changes the membership; those who lose their vote stay as learners.
-pub(crate) async fn change(
-    member: &Member,
-    changes: ChangeMembers<MemberId, Voter>,
-) -> Result<(), String> {
+pub(crate) async fn change(member: &Member, changes: ChangeMembers<MemberId, Voter>) -> Result<(), String> {
     let change = member.raft.change_membership(changes, true);
     match tokio::time::timeout(CHANGE_WITHIN, change).await {
         Ok(Ok(_)) => Ok(()),

@@ -2,6 +2,7 @@
 //!
 //! v1 fetch times of the voters (KIP-836) · v2 directories, error messages, voters' addresses (KIP-853)
 
+use eddy_quorum::MemberStatus;
 use eddy_types::ErrorCode;
 use eddy_wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, Listener, Node, ReplicaState, RequestTopicData,
@@ -44,21 +45,24 @@ fn is_metadata(topics: &[RequestTopicData]) -> bool {
 fn describe(call: &Call) -> ResponsePartitionData {
     let status = call.ctx.engine.quorum().status();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let me = call.ctx.engine.me();
-    let now = call.ctx.engine.now().0;
-    let voters = status.voters.iter().map(|&voter| ReplicaState {
-        replica_id: voter.0,
-        // Of others nothing is known here.
-        log_end_offset: if voter == me { number(status.log_end) } else { -1 },
-        last_fetch_timestamp: if voter == me { now } else { -1 },
-        last_caught_up_timestamp: if voter == me { now } else { -1 },
-        ..ReplicaState::default()
-    });
+    let replica = |member: &MemberStatus| {
+        // Of others than itself, only the leader knows something.
+        let contact = member.last_contact.map_or(-1, |at| at.0);
+        let caught_up = member.log_end == Some(status.log_end);
+        ReplicaState {
+            replica_id: member.broker.0,
+            log_end_offset: member.log_end.map_or(-1, number),
+            last_fetch_timestamp: contact,
+            last_caught_up_timestamp: if caught_up { contact } else { -1 },
+            ..ReplicaState::default()
+        }
+    };
     ResponsePartitionData {
         leader_id: status.leader.map_or(-1, |leader| leader.0),
         leader_epoch: i32::try_from(status.term).unwrap_or(i32::MAX),
         high_watermark: number(status.committed_end),
-        current_voters: voters.collect(),
+        current_voters: status.voters.iter().map(replica).collect(),
+        observers: status.learners.iter().map(replica).collect(),
         ..ResponsePartitionData::default()
     }
 }

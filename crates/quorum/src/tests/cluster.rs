@@ -1,21 +1,22 @@
 //! Groups of several members in one process, over loopback connections.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eddy_disk::RealDisk;
+use eddy_metadata::Image;
 use eddy_metadata::config::StaticConfig;
-use eddy_metadata::controller::{CreateTopicError, NewTopic, create_topic};
-use eddy_metadata::{Image, Record};
+use eddy_metadata::controller::{CreateTopicError, NewTopic, create_topic, register_broker};
 use eddy_peer::{PeerAddress, PeerConfig, Peers};
 use eddy_types::{BrokerId, ClusterId, TopicId};
 use tokio::net::TcpListener;
 
 use super::Follower;
-use crate::{ChangeError, ClusterQuorum, ProposeError, Quorum, QuorumConfig, QuorumError, SNAPSHOT_AFTER, Seed};
+use crate::{
+    ChangeError, ClusterQuorum, ProposeError, Quorum, QuorumConfig, QuorumError, SNAPSHOT_AFTER, Seed,
+};
 
 /// Longest wait for anything on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -208,15 +209,8 @@ pub(super) async fn leader_of(running: &[&Running]) -> usize {
 
 /// Registers a broker, so that topics can be placed.
 pub(super) async fn register(one: &Running, broker: i32) {
-    let registration = eddy_metadata::controller::Registration {
-        broker: BrokerId(broker),
-        incarnation: 1,
-        endpoints: Vec::new(),
-        rack: None,
-    };
-    let decide = |image: &Image| -> Result<(Vec<Record>, ()), Infallible> {
-        Ok((eddy_metadata::controller::register_broker(image, &registration), ()))
-    };
+    let registration = super::registration(BrokerId(broker), 1);
+    let decide = |image: &Image| register_broker(image, &registration).map(|records| (records, ()));
     one.quorum.change(decide).await.unwrap();
 }
 
@@ -306,7 +300,10 @@ async fn the_group_has_a_new_leader_soon_after_the_old_one_is_gone() {
         until("a new leader", || running.iter().any(|one| one.quorum.is_leader())).await;
         let elected = began.elapsed();
         running[0].create_patiently(round).await;
-        println!("round {round}: stopped in {stopped:?}, a new leader after {elected:?}, a change after {:?}", began.elapsed());
+        println!(
+            "round {round}: stopped in {stopped:?}, a new leader after {elected:?}, a change after {:?}",
+            began.elapsed()
+        );
         let back = all.start(usize::try_from(broker.0).unwrap()).await;
         assert_eq!(back.quorum.image().topic_count(), round as usize + 1);
         running.push(back);
@@ -319,5 +316,3 @@ async fn the_group_has_a_new_leader_soon_after_the_old_one_is_gone() {
         one.stop().await;
     }
 }
-
-fn _unused(_: &Path, _: QuorumError) {}

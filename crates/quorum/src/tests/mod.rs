@@ -78,11 +78,14 @@ fn config(disk: Arc<dyn Disk>, dir: &Path) -> QuorumConfig {
 
 async fn start(disk: &Arc<dyn Disk>, dir: &Path) -> Quorum {
     let quorum = Quorum::start(config(disk.clone(), dir), Arc::new(Follower::default())).await.unwrap();
-    let registration =
-        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    let registration = registration(ME, 1);
     let register = |image: &Image| register_broker(image, &registration).map(|records| (records, ()));
     quorum.change(register).await.unwrap();
     quorum
+}
+
+fn registration(broker: BrokerId, incarnation: u64) -> Registration {
+    Registration { broker, incarnation, endpoints: Vec::new(), rack: None, directory: [0; 16] }
 }
 
 fn new_topic(number: u32) -> NewTopic {
@@ -127,8 +130,7 @@ async fn log_is_trimmed_behind_a_snapshot_and_both_make_the_image() {
     let mut small = config(disk.clone(), dir.path());
     small.snapshot_after = 50;
     let quorum = Quorum::start(small.clone(), Arc::new(Follower::default())).await.unwrap();
-    let registration =
-        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    let registration = registration(ME, 1);
     quorum.propose(register_broker(&quorum.image(), &registration).unwrap()).await.unwrap();
     for number in 0..180 {
         create(&quorum, number).await.unwrap();
@@ -270,8 +272,7 @@ async fn a_snapshot_without_its_log_is_not_taken_for_a_new_directory() {
     small.snapshot_after = 5;
     let quorum = Quorum::start(small.clone(), Arc::new(Deaf)).await.unwrap();
     for incarnation in 0..20 {
-        let registration =
-            Registration { broker: ME, incarnation, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+        let registration = registration(ME, incarnation);
         quorum.propose(register_broker(&quorum.image(), &registration).unwrap()).await.unwrap();
     }
     quorum.shutdown().await;
