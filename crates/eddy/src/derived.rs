@@ -59,6 +59,7 @@ pub(crate) fn engine(
             static_config: config.fixed.clone(),
             new_cluster_id: new_cluster,
             snapshot_after: SNAPSHOT_AFTER,
+            cluster: None,
         },
         tail_bytes: wal.limits.memory_bytes.saturating_sub(wal.limits.queue_bytes_max),
         wal,

@@ -44,9 +44,9 @@ fn code(error: &StartError) -> &'static Code {
         StartError::Wal(error) => wal_code(error),
         StartError::Log { .. } => &codes::PARTITION_OFFLINE,
         StartError::Quorum(error) => match error {
-            QuorumError::Thread(_) => &codes::INTERNAL,
+            QuorumError::Thread(_) | QuorumError::Random(_) => &codes::INTERNAL,
             QuorumError::Directory { source, .. } => disk_code(source),
-            QuorumError::OtherBroker { .. } => &codes::WRONG_NODE,
+            QuorumError::OtherBroker { .. } | QuorumError::BrokerRuns { .. } => &codes::WRONG_NODE,
             QuorumError::Log { .. }
             | QuorumError::Snapshot { .. }
             | QuorumError::Stopped(_)

@@ -49,6 +49,7 @@ impl Broker {
                 static_config: StaticConfig::from_pairs(config).unwrap(),
                 new_cluster_id: ClusterId([7; 16]),
                 snapshot_after: 5000,
+                cluster: None,
             },
             data_dir,
             wal,

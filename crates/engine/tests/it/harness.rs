@@ -45,6 +45,7 @@ pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) ->
             static_config: StaticConfig::from_pairs([("log.cleaner.backoff.ms", "50")]).unwrap(),
             new_cluster_id: ClusterId([7; 16]),
             snapshot_after: 5000,
+            cluster: None,
         },
         data_dir,
         wal,

@@ -123,6 +123,7 @@ impl Broker {
                 static_config: fixed,
                 new_cluster_id: ClusterId([7; 16]),
                 snapshot_after: SNAPSHOT_AFTER,
+                cluster: None,
             },
             tail_bytes: wal.limits.queue_bytes_max,
             wal,
