@@ -57,6 +57,8 @@ impl Collector for TopicMetrics {
             .partitions()
             .open_partitions()
             .into_iter()
+            // What is followed shows on its leader.
+            .filter(|partition| partition.is_leading())
             .map(|partition| Seen { offsets: partition.offsets(), partition })
             .collect();
         seen.sort_by(|a, b| a.name().cmp(&b.name()));

@@ -1,6 +1,6 @@
 //! A Kafka client of a few lines, on another codec than the broker's.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 use bytes::{Bytes, BytesMut};
@@ -32,21 +32,33 @@ impl Client {
         Client(stream)
     }
 
+    /// A connection to a broker that may not be there.
+    pub(crate) fn try_connect(port: u16) -> io::Result<Client> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Client(stream))
+    }
+
     fn ask<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
+        self.try_ask(version, request).unwrap()
+    }
+
+    /// Fails when the broker ends meanwhile.
+    fn try_ask<R: Request>(&mut self, version: i16, request: &R) -> io::Result<R::Response> {
         let mut frame = BytesMut::new();
         let header = RequestHeader::default().with_request_api_key(R::KEY).with_request_api_version(version);
         header.encode(&mut frame, R::header_version(version)).unwrap();
         request.encode(&mut frame, version).unwrap();
-        self.0.write_all(&(frame.len() as u32).to_be_bytes()).unwrap();
-        self.0.write_all(&frame).unwrap();
+        self.0.write_all(&(frame.len() as u32).to_be_bytes())?;
+        self.0.write_all(&frame)?;
 
         let mut length = [0; 4];
-        self.0.read_exact(&mut length).unwrap();
+        self.0.read_exact(&mut length)?;
         let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-        self.0.read_exact(&mut answer).unwrap();
+        self.0.read_exact(&mut answer)?;
         let mut answer = Bytes::from(answer);
         ResponseHeader::decode(&mut answer, R::Response::header_version(version)).unwrap();
-        R::Response::decode(&mut answer, version).unwrap()
+        Ok(R::Response::decode(&mut answer, version).unwrap())
     }
 
     /// Metadata of a topic, which is created when missing.
@@ -55,6 +67,18 @@ impl Client {
         let request =
             MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(true);
         self.ask(METADATA, &request)
+    }
+
+    /// The broker that leads partition 0 of a topic, and how many replicas are in sync; nothing is created.
+    pub(crate) fn leader(&mut self, topic: &str) -> io::Result<Option<(i32, usize)>> {
+        let topic = MetadataRequestTopic::default().with_name(Some(name(topic)));
+        let request =
+            MetadataRequest::default().with_topics(Some(vec![topic])).with_allow_auto_topic_creation(false);
+        let answer = self.try_ask(METADATA, &request)?;
+        let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
+        Ok(partition
+            .filter(|partition| partition.leader_id.0 >= 0)
+            .map(|partition| (partition.leader_id.0, partition.isr_nodes.len())))
     }
 
     /// Waits until partition 0 of a topic has a leader.
@@ -69,13 +93,18 @@ impl Client {
 
     /// Appends a record with acks=all; returns error code and offset.
     pub(crate) fn produce(&mut self, topic: &str, value: &str) -> (i16, i64) {
+        self.try_produce(topic, value).unwrap()
+    }
+
+    /// Like [`Client::produce`], where the broker may end meanwhile.
+    pub(crate) fn try_produce(&mut self, topic: &str, value: &str) -> io::Result<(i16, i64)> {
         let data = PartitionProduceData::default().with_index(0).with_records(Some(batch(value)));
         let topic = TopicProduceData::default().with_name(name(topic)).with_partition_data(vec![data]);
         let request =
             ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![topic]);
-        let answer = self.ask(PRODUCE, &request);
+        let answer = self.try_ask(PRODUCE, &request)?;
         let partition = &answer.responses[0].partition_responses[0];
-        (partition.error_code, partition.base_offset)
+        Ok((partition.error_code, partition.base_offset))
     }
 
     /// All values of partition 0, in as many fetches as it takes; every offset holds one record here.

@@ -13,5 +13,7 @@ mod configuration;
 mod data;
 mod durability;
 mod kafka;
+mod nodes;
 mod start;
 mod support;
+mod three_nodes;

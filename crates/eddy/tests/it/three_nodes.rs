@@ -1,0 +1,195 @@
+//! Three processes that are one cluster.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::kafka::Client;
+use crate::nodes::Nodes;
+use crate::support::wait_until;
+
+/// The id of the cluster that a directory belongs to, when it does.
+fn cluster_of(nodes: &Nodes, id: i32) -> Option<String> {
+    let text = fs::read_to_string(nodes.data(id).join("meta.json")).ok()?;
+    let (_, after) = text.split_once("\"cluster_id\": \"")?;
+    Some(after.split('"').next()?.to_owned())
+}
+
+#[test]
+fn a_cluster_is_founded_whatever_the_order_of_the_starts() {
+    let mut nodes = Nodes::new(3);
+    nodes.spawn(3);
+    let missing = "waiting for the metadata of the cluster; brokers 1 at 127.0.0.1:";
+    wait_until("what it waits for", || {
+        nodes.readiness(3).is_some_and(|(status, text)| status == 503 && text.contains(missing))
+    });
+    nodes.spawn(1);
+    wait_until("the one that is missing", || {
+        nodes
+            .readiness(1)
+            .is_some_and(|(_, text)| text.contains("; broker 2 at ") && text.contains("is not reached"))
+    });
+    assert_eq!((cluster_of(&nodes, 1), cluster_of(&nodes, 3)), (None, None), "nobody founds a cluster alone");
+    let began = Instant::now();
+    nodes.spawn(2);
+    for id in 1..=3 {
+        nodes.until_ready(id);
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let clusters: BTreeSet<_> = (1..=3).map(|id| cluster_of(&nodes, id).unwrap()).collect();
+    assert_eq!(clusters.len(), 1);
+    for id in 1..=3 {
+        let (code, stdout, stderr) = nodes.ask(id, &["cluster", "brokers", "-o", "json"]);
+        assert_eq!(code, 0, "{stderr}");
+        for broker in 1..=3 {
+            assert!(stdout.contains(&format!("\"id\": {broker},")), "{stdout}");
+        }
+    }
+    eprintln!("ready {took:?} after the last of three was started");
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_the_leader_is_killed() {
+    let mut nodes = Nodes::three();
+    nodes.create(2, "orders");
+    let mut acknowledged = BTreeSet::new();
+    let mut produce = |nodes: &Nodes, round: &str| {
+        for number in 0..50 {
+            let value = format!("{round}-{number}");
+            nodes.produce("orders", &value);
+            acknowledged.insert(value);
+        }
+        acknowledged.clone()
+    };
+    produce(&nodes, "all");
+    let (leader, in_sync) = nodes.leader("orders").unwrap();
+    assert_eq!(in_sync, 3);
+    nodes.kill(leader);
+    let began = Instant::now();
+    nodes.produce("orders", "first after the kill");
+    let took = began.elapsed();
+    let expected = produce(&nodes, "two");
+    let read: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    assert!(expected.is_subset(&read), "lost: {:?}", expected.difference(&read).collect::<Vec<_>>());
+
+    nodes.start(leader);
+    nodes.until_in_sync("orders", 3);
+    let expected = produce(&nodes, "again");
+    let read: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    assert!(expected.is_subset(&read));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    eprintln!("first acknowledgement {took:?} after the kill");
+}
+
+#[test]
+fn a_rolling_restart_loses_nothing_and_hands_leaderships_over() {
+    let mut nodes = Nodes::three();
+    nodes.create(1, "orders");
+    let mut acknowledged = Vec::new();
+    for id in 1..=3 {
+        for number in 0..10 {
+            let value = format!("{id}-{number}");
+            nodes.produce("orders", &value);
+            acknowledged.push(value);
+        }
+        let began = Instant::now();
+        nodes.stop(id);
+        let stopped = began.elapsed();
+        // It was handed over before the end: no wait for a session to end.
+        let value = format!("{id} is down");
+        let began = Instant::now();
+        nodes.produce("orders", &value);
+        eprintln!("stop {stopped:?}, then acknowledged after {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        acknowledged.push(value);
+        nodes.start(id);
+        nodes.until_in_sync("orders", 3);
+    }
+    let read: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    for value in acknowledged {
+        assert!(read.contains(&value), "{value}");
+    }
+}
+
+#[test]
+fn a_second_node_with_the_same_id_is_refused() {
+    let mut nodes = Nodes::new(4);
+    for id in 1..=3 {
+        nodes.spawn_with(id, &seeds_of_three(&nodes));
+    }
+    for id in 1..=3 {
+        nodes.until_ready(id);
+    }
+    let settings = [seeds_of_three(&nodes)[0].clone(), "node.id=2".to_owned()];
+    nodes.spawn_with(4, &settings);
+    let (code, error) = nodes.failure(4);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.starts_with("error[ED-1017]: a broker with this node.id, 2, runs"), "{error}");
+    nodes.create(1, "orders");
+    nodes.produce("orders", "still there");
+}
+
+/// The seeds without those that come later.
+fn seeds_of_three(nodes: &Nodes) -> [String; 1] {
+    let seeds = nodes.seeds();
+    [format!("cluster.seeds={}", seeds.split(',').take(3).collect::<Vec<_>>().join(","))]
+}
+
+#[test]
+fn a_node_with_the_directory_of_another_cluster_is_refused() {
+    let mut nodes = Nodes::three();
+    let own = cluster_of(&nodes, 3).unwrap();
+    nodes.stop(3);
+    fs::rename(nodes.data(3), nodes.dir.path().join("aside")).unwrap();
+    // A cluster of one, founded by this node alone.
+    let seeds = nodes.seeds();
+    let alone = format!("cluster.seeds={}", seeds.split(',').nth(2).unwrap());
+    nodes.spawn_with(3, &[alone]);
+    nodes.until_ready(3);
+    assert_ne!(cluster_of(&nodes, 3).unwrap(), own);
+    nodes.stop(3);
+
+    nodes.spawn(3);
+    let (code, error) = nodes.failure(3);
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("error[ED-1018]: the broker at 127.0.0.1:"), "{error}");
+    assert!(error.contains("belongs to another cluster"), "{error}");
+
+    fs::remove_dir_all(nodes.data(3)).unwrap();
+    fs::rename(nodes.dir.path().join("aside"), nodes.data(3)).unwrap();
+    nodes.start(3);
+    assert_eq!(cluster_of(&nodes, 3).unwrap(), own);
+}
+
+#[test]
+fn without_a_majority_reads_go_on_and_changes_are_refused_for_now() {
+    let mut nodes = Nodes::three();
+    nodes.create(1, "orders");
+    for number in 0..10 {
+        nodes.produce("orders", &number.to_string());
+    }
+    let before = nodes.read_all("orders");
+    let (leader, _) = nodes.leader("orders").unwrap();
+    for id in (1..=3).filter(|id| *id != leader) {
+        nodes.kill(id);
+    }
+    assert_eq!(Client::connect(nodes.kafka(leader)).read_all("orders"), before);
+    let (code, _, stderr) = nodes.ask(leader, &["topic", "create", "more", "--timeout", "8s"]);
+    assert_ne!(code, 0);
+    assert!(
+        stderr.contains("REQUEST_TIMED_OUT") || stderr.contains("timed out") || stderr.contains("majority"),
+        "{stderr}"
+    );
+    // Nothing is acknowledged that could be lost.
+    let (code, _) = Client::connect(nodes.kafka(leader)).produce("orders", "one of three");
+    assert!([6, 7, 19, 20].contains(&code), "{code}");
+
+    for id in (1..=3).filter(|id| *id != leader) {
+        nodes.start(id);
+    }
+    nodes.until_in_sync("orders", 3);
+    nodes.produce("orders", "back");
+    let after: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    assert!(before.iter().all(|value| after.contains(value)) && after.contains("back"));
+}
