@@ -9,13 +9,14 @@ use eddy_core::ProducerLimits;
 use eddy_disk::Disk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
 use eddy_gateway::{Loggers, Settings};
-use eddy_metadata::config::BrokerConfig;
+use eddy_metadata::config::{BrokerConfig, SeedBroker};
 use eddy_metadata::controller::Registration;
 use eddy_peer::Peers;
-use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
+use eddy_quorum::{ClusterQuorum, QuorumConfig, SNAPSHOT_AFTER, Seed};
 use eddy_types::{BrokerId, ClusterId, Millis};
 use eddy_wal::{Profile, WalConfig};
 
+use crate::boot::network;
 use crate::config::Config;
 
 const MIB: u64 = 1 << 20;
@@ -44,7 +45,7 @@ pub(crate) fn engine(
     new_cluster: ClusterId,
     dir: &Path,
     disk: &Arc<dyn Disk>,
-    _peers: Option<&Peers>,
+    peers: Option<&Peers>,
 ) -> EngineConfig {
     let broker = &config.broker;
     let wal = wal(broker, machine);
@@ -59,7 +60,7 @@ pub(crate) fn engine(
             static_config: config.fixed.clone(),
             new_cluster_id: new_cluster,
             snapshot_after: SNAPSHOT_AFTER,
-            cluster: None,
+            cluster: peers.map(|peers| quorum(broker, peers)),
         },
         tail_bytes: wal.limits.memory_bytes.saturating_sub(wal.limits.queue_bytes_max),
         wal,
@@ -80,6 +81,12 @@ pub(crate) fn engine(
         },
         on_fatal: eddy_engine::abort,
     }
+}
+
+/// How the metadata group finds its members.
+fn quorum(broker: &BrokerConfig, peers: &Peers) -> ClusterQuorum {
+    let seed = |seed: &SeedBroker| Seed { broker: seed.broker, address: network::address_of(seed) };
+    ClusterQuorum { peers: peers.clone(), seeds: broker.cluster_seeds.iter().map(seed).collect() }
 }
 
 /// This broker's part in the cluster.

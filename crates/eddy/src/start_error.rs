@@ -16,6 +16,9 @@ use crate::failure::Problem;
 
 /// The problem behind an error of the engine. The error's own text says what and where; the code says what to do.
 pub(crate) fn problem(dir: &Path, error: &StartError) -> Problem {
+    if let StartError::Quorum(QuorumError::BrokerRuns { broker, at }) = error {
+        return network::duplicate(*broker, Some(at.to_string()));
+    }
     let problem = Problem::new(code(error), error.to_string());
     match code(error).number {
         number if number == codes::NO_SPACE.number => problem
@@ -46,7 +49,8 @@ fn code(error: &StartError) -> &'static Code {
         StartError::Quorum(error) => match error {
             QuorumError::Thread(_) | QuorumError::Random(_) => &codes::INTERNAL,
             QuorumError::Directory { source, .. } => disk_code(source),
-            QuorumError::OtherBroker { .. } | QuorumError::BrokerRuns { .. } => &codes::WRONG_NODE,
+            QuorumError::OtherBroker { .. } => &codes::WRONG_NODE,
+            QuorumError::BrokerRuns { .. } => &codes::DUPLICATE_NODE,
             QuorumError::Log { .. }
             | QuorumError::Snapshot { .. }
             | QuorumError::Stopped(_)

@@ -59,7 +59,8 @@ impl Collector for ClusterMetrics {
             None,
             leader,
         )?;
-        let members = [([("role", "voter")], status.voters.len() as f64)];
+        let members = [("voter", status.voters.len()), ("learner", status.learners.len())];
+        let members = members.map(|(role, count)| ([("role", role)], count as f64));
         put.family(Gauge, "eddy_raft_members", "Brokers of the metadata group", None, members)?;
         brokers(&mut put, &engine)?;
         if let Some(runtime) = &self.runtime {
