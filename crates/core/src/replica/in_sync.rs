@@ -69,6 +69,11 @@ impl Progress {
         broke_promise: false,
     };
 
+    /// Whether it has everything below the high watermark and something of this epoch's history.
+    fn has_enough(&self, ends: LeaderEnds) -> bool {
+        self.durable_end >= ends.high_watermark && self.durable_end >= ends.epoch_start
+    }
+
     fn is_caught_up(&self, now: Millis, log_end: Offset, lag_max: Millis) -> bool {
         self.durable_end == log_end || self.caught_up_at.is_some_and(|then| now - then <= lag_max)
     }
@@ -243,12 +248,25 @@ impl InSync {
         ends: LeaderEnds,
     ) -> Option<IsrProposal> {
         let progress = self.followers.get(&joiner)?;
-        let has_enough =
-            progress.durable_end >= ends.high_watermark && progress.durable_end >= ends.epoch_start;
-        if self.isr.contains(&joiner) || !has_enough {
+        if self.isr.contains(&joiner) || !progress.has_enough(ends) {
             return None;
         }
         let members = self.isr.iter().copied().chain([joiner]).collect();
+        self.propose(now, members)
+    }
+
+    /// Proposes to take in whoever could not be proposed when it said that it has everything: another proposal was under way,
+    /// or the leader kept still. On an idle partition it says so only once.
+    pub(super) fn propose_joins(&mut self, now: Millis, ends: LeaderEnds) -> Option<IsrProposal> {
+        let waits = |(broker, progress): (&BrokerId, &Progress)| {
+            let waits = !self.isr.contains(broker) && progress.caught_up_at.is_some();
+            (waits && progress.has_enough(ends)).then_some(*broker)
+        };
+        let joiners: Vec<BrokerId> = self.followers.iter().filter_map(waits).collect();
+        if joiners.is_empty() {
+            return None;
+        }
+        let members = self.isr.iter().copied().chain(joiners).collect();
         self.propose(now, members)
     }
 

@@ -247,6 +247,7 @@ impl Leader {
             None => self.in_sync.propose_without_laggards(self.now, self.ends()),
         };
         out.extend(proposal.map(Effect::ProposeIsr));
+        self.propose_joins(out);
         // Someone who was about to join may have stopped fetching and holds the high watermark back no longer.
         self.raise_high_watermark(out);
     }
@@ -261,6 +262,7 @@ impl Leader {
     ) {
         self.now = self.now.max(now);
         self.in_sync.decided(self.now, based_on, decision);
+        self.propose_joins(out);
         self.raise_high_watermark(out);
     }
 
@@ -268,7 +270,12 @@ impl Leader {
     /// `min.insync.replicas`.
     pub fn reconfigure(&mut self, change: PartitionChange, out: &mut Effects) {
         self.in_sync.reconfigure(change);
+        self.propose_joins(out);
         self.raise_high_watermark(out);
+    }
+
+    fn propose_joins(&mut self, out: &mut Effects) {
+        out.extend(self.in_sync.propose_joins(self.now, self.ends()).map(Effect::ProposeIsr));
     }
 
     /// Retention has dropped what lies before `to`. It stops at the high watermark, and so does this.

@@ -233,8 +233,8 @@ fn the_high_watermark_waits_for_one_whose_turn_to_join_has_not_come_r_3_100() {
             append 5                                     -> log 5..10
             durable 10                                   -> durable 10, ack 5..10
             fetch 2 at 10                                -> up to 10
-            isr accepted 1,2 as 6                        ->
-            fetch 3 at 10                                -> up to 10, propose 1,2,3 on 6, hw 10
+            isr accepted 1,2 as 6                        -> propose 1,2,3 on 6
+            fetch 3 at 10                                -> up to 10, hw 10
             isr accepted 1,2,3 as 7                      ->
         "#]],
     );
