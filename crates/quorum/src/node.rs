@@ -18,6 +18,7 @@ use crate::error::{ChangeError, ProposeError, QuorumError};
 use crate::log_store::{Identity, LogStore};
 use crate::machine::Machine;
 use crate::member::{ClusterMember, Member, leading_broker};
+use crate::message::DeskAnswer;
 use crate::network::Network;
 use crate::types::{FOUNDER, MemberId, Raft, Voter};
 use crate::{Applied, QuorumConfig, handlers, join};
@@ -127,6 +128,11 @@ impl Quorum {
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.leader() == Some(self.member.broker)
+    }
+
+    /// Whether this broker leads the group at this moment: a majority says so, asked after the call.
+    pub async fn confirm_leader(&self) -> bool {
+        self.is_leader() && matches!(self.member.desk.version().await, DeskAnswer::Version(_))
     }
 
     /// The broker that leads the group, as far as this one knows.
