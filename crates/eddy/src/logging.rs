@@ -30,8 +30,9 @@ impl Form {
     }
 }
 
-/// The consensus library calls each of its steps `info`; of ours, `info` marks changes that an operator cares about.
-const QUIET: (&str, LogLevel) = ("openraft", LogLevel::Warn);
+/// The consensus library calls each of its steps `info`, and warns of messages that crossed an election and of brokers that do
+/// not answer; of ours, `info` marks changes that an operator cares about, and those two are among them.
+const QUIET: (&str, LogLevel) = ("openraft", LogLevel::Error);
 
 /// Targets that log lines carry: our crates, and the consensus library.
 const TARGETS: &[&str] = &[
@@ -190,7 +191,7 @@ mod tests {
         ]);
         assert_eq!(level(&next, "eddy_wal"), Some(LogLevel::Warn));
         assert_eq!(level(&next, "eddy_log"), Some(LogLevel::Trace));
-        assert_eq!(level(&next, "openraft"), Some(LogLevel::Warn));
+        assert_eq!(level(&next, "openraft"), Some(LogLevel::Error));
     }
 
     #[test]

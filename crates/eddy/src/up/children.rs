@@ -29,7 +29,8 @@ pub(super) struct Children<'a> {
 
 pub(super) struct Running<'a> {
     node: &'a Node,
-    child: Child,
+    /// `None` for one that ran already.
+    child: Option<Child>,
     /// Whether it has been seen to serve.
     ready: bool,
     /// Where in the node's log this start begins.
@@ -37,12 +38,17 @@ pub(super) struct Running<'a> {
 }
 
 impl Children<'_> {
+    /// Starts the nodes that do not run.
     pub(super) fn start(&mut self, settings: &[Assignment]) -> Result<(), Failure> {
         for node in &self.cluster.nodes {
             let log_start = node.log_end(&self.cluster.dir);
-            let child = node
-                .start(&self.cluster.dir, settings)
-                .map_err(|error| internal(&format!("cannot start node {}", node.id), &error))?;
+            let child = match running_in(&node.dir(&self.cluster.dir)) {
+                Some(_) => None,
+                None => Some(
+                    node.start(&self.cluster.dir, settings)
+                        .map_err(|error| internal(&format!("cannot start node {}", node.id), &error))?,
+                ),
+            };
             self.running.push(Running { node, child, ready: false, log_start });
         }
         Ok(())
@@ -55,7 +61,7 @@ impl Children<'_> {
             let mut waits_for = None;
             // All of them each time: one may wait for another that has ended.
             for running in &mut self.running {
-                if let Ok(Some(status)) = running.child.try_wait() {
+                if let Some(Ok(Some(status))) = running.child.as_mut().map(Child::try_wait) {
                     eprint!("{}", running.node.last_words(&self.cluster.dir, running.log_start));
                     let code =
                         status.code().and_then(|code| u8::try_from(code).ok()).filter(|&code| code != 0);
@@ -98,6 +104,12 @@ impl Children<'_> {
         }
     }
 
+    /// Stops the nodes that this `up` has started, as one of them has failed.
+    pub(super) fn give_up(&mut self) -> Result<(), Failure> {
+        self.running.retain(|running| running.child.is_some());
+        self.stop()
+    }
+
     pub(super) fn stop(&mut self) -> Result<(), Failure> {
         let pids = self.running.iter_mut().filter_map(|running| running.pid(&self.cluster.dir)).collect();
         down::stop(pids)
@@ -112,10 +124,12 @@ impl Running<'_> {
 
     /// The node's process: the one started here, or one that took its place.
     fn pid(&mut self, cluster: &Path) -> Option<Pid> {
-        match self.child.try_wait() {
-            Ok(None) => Pid::from_raw(i32::try_from(self.child.id()).ok()?),
-            _ => running_in(&self.node.dir(cluster)),
+        if let Some(child) = &mut self.child
+            && matches!(child.try_wait(), Ok(None))
+        {
+            return Pid::from_raw(i32::try_from(child.id()).ok()?);
         }
+        running_in(&self.node.dir(cluster))
     }
 }
 

@@ -76,7 +76,11 @@ pub(crate) fn up(args: &UpArgs) -> Result<Outcome, Failure> {
         return Err(nodes_differ(last, nodes, args).into());
     }
     if let Some(running) = last.as_ref().filter(|last| last.is_running()) {
-        return already_up(running, args);
+        if args.fresh || running.missing() == 0 {
+            return already_up(running, args);
+        }
+        // Its nodes know each other's ports: those that are missing take their places.
+        return running.run(args);
     }
     let cluster = Cluster::planned(dir, last.as_ref(), args);
     if args.fresh {
@@ -142,6 +146,11 @@ impl Cluster {
         fs::write(self.dir.join("cluster.json"), text)
     }
 
+    /// How many nodes do not run.
+    fn missing(&self) -> usize {
+        self.nodes.iter().filter(|node| running_in(&node.dir(&self.dir)).is_none()).count()
+    }
+
     fn is_running(&self) -> bool {
         self.nodes.iter().any(|node| running_in(&node.dir(&self.dir)).is_some())
     }
@@ -175,7 +184,7 @@ impl Cluster {
             };
             if ready != Outcome::Done {
                 // Without the one that failed, the others would wait for ever, or be less than was asked for.
-                children.stop()?;
+                children.give_up()?;
                 return Ok(ready);
             }
             self.announce(args, began.elapsed());

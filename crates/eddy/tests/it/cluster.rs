@@ -18,6 +18,17 @@ impl Cluster {
         Cluster { dir: tempfile::tempdir().unwrap(), port: free_port().to_string(), admin: free_port() }
     }
 
+    /// With room for more nodes behind the ports of the first.
+    fn with_room() -> Self {
+        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let (mut port, mut tries) = (free_port(), 0);
+        while !(port..port.saturating_add(40)).all(is_free) {
+            (port, tries) = (free_port(), tries + 1);
+            assert!(tries < 1000, "no ports in a row");
+        }
+        Cluster { dir: tempfile::tempdir().unwrap(), port: port.to_string(), admin: port + 10 }
+    }
+
     fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -209,4 +220,50 @@ fn down_leaves_a_process_alone_that_only_has_the_number_of_a_node() {
     assert!(bystander.try_wait().unwrap().is_none());
     bystander.kill().unwrap();
     bystander.wait().unwrap();
+}
+
+/// Three nodes below a directory, on ports that are free in a row.
+fn up_three(cluster: &Cluster, more: &[&str]) -> (i32, String) {
+    let mut arguments = vec!["--nodes", "3", "--detach"];
+    arguments.extend(more);
+    cluster.up(&arguments)
+}
+
+#[test]
+fn three_nodes_are_one_cluster_and_a_missing_one_is_started_again() {
+    let cluster = Cluster::with_room();
+    let ports = format!("--cluster-port={}", cluster.admin + 10);
+    let (code, stderr) = up_three(&cluster, &[&ports]);
+    assert_eq!(code, 0, "{stderr}");
+    let first: u16 = cluster.port.parse().unwrap();
+    let bootstrap: Vec<_> = (first..first + 3).map(|port| format!("127.0.0.1:{port}")).collect();
+    assert!(stderr.contains("3 brokers ready in ") && stderr.contains(&bootstrap.join(",")), "{stderr}");
+    let (code, stdout, _) = run(cluster.path(), &["cluster", "brokers", "-b", &bootstrap[2], "-o", "json"]);
+    assert_eq!((code, stdout.matches("\"id\":").count()), (0, 3), "{stdout}");
+
+    let pids = || -> Vec<_> {
+        let pid =
+            |node| fs::read_to_string(cluster.path().join(format!("eddy-data/node-{node}/eddy.pid"))).ok();
+        (1..=3).map(pid).collect()
+    };
+    let before = pids();
+    kill(before[1].as_ref().unwrap().trim().parse().unwrap(), "KILL");
+    // As it was: nothing need be said again.
+    let (code, _, stderr) = run(cluster.path(), &["up", "--detach"]);
+    assert_eq!(code, 0, "{stderr}");
+    let after = pids();
+    assert!(before[0] == after[0] && before[1] != after[1] && before[2] == after[2], "{before:?} {after:?}");
+    assert_eq!(cluster.down(), (0, "stopped 3 nodes; data kept in ./eddy-data\n".to_owned()));
+}
+
+#[test]
+fn when_one_of_three_nodes_cannot_start_none_is_left() {
+    let cluster = Cluster::with_room();
+    let port: u16 = cluster.port.parse().unwrap();
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port + 1)).unwrap();
+    let ports = format!("--cluster-port={}", cluster.admin + 10);
+    let (code, stderr) = up_three(&cluster, &[&ports]);
+    assert_eq!(code, 1);
+    assert!(error_of(&stderr).starts_with("error[ED-1001]: cannot listen on 127.0.0.1:"), "{stderr}");
+    assert_eq!(cluster.down().1, "nothing runs in ./eddy-data\n");
 }
