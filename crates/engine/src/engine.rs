@@ -477,8 +477,8 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     let checkpoint = Checkpoint::load(storage.disk.as_ref(), &storage.data_dir)?;
     storage.disk.create_dir_all(&storage.partitions_dir())?;
     storage.disk.sync_dir(&storage.data_dir)?;
-    housekeeping::remove_leftovers(&storage, &image);
-    let mut replay = Replay::new(&storage, Arc::clone(&image), &checkpoint, clock.now());
+    housekeeping::remove_leftovers(&storage, &image, me);
+    let mut replay = Replay::new(&storage, me, Arc::clone(&image), &checkpoint, clock.now());
     let mut failed = None;
     let mut apply = |_at: Lsn, entry: Entry| {
         replay.entry(entry).map_err(|error| {
@@ -510,8 +510,9 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     };
     let mut recorded = checkpoint.partitions;
     recorded.retain(|recorded| {
-        let topic = image.topic_by_id(recorded.key.topic);
-        topic.is_some() && !outcome.forgotten.contains(&recorded.key)
+        let partition = image.partition(recorded.key.topic, recorded.key.index);
+        partition.is_some_and(|partition| partition.replicas.contains(&me))
+            && !outcome.forgotten.contains(&recorded.key)
     });
     let held = Held {
         image: &image,
@@ -523,8 +524,13 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     let _ = durable.partitions.set(Arc::clone(&partitions));
     for (topic, removed) in image.removed_topics() {
         if removed.brokers.contains(&me) {
-            partitions.flush_queue().reclaimed(topic);
+            partitions.flush_queue().topic_reclaimed(topic);
         }
+    }
+    let moved: Vec<PartitionKey> =
+        image.removed_replicas_of(me).map(|(topic, index)| PartitionKey { topic, index }).collect();
+    if !moved.is_empty() {
+        partitions.flush_queue().replicas_reclaimed(moved.into_iter());
     }
     let flusher = Flusher::start(Arc::clone(&partitions), recorded, replayed, flush)?;
     Ok(Opened { wal, partitions, flusher })

@@ -17,7 +17,7 @@ pub(crate) struct FlushQueue {
     requests: Mutex<Requests>,
     changed: Condvar,
     evicted: Notify,
-    reclaimed: Mutex<Vec<TopicId>>,
+    reclaimed: Mutex<Reclaimed>,
     reclaimed_some: Notify,
     checkpoints: AtomicU64,
     flushed_bytes: AtomicU64,
@@ -31,10 +31,27 @@ struct Requests {
     stop: bool,
 }
 
+/// What was removed from the disk and is still to be reported.
+#[derive(Debug, Default)]
+pub(crate) struct Reclaimed {
+    /// Deleted topics.
+    pub(crate) topics: Vec<TopicId>,
+    /// Replicas that moved away.
+    pub(crate) replicas: Vec<PartitionKey>,
+}
+
+/// Why files go, which says what is reported after that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reason {
+    /// The topic was deleted.
+    TopicDeleted(TopicId),
+    /// The replicas moved to other brokers.
+    MovedAway,
+}
+
 /// Replicas whose files go, each with the open one if it was open.
 pub(crate) struct Doomed {
-    /// The deleted topic, whose removal is reported.
-    pub(crate) reclaim: Option<TopicId>,
+    pub(crate) reason: Reason,
     pub(crate) partitions: Vec<(PartitionKey, Option<Arc<Partition>>)>,
     /// The entries that forget them lie below: they must be durable before a file goes.
     pub(crate) after: Lsn,
@@ -117,17 +134,23 @@ impl FlushQueue {
     }
 
     /// The files of a deleted topic are gone.
-    pub(crate) fn reclaimed(&self, topic: TopicId) {
-        self.reclaimed.lock().push(topic);
+    pub(crate) fn topic_reclaimed(&self, topic: TopicId) {
+        self.reclaimed.lock().topics.push(topic);
         self.reclaimed_some.notify_one();
     }
 
-    /// Waits for deleted topics whose files are gone.
-    pub(crate) async fn next_reclaimed(&self) -> Vec<TopicId> {
+    /// The files of replicas that moved away are gone.
+    pub(crate) fn replicas_reclaimed(&self, keys: impl Iterator<Item = PartitionKey>) {
+        self.reclaimed.lock().replicas.extend(keys);
+        self.reclaimed_some.notify_one();
+    }
+
+    /// Waits for files that are gone.
+    pub(crate) async fn next_reclaimed(&self) -> Reclaimed {
         loop {
-            let topics = std::mem::take(&mut *self.reclaimed.lock());
-            if !topics.is_empty() {
-                return topics;
+            let reclaimed = std::mem::take(&mut *self.reclaimed.lock());
+            if !reclaimed.topics.is_empty() || !reclaimed.replicas.is_empty() {
+                return reclaimed;
             }
             self.reclaimed_some.notified().await;
         }

@@ -13,8 +13,8 @@ use eddy_wal::Lsn;
 use parking_lot::Mutex;
 
 use crate::checkpoint::{CheckpointView, PartitionCheckpoint};
-use crate::flush_queue::{Doomed, FlushQueue};
-use crate::partition::{Mark, Partition, PartitionKey};
+use crate::flush_queue::{Doomed, FlushQueue, Reason};
+use crate::partition::{Partition, PartitionKey};
 use crate::partitions::Partitions;
 
 /// When the flusher acts.
@@ -213,14 +213,13 @@ impl Worker {
             if partition.is_gone() {
                 continue;
             }
-            let mark = partition.mark();
-            if mark.more_to_come {
+            let (record, more_to_come) = self.checkpoint_one(&partition);
+            if more_to_come {
                 self.touched.insert(key, Arc::clone(&partition));
                 self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
             } else {
                 self.unflushed.remove(&key);
             }
-            let record = self.checkpoint_one(&partition, mark);
             self.unstored.insert(key, Arc::clone(&partition));
             self.cached.insert(key, partition);
             self.recorded.insert(key, record);
@@ -254,19 +253,28 @@ impl Worker {
         stats.retained_bytes > self.config.replay_bytes.min(stats.file_bytes_max / 2)
     }
 
-    fn checkpoint_one(&self, partition: &Partition, mark: Mark) -> PartitionCheckpoint {
-        self.flush_one(partition, mark.durable_end);
-        let log = match partition.log().sync() {
-            Ok(log) => log,
-            Err(error) => self.fatal("cannot sync a segment", &error),
+    /// The record of one partition, and whether the next checkpoint is to look again.
+    fn checkpoint_one(&self, partition: &Partition) -> (PartitionCheckpoint, bool) {
+        let (mark, log) = loop {
+            let mark = partition.mark();
+            self.flush_one(partition, mark.durable_end);
+            let log = match partition.log().sync() {
+                Ok(log) => log,
+                Err(error) => self.fatal("cannot sync a segment", &error),
+            };
+            // After a cut the windows of the mark know batches that the files do not hold.
+            if partition.cuts() == mark.cuts {
+                break (mark, log);
+            }
         };
-        PartitionCheckpoint {
+        let record = PartitionCheckpoint {
             key: partition.key(),
             local: partition.local(),
             log,
             high_watermark: mark.high_watermark,
             producers: mark.producers,
-        }
+        };
+        (record, mark.more_to_come)
     }
 
     fn store(&mut self, lsn: Lsn) {
@@ -315,8 +323,10 @@ impl Worker {
             }
             self.partitions.files_removed(*key);
         }
-        if complete && let Some(topic) = doomed.reclaim {
-            self.queue.reclaimed(topic);
+        match doomed.reason {
+            _ if !complete => {}
+            Reason::TopicDeleted(topic) => self.queue.topic_reclaimed(topic),
+            Reason::MovedAway => self.queue.replicas_reclaimed(doomed.partitions.iter().map(|(key, _)| *key)),
         }
     }
 }

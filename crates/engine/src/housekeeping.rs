@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eddy_metadata::{Image, Record};
-use eddy_types::TopicId;
+use eddy_types::{BrokerId, TopicId};
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
@@ -25,17 +25,18 @@ pub struct HousekeepingConfig {
 
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
-/// How often leaders look for followers that lag: at least ten times in the time that they may.
+/// How often leaders look for followers that lag, unless a follower may lag less than ten times this.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
+const RECLAIM_RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<JoinHandle<()>> {
     let reserve = config.disk_reserve_bytes;
     look_at_space(engine, reserve);
     vec![
-        every(engine, SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
-        every(engine, EXPIRY_INTERVAL, expire_producers),
-        every(engine, LAG_INTERVAL, look_for_lag),
-        every(engine, config.retention_check_interval, retain),
+        every(engine, |_| SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
+        every(engine, |_| EXPIRY_INTERVAL, expire_producers),
+        every(engine, lag_interval, look_for_lag),
+        every(engine, move |_| config.retention_check_interval, retain),
         tokio::spawn(release_held_acks(Arc::clone(engine))),
         tokio::spawn(reclaim(Arc::clone(engine))),
     ]
@@ -44,7 +45,7 @@ pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<Joi
 /// Runs a blocking chore at an interval until the engine stops.
 fn every(
     engine: &Arc<Engine>,
-    interval: Duration,
+    interval: impl Fn(&Arc<Engine>) -> Duration + Send + 'static,
     chore: impl Fn(&Arc<Engine>) + Send + Sync + 'static,
 ) -> JoinHandle<()> {
     let (engine, chore) = (Arc::clone(engine), Arc::new(chore));
@@ -53,7 +54,7 @@ fn every(
         loop {
             tokio::select! {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
-                () = tokio::time::sleep(interval) => {}
+                () = tokio::time::sleep(interval(&engine)) => {}
             }
             let (engine, chore) = (Arc::clone(&engine), Arc::clone(&chore));
             // A panic in a chore was reported by its hook; the next round tries again.
@@ -88,6 +89,11 @@ fn expire_producers(engine: &Arc<Engine>) {
     for partition in engine.partitions().open_partitions() {
         partition.tick(now);
     }
+}
+
+fn lag_interval(engine: &Arc<Engine>) -> Duration {
+    let lag_max = Duration::from_millis(engine.image().broker_config().replica_lag_time_max_ms);
+    (lag_max / 10).clamp(Duration::from_millis(10), LAG_INTERVAL)
 }
 
 fn look_for_lag(engine: &Arc<Engine>) {
@@ -176,27 +182,35 @@ pub(crate) async fn until_low_watermark(
 async fn reclaim(engine: Arc<Engine>) {
     let mut stopping = engine.stopping();
     loop {
-        let topic_ids = tokio::select! {
+        let reclaimed = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            topic_ids = engine.flush_queue().next_reclaimed() => topic_ids,
+            reclaimed = engine.flush_queue().next_reclaimed() => reclaimed,
         };
-        let record = Record::DirectoriesReclaimed { broker: engine.me(), topic_ids, partitions: Vec::new() };
-        if let Err(error) = engine.quorum().propose(vec![record]).await {
-            tracing::warn!(%error, "cannot record reclaimed directories; the next start does");
+        let partitions = reclaimed.replicas.iter().map(|key| (key.topic, key.index)).collect();
+        let record =
+            Record::DirectoriesReclaimed { broker: engine.me(), topic_ids: reclaimed.topics, partitions };
+        while let Err(error) = engine.quorum().propose(vec![record.clone()]).await {
+            tracing::debug!(%error, "cannot record reclaimed directories yet");
+            tokio::select! {
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+                () = tokio::time::sleep(RECLAIM_RETRY) => {}
+            }
         }
     }
 }
 
-/// Removes directories of topics whose deletion is committed. A directory of a topic nobody knows is left alone: that a topic
+/// Removes directories of topics whose deletion is committed, and of replicas that moved away. A directory of a topic nobody knows is left alone: that a topic
 /// is missing from the metadata is no proof that it was deleted (reliability rule A5).
-pub(crate) fn remove_leftovers(storage: &Storage, image: &Image) {
+pub(crate) fn remove_leftovers(storage: &Storage, image: &Image, me: BrokerId) {
     let Ok(entries) = storage.disk.list(&storage.partitions_dir()) else { return };
     for entry in entries {
         let name = entry.path.file_name().map(|name| name.to_string_lossy().into_owned());
         let Some(key) = name.as_deref().and_then(parse_dir_name) else { continue };
-        if image.removed_topic(key.topic).is_some() {
+        let is_removed =
+            image.removed_topic(key.topic).is_some() || image.is_removed_replica(me, key.topic, key.index);
+        if is_removed {
             if let Err(error) = storage.disk.remove_dir_all(&entry.path) {
-                tracing::warn!(path = %entry.path.display(), %error, "cannot remove the files of a deleted topic");
+                tracing::warn!(path = %entry.path.display(), %error, "cannot remove the files of a partition that is no longer here");
             }
         } else if image.topic_by_id(key.topic).is_none() {
             tracing::warn!(path = %entry.path.display(), "directory of a topic that the metadata does not know; left alone");

@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::checkpoint::PartitionCheckpoint;
 use crate::error::{AppendError, PartitionError};
-use crate::flush_queue::{Doomed, FlushQueue};
+use crate::flush_queue::{Doomed, FlushQueue, Reason};
 use crate::isr::IsrProposals;
 use crate::lease::Lease;
 use crate::partition::{Opening, Partition, PartitionKey, SafePoints, Shared};
@@ -48,6 +48,8 @@ pub struct Partitions {
     /// Leaderships of this broker's former life over partitions that others hold too. In these epochs it may have sent what
     /// its crash has lost: whoever goes on in them gives offsets twice.
     former: AHashMap<PartitionKey, LeaderEpoch>,
+    /// Partitions that were seen to get a leader from outside ISR and ELR, and in which epoch.
+    unclean: Mutex<AHashMap<PartitionKey, LeaderEpoch>>,
     /// Replicas whose files are to be removed.
     doomed: Mutex<AHashSet<PartitionKey>>,
     removed: Condvar,
@@ -110,6 +112,7 @@ impl Partitions {
             by_local: RwLock::default(),
             next_local: AtomicU32::new(next_local),
             published: AtomicU64::new(published.0),
+            unclean: Mutex::default(),
             doomed: Mutex::default(),
             removed: Condvar::new(),
             following: Mutex::new(()),
@@ -238,13 +241,13 @@ impl Partitions {
         Some(Arc::clone(partition))
     }
 
-    /// Closes replicas and has their files removed. `reclaim` names the topic whose removal is reported after that.
-    fn doom(&self, slots: &[Arc<Slot>], reclaim: Option<TopicId>, why: &AppendError) {
+    /// Closes replicas and has their files removed, which is reported after that.
+    fn doom(&self, slots: &[Arc<Slot>], reason: Reason, why: &AppendError) {
         // Before the entry that forgets them: a checkpoint above it must not record them.
         self.doomed.lock().extend(slots.iter().map(|slot| slot.key));
         let partitions = slots.iter().map(|slot| (slot.key, self.close(slot, why))).collect();
         let after = self.shared.wal.next_lsn();
-        self.shared.flush_queue.destroy(Doomed { reclaim, partitions, after });
+        self.shared.flush_queue.destroy(Doomed { reason, partitions, after });
     }
 
     /// Whether the files of a replica are to be removed, or are being removed.

@@ -7,7 +7,7 @@ use eddy_batch::Batch;
 use eddy_core::ProducerWindows;
 use eddy_log::TailBatch;
 use eddy_metadata::Image;
-use eddy_types::{LocalPartition, Millis, Offset, OffsetRange};
+use eddy_types::{BrokerId, LocalPartition, Millis, Offset, OffsetRange};
 use eddy_wal::Entry;
 
 use crate::checkpoint::{Checkpoint, PartitionCheckpoint};
@@ -20,6 +20,7 @@ use crate::storage::{OpenError, Storage, serve_log};
 /// Replays WAL entries into the logs they belong to. Logs without entries stay closed.
 pub(crate) struct Replay<'a> {
     storage: &'a Storage,
+    me: BrokerId,
     image: Arc<Image>,
     now: Millis,
     names: AHashMap<LocalPartition, PartitionKey>,
@@ -50,12 +51,14 @@ struct Replaying {
 impl<'a> Replay<'a> {
     pub(crate) fn new(
         storage: &'a Storage,
+        me: BrokerId,
         image: Arc<Image>,
         checkpoint: &'a Checkpoint,
         now: Millis,
     ) -> Replay<'a> {
         Replay {
             storage,
+            me,
             image,
             now,
             names: checkpoint.partitions.iter().map(|p| (p.local, p.key)).collect(),
@@ -145,6 +148,11 @@ impl<'a> Replay<'a> {
     fn open(&mut self, local: LocalPartition) -> Result<Option<&mut Replaying>, StartError> {
         if !self.open.contains_key(&local) {
             let Some(&key) = self.names.get(&local) else { return Ok(None) };
+            // Of a partition that is no longer here, or no longer at all, the files may be gone.
+            let held = self.image.partition(key.topic, key.index);
+            if !held.is_some_and(|partition| partition.replicas.contains(&self.me)) {
+                return Ok(None);
+            }
             let Some(topic) = self.image.topic_by_id(key.topic) else { return Ok(None) };
             let recorded = self.recorded.get(&key);
             let log = self

@@ -69,7 +69,7 @@ impl Partition {
         state.follower_in(leader_epoch)?;
         let truncate = |to| Entry::Truncate { partition: self.local, to, leader_epoch };
         let entries = match &target {
-            Target::Truncate { to, .. } if *to < offsets.high_watermark => {
+            Target::Truncate { to, .. } if *to < offsets.high_watermark && !state.may_lose => {
                 let error =
                     FollowerError::BelowHighWatermark { to: *to, high_watermark: offsets.high_watermark };
                 return Err(error.into());
@@ -77,7 +77,7 @@ impl Partition {
             Target::Truncate { to, .. } => [Some(truncate(*to)), None],
             Target::Restart { at } => {
                 let start = Entry::LogStart { partition: self.local, offset: *at };
-                [(*at < offsets.log_end).then(|| truncate(*at)), Some(start)]
+                [Some(truncate(offsets.log_start.min(*at))), Some(start)]
             }
         };
         self.touch(&mut state);
@@ -100,6 +100,7 @@ impl Partition {
             return;
         }
         self.apply_cut(&mut state, target);
+        state.cuts += 1;
         self.touch(&mut state);
         state.sessions.push();
         let mut woken = state.watchers.take();
@@ -126,9 +127,8 @@ impl Partition {
                 debug_assert!(cut.is_ok(), "{cut:?}");
             }
             Target::Restart { at } => {
-                if at < self.log.end_offset() {
-                    self.log.truncate(at);
-                }
+                // As a replay does it: first everything goes.
+                self.log.truncate(self.log.start_offset().min(at));
                 self.log.set_start_offset(at);
                 safe_points.clear();
                 follower.restart_at(at, ProducerWindows::new(limits));

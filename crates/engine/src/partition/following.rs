@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use eddy_batch::{Batch, batches};
-use eddy_core::{Effect, Follower};
+use eddy_core::{Diverging, Effect, Follower};
 use eddy_log::TailBatch;
 use eddy_types::{LeaderEpoch, Millis, Offset};
 use eddy_wal::Room;
@@ -128,6 +128,14 @@ impl Partition {
             self.submit_log_start(&mut state, start);
         }
         self.settle(state);
+    }
+
+    /// Up to where this log can be equal to the leader's, given where that says they part: what to truncate to. Of the epochs
+    /// above the leader's nothing is shared, and of its own not more than both have (KIP-279).
+    pub fn shared_end(&self, diverging: Diverging) -> Offset {
+        let (_, own_end) = self.log.epoch_end(diverging.epoch);
+        let own_end = if own_end == Offset::NONE { self.log.end_offset() } else { own_end };
+        own_end.min(diverging.end_offset)
     }
 
     /// Cuts the log to `to`, where it leaves the leader's, and returns when the cut is on disk. Once begun it is carried out

@@ -16,11 +16,18 @@ pub(crate) struct Mark {
     /// The producers' windows at `durable_end`: a window must never claim a batch that a crash may lose, or its resend would
     /// be taken for a duplicate of nothing.
     pub(crate) producers: Arc<[ProducerSnapshot]>,
+    /// Cuts of the log so far.
+    pub(crate) cuts: u64,
     /// Whether there is more than `durable_end` says: the next checkpoint looks again.
     pub(crate) more_to_come: bool,
 }
 
 impl Partition {
+    /// Cuts of the log so far.
+    pub(crate) fn cuts(&self) -> u64 {
+        self.state.lock().cuts
+    }
+
     /// Where the partition stands on disk now. What changes afterwards tells the flusher anew.
     pub(crate) fn mark(&self) -> Mark {
         let mut state = self.state.lock();
@@ -40,6 +47,6 @@ impl Partition {
         if durable_end == log_end {
             state.safe_points.add(durable_end, Arc::clone(&producers), high_watermark);
         }
-        Mark { durable_end, high_watermark, producers, more_to_come }
+        Mark { durable_end, high_watermark, producers, cuts: state.cuts, more_to_come }
     }
 }

@@ -25,7 +25,6 @@ use parking_lot::{Mutex, MutexGuard};
 pub(crate) use self::cut::Cuts;
 pub use self::following::FollowerPosition;
 pub use self::leading::{FollowAnswer, ReplicaRead};
-pub(crate) use self::mark::Mark;
 pub(crate) use self::producers::SafePoints;
 pub use self::role::Role;
 pub(crate) use self::role::{Assignment, Replica};
@@ -103,8 +102,12 @@ struct State {
     watchers: Watchers,
     sessions: ReplicaWatchers,
     effects: Effects,
+    /// The leader was elected uncleanly, or may have been: the log may be cut below the high watermark.
+    may_lose: bool,
     /// A cut of the log that waits for the write-ahead log.
     cut: Option<cut::Cut>,
+    /// Cuts so far.
+    cuts: u64,
     safe_points: SafePoints,
     /// Position of the newest move of the log start.
     log_start_lsn: Option<Lsn>,
@@ -150,7 +153,9 @@ impl Partition {
                 watchers: Watchers::default(),
                 sessions: ReplicaWatchers::default(),
                 effects: Effects::new(),
+                may_lose: false,
                 cut: None,
+                cuts: 0,
                 safe_points,
                 log_start_lsn: None,
                 dirty: false,

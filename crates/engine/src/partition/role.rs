@@ -36,6 +36,8 @@ pub(crate) struct Assignment {
     pub(crate) isr: Vec<BrokerId>,
     pub(crate) min_insync: usize,
     pub(crate) replica_lag_max: Millis,
+    /// The leader was elected from outside ISR and ELR, or the topic allows that: what was promised may be lost.
+    pub(crate) may_lose: bool,
 }
 
 /// The state machine of the role.
@@ -185,6 +187,7 @@ impl Partition {
     }
 
     pub(super) fn adopt(self: &Arc<Self>, state: &mut State, assignment: Assignment) -> Woken {
+        state.may_lose = assignment.may_lose;
         let next = Adopted { leader: assignment.leader, epoch: assignment.leader_epoch };
         match state.adopted {
             Some(known) if next.epoch < known.epoch => return Woken::none(),

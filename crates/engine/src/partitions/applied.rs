@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::{Keys, Partitions, Seed, Slot, TopicPartitions};
 use crate::error::AppendError;
+use crate::flush_queue::Reason;
 use crate::log_config::log_config;
 use crate::partition::{Assignment, Partition, PartitionKey};
 
@@ -33,6 +34,9 @@ impl Partitions {
         let _one_at_a_time = self.following.lock();
         if image.version() < self.image.load().version() {
             return;
+        }
+        for record in records {
+            self.note_unclean_election(record);
         }
         // Before any partition is looked at: one that is being opened reads it afterwards.
         self.image.store(Arc::clone(image));
@@ -69,6 +73,22 @@ impl Partitions {
         });
         let held = TopicPartitions { slots: slots.collect() };
         self.topics.write().insert(topic.id, Arc::new(held));
+    }
+
+    /// A leader from outside ISR and ELR may lack what was promised. Compares with the image before.
+    fn note_unclean_election(&self, record: &Record) {
+        let Record::PartitionChanged { topic_id, partition, leader: Some(leader), leader_epoch, .. } = record
+        else {
+            return;
+        };
+        let before = self.image.load();
+        let Some(before) = before.partition(*topic_id, *partition) else { return };
+        let is_held = before.replicas.contains(&self.shared.me);
+        let is_clean = before.isr.contains(leader) || before.elr.contains(leader);
+        if is_held && !is_clean {
+            let key = PartitionKey { topic: *topic_id, index: *partition };
+            self.unclean.lock().insert(key, *leader_epoch);
+        }
     }
 
     /// Compares everything with an image that came as a whole.
@@ -118,7 +138,7 @@ impl Partitions {
         for (slot, partition) in moved_away {
             let leader = partition.leader.unwrap_or(BrokerId::NONE);
             let why = AppendError::NotLeader { leader, epoch: partition.leader_epoch };
-            self.doom(&[slot], None, &why);
+            self.doom(&[slot], Reason::MovedAway, &why);
         }
     }
 
@@ -128,7 +148,7 @@ impl Partitions {
         changed.extend(slots.iter().map(|slot| slot.key));
         let owed = image.removed_topic(id).is_some_and(|topic| topic.brokers.contains(&self.shared.me));
         if owed {
-            self.doom(&slots, Some(id), &AppendError::PartitionGone);
+            self.doom(&slots, Reason::TopicDeleted(id), &AppendError::PartitionGone);
             return;
         }
         // That a topic is missing is no proof that it was removed: its files stay (reliability rule A5).
@@ -189,7 +209,11 @@ impl Partitions {
         let of_former_life = self.former.get(&key).is_some_and(|former| partition.leader_epoch <= *former);
         let leads = partition.leader == Some(self.shared.me);
         let lag_max = self.image.load().broker_config().replica_lag_time_max_ms;
+        // Who was down at the election goes by the topic's setting alone.
+        let may_lose = topic.config.unclean_leader_election_enable
+            || self.unclean.lock().get(&key).is_some_and(|unclean| partition.leader_epoch >= *unclean);
         Assignment {
+            may_lose,
             leader: partition.leader.filter(|_| !(leads && of_former_life)),
             leader_epoch: partition.leader_epoch,
             partition_epoch: partition.partition_epoch,

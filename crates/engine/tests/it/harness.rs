@@ -17,8 +17,8 @@ use eddy_metadata::config::StaticConfig;
 use eddy_metadata::controller::{NewTopic, Registration, create_topic, register_broker};
 use eddy_quorum::QuorumConfig;
 use eddy_types::{
-    BrokerId, ClusterId, LeaderEpoch, Millis, Offset, OffsetRange, ProducerEpoch, ProducerId, SystemClock,
-    TopicId,
+    BrokerId, Clock, ClusterId, LeaderEpoch, Millis, Offset, OffsetRange, ProducerEpoch, ProducerId,
+    SystemClock, TopicId,
 };
 use eddy_wal::{Profile, WalConfig};
 use tokio::time::Instant;
@@ -32,17 +32,37 @@ fn die(_: &str, _: &dyn Display) -> ! {
 }
 
 pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) -> Arc<Engine> {
+    let engine = start_broker(ME, disk, checkpoint_interval, Arc::new(SystemClock)).await;
+    let registration =
+        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
+    let decide =
+        |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
+    engine.quorum().change(decide).await.unwrap();
+    engine
+}
+
+/// An engine that has not registered.
+pub(crate) async fn start_broker(
+    me: BrokerId,
+    disk: Arc<dyn Disk>,
+    checkpoint_interval: Duration,
+    clock: Arc<dyn Clock>,
+) -> Arc<Engine> {
     let data_dir = PathBuf::from("/data");
     disk.create_dir_all(&data_dir).unwrap();
     disk.sync_dir(std::path::Path::new("/")).unwrap();
     let wal = WalConfig { file_bytes: 256 << 10, total_bytes_max: 1 << 20, ..WalConfig::new(Profile::Low) };
     let config = EngineConfig {
-        me: ME,
+        me,
         quorum: QuorumConfig {
             dir: data_dir.join("metadata"),
-            me: ME,
+            me,
             disk: Arc::clone(&disk),
-            static_config: StaticConfig::from_pairs([("log.cleaner.backoff.ms", "50")]).unwrap(),
+            static_config: StaticConfig::from_pairs([
+                ("log.cleaner.backoff.ms", "50"),
+                ("replica.lag.time.max.ms", "1000"),
+            ])
+            .unwrap(),
             new_cluster_id: ClusterId([7; 16]),
             snapshot_after: 5000,
             cluster: None,
@@ -66,13 +86,7 @@ pub(crate) async fn start(disk: Arc<dyn Disk>, checkpoint_interval: Duration) ->
         },
         on_fatal: die,
     };
-    let engine = Engine::start(config, disk, Arc::new(SystemClock)).await.unwrap();
-    let registration =
-        Registration { broker: ME, incarnation: 1, endpoints: Vec::new(), rack: None, directory: [0; 16] };
-    let decide =
-        |image: &eddy_metadata::Image| register_broker(image, &registration).map(|records| (records, ()));
-    engine.quorum().change(decide).await.unwrap();
-    engine
+    Engine::start(config, disk, clock).await.unwrap()
 }
 
 pub(crate) async fn create(engine: &Engine, name: &str, id: u8, partitions: i32) -> TopicId {

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod brokers;
 mod compact;
 mod crash;
 mod harness;
 mod life;
+mod pump;
+mod replicate;
+mod roles;
