@@ -1,15 +1,21 @@
 //! The parts together: start, stop, and what the rest of the broker asks for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use eddy_engine::Engine;
 use eddy_metadata::controller::Registration;
-use eddy_peer::Peers;
+use eddy_peer::{Peers, Service, StreamHandler};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::liveness::{Controller, Heartbeats, LivenessService, until_applied};
 use crate::registration::{RegistrationFailed, register};
+use crate::replication::{Fetchers, Sessions};
 use crate::stats::ClusterStats;
+use crate::{isr, shutdown};
 
 /// How a broker takes part in a cluster.
 pub struct ClusterConfig {
@@ -45,6 +51,17 @@ impl ClusterConfig {
 /// This broker's part in the cluster while it runs.
 pub struct Cluster {
     engine: Arc<Engine>,
+    /// Nothing on a lone node.
+    member: Option<Member>,
+}
+
+struct Member {
+    peers: Peers,
+    heartbeats: Arc<Heartbeats>,
+    isr_proposals: isr::Outstanding,
+    sessions: Arc<Sessions>,
+    fetchers: Arc<Fetchers>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Cluster {
@@ -55,28 +72,82 @@ impl Cluster {
     /// # Errors
     /// The broker could not be registered in time: another one has its id, or there is no controller.
     pub async fn start(config: ClusterConfig) -> Result<Arc<Cluster>, RegistrationFailed> {
-        register(&config.engine, &config.registration, Instant::now() + config.register_within).await?;
-        Ok(Arc::new(Cluster { engine: config.engine }))
+        let ClusterConfig { engine, registration, session_timeout, heartbeat_interval, .. } = config;
+        let register_until = Instant::now() + config.register_within;
+        let Some(peers) = config.peers else {
+            register(&engine, &registration, register_until).await?;
+            return Ok(Arc::new(Cluster { engine, member: None }));
+        };
+        engine.lease().extend(Duration::ZERO);
+        let controller = Arc::new(Controller::new(Arc::clone(&engine), peers.clone(), session_timeout));
+        let service = LivenessService::new(Arc::clone(&engine), Arc::clone(&controller));
+        peers.serve(Service::Liveness, Arc::new(service));
+        let mut tasks = JoinSet::new();
+        // Before the registration: whoever had this id and is dead has to be fenced by somebody.
+        tasks.spawn(controller.run());
+        register(&engine, &registration, register_until).await?;
+        let heartbeats = Arc::new(Heartbeats::new(
+            Arc::clone(&engine),
+            peers.clone(),
+            registration,
+            heartbeat_interval,
+            session_timeout,
+        ));
+        tasks.spawn(Arc::clone(&heartbeats).run());
+        let isr_proposals = Arc::new(AtomicUsize::new(0));
+        tasks.spawn(isr::run(Arc::clone(&engine), Arc::clone(&isr_proposals)));
+        let sessions = Sessions::new(Arc::clone(&engine), session_timeout);
+        peers.serve_streams(Arc::clone(&sessions) as Arc<dyn StreamHandler>);
+        let fetchers = Fetchers::new(Arc::clone(&engine), peers.clone(), session_timeout);
+        tasks.spawn(Arc::clone(&fetchers).run());
+        let member =
+            Member { peers, heartbeats, isr_proposals, sessions, fetchers, tasks: Mutex::new(tasks) };
+        Ok(Arc::new(Cluster { engine, member: Some(member) }))
     }
 
     /// Returns when every broker that is not fenced has applied a version of the metadata, or at the deadline.
     pub async fn until_applied(&self, version: u64, deadline: Instant) {
-        let mut applied = self.engine.image_version();
-        let reached = applied.wait_for(|applied| *applied >= version);
-        // At the deadline the caller goes on with what there is.
-        let _ = tokio::time::timeout_at(deadline, reached).await;
+        match &self.member {
+            Some(member) => {
+                until_applied(&self.engine, &member.peers, version, deadline).await;
+            }
+            None => {
+                let mut applied = self.engine.image_version();
+                let reached = applied.wait_for(|applied| *applied >= version);
+                // At the deadline the caller goes on with what there is.
+                let _ = tokio::time::timeout_at(deadline, reached).await;
+            }
+        }
     }
 
     /// Leaves in order: others lead what this broker led and know it, then it counts as fenced. Nothing on a lone node. Call
     /// [`Cluster::stop`] afterwards.
-    pub async fn shut_down(&self, _deadline: Instant) {}
+    pub async fn shut_down(&self, deadline: Instant) {
+        if let Some(member) = &self.member {
+            shutdown::leave(&self.engine, &member.peers, &member.heartbeats, deadline).await;
+        }
+    }
 
     /// Ends everything that runs. The metadata group, the connections and the engine go on.
-    pub async fn stop(&self) {}
+    pub async fn stop(&self) {
+        if let Some(member) = &self.member {
+            member.sessions.stop();
+            let mut tasks = std::mem::take(&mut *member.tasks.lock());
+            tasks.shutdown().await;
+        }
+    }
 
     /// A look for metrics.
     #[must_use]
     pub fn stats(&self) -> ClusterStats {
-        ClusterStats::default()
+        match &self.member {
+            Some(member) => ClusterStats {
+                heartbeat_age: member.heartbeats.age(),
+                isr_proposals: member.isr_proposals.load(Ordering::Relaxed),
+                fetchers: member.fetchers.stats(),
+                sessions: member.sessions.stats(),
+            },
+            None => ClusterStats::default(),
+        }
     }
 }

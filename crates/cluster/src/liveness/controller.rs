@@ -1,0 +1,272 @@
+//! What this broker does while it leads the metadata group: it fences brokers whose sessions end, and looks after the
+//! partitions from time to time.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eddy_engine::Engine;
+use eddy_metadata::controller::{self, Liveness};
+use eddy_metadata::{Image, Record};
+use eddy_peer::{LinkState, Peers};
+use eddy_types::{BrokerId, Millis};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::wire::Answer;
+
+/// How often sessions are looked at.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often leaderless partitions and drains are looked at.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// News of links that wait to be looked at.
+const LINK_NEWS_MAX: usize = 256;
+
+/// The controller's part of a broker.
+pub(crate) struct Controller {
+    engine: Arc<Engine>,
+    peers: Peers,
+    session_timeout: Duration,
+    began: Instant,
+    /// The sessions while this broker is the controller.
+    duty: Mutex<Option<Duty>>,
+}
+
+struct Duty {
+    liveness: Liveness,
+    /// Run of each broker that has a session.
+    sessions: BTreeMap<BrokerId, u64>,
+    ticked: Instant,
+}
+
+impl Controller {
+    pub(crate) fn new(engine: Arc<Engine>, peers: Peers, session_timeout: Duration) -> Controller {
+        Controller { engine, peers, session_timeout, began: Instant::now(), duty: Mutex::default() }
+    }
+
+    fn now(&self) -> Millis {
+        millis(self.began.elapsed())
+    }
+
+    /// A broker says that it lives.
+    pub(super) async fn heartbeat(&self, from: BrokerId, incarnation: u64) -> Answer {
+        let quorum = self.engine.quorum();
+        if !quorum.is_leader() {
+            return Answer::NotController(quorum.leader());
+        }
+        // One who leads only a minority must not keep up leases: the majority may have another controller by now. Who is
+        // confirmed after the heartbeat came was the controller when it was sent.
+        let confirmed = tokio::time::timeout(self.session_timeout / 4, quorum.confirm_leader()).await;
+        if !confirmed.unwrap_or(false) {
+            return Answer::NotController(None);
+        }
+        let image = self.engine.image();
+        match image.broker(from) {
+            Some(known) if known.incarnation == incarnation && !known.fenced => {}
+            _ => return Answer::Unregistered,
+        }
+        match &mut *self.duty.lock() {
+            Some(duty) => {
+                duty.liveness.heartbeat(self.now(), from, incarnation);
+                duty.sessions.insert(from, incarnation);
+                Answer::Alive
+            }
+            // It leads for less than a moment.
+            None => Answer::NotController(None),
+        }
+    }
+
+    /// Does the duties whenever this broker leads, for as long as it is polled.
+    pub(crate) async fn run(self: Arc<Controller>) {
+        let mut leadership = self.engine.quorum().leadership();
+        let me = Some(self.engine.me());
+        loop {
+            if leadership.wait_for(|leader| *leader == me).await.is_err() {
+                return;
+            }
+            tracing::info!(broker = %self.engine.me(), "this broker is the controller");
+            self.begin();
+            tokio::select! {
+                () = self.on_duty() => {}
+                _ = leadership.wait_for(|leader| *leader != me) => {}
+            }
+            self.duty.lock().take();
+            tracing::info!(broker = %self.engine.me(), "this broker is the controller no longer");
+        }
+    }
+
+    /// A full session for everybody: who was heard by the controller before is not known here.
+    fn begin(&self) {
+        let image = self.engine.image();
+        let sessions: BTreeMap<BrokerId, u64> =
+            image.alive_brokers().map(|broker| (broker.id, broker.incarnation)).collect();
+        let mut liveness = Liveness::new(millis(self.session_timeout));
+        liveness.became_controller(self.now(), sessions.keys().copied());
+        *self.duty.lock() = Some(Duty { liveness, sessions, ticked: Instant::now() });
+    }
+
+    async fn on_duty(&self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut upkeep_at = Instant::now() + UPKEEP;
+        let mut rebalance_at = Instant::now() + self.rebalance_interval();
+        let (news, mut links) = mpsc::channel(LINK_NEWS_MAX);
+        let mut watched = WatchedLinks::new(self.peers.clone(), news);
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {}
+                Some((broker, state)) = links.recv() => self.link_moved(broker, state),
+            }
+            let image = self.engine.image();
+            watched.follow(&image, self.engine.me());
+            for (broker, incarnation) in self.silent(&image) {
+                self.fence(broker, incarnation).await;
+            }
+            let now = Instant::now();
+            if now >= upkeep_at {
+                self.apply("upkeep", controller::upkeep).await;
+                upkeep_at = Instant::now() + UPKEEP;
+            }
+            if now >= rebalance_at {
+                if image.broker_config().auto_leader_rebalance_enable {
+                    self.apply("rebalance of leaders", controller::preferred_leaders).await;
+                }
+                rebalance_at = Instant::now() + self.rebalance_interval();
+            }
+        }
+    }
+
+    fn rebalance_interval(&self) -> Duration {
+        Duration::from_secs(self.engine.image().broker_config().leader_imbalance_check_interval_seconds)
+    }
+
+    fn link_moved(&self, broker: BrokerId, state: LinkState) {
+        let now = self.now();
+        if let Some(duty) = &mut *self.duty.lock() {
+            match state {
+                LinkState::Refused => duty.liveness.process_gone(now, broker),
+                LinkState::Broken => duty.liveness.link_lost(now, broker),
+                LinkState::Connected { .. } | LinkState::Unknown => {}
+            }
+        }
+    }
+
+    /// Brokers that are alive in the image and whose sessions are over, with the run that was silent.
+    fn silent(&self, image: &Image) -> Vec<(BrokerId, u64)> {
+        let mut duty = self.duty.lock();
+        let Some(duty) = &mut *duty else { return Vec::new() };
+        let (now, this_tick) = (self.now(), Instant::now());
+        if this_tick - duty.ticked > self.session_timeout / 2 {
+            // This process stood still, and nobody could be heard: that proves nothing about the others.
+            tracing::warn!(seconds = (this_tick - duty.ticked).as_secs_f32(), "the controller stood still");
+            duty.liveness.became_controller(now, duty.sessions.keys().copied());
+        }
+        duty.ticked = this_tick;
+        for broker in image.alive_brokers() {
+            // A session begins with the registration, or one who registers and dies at once would live for ever.
+            if duty.sessions.get(&broker.id) != Some(&broker.incarnation) {
+                duty.liveness.heartbeat(now, broker.id, broker.incarnation);
+                duty.sessions.insert(broker.id, broker.incarnation);
+            }
+        }
+        let gone = |id: &BrokerId| image.broker(*id).is_none_or(|broker| broker.fenced);
+        let over: Vec<BrokerId> = duty.sessions.keys().copied().filter(gone).collect();
+        for broker in over {
+            duty.sessions.remove(&broker);
+            duty.liveness.forget(broker);
+        }
+        let silent = duty.liveness.tick(now).into_iter();
+        silent.filter_map(|broker| Some((broker, *duty.sessions.get(&broker)?))).collect()
+    }
+
+    async fn fence(&self, broker: BrokerId, incarnation: u64) {
+        let decide = |image: &Image| {
+            // It may have started again since.
+            let same = image.broker(broker).is_some_and(|known| known.incarnation == incarnation);
+            let records = if same { controller::fence_broker(image, broker) } else { Vec::new() };
+            Ok::<_, Infallible>((records, ()))
+        };
+        match self.engine.quorum().change(decide).await {
+            Ok(()) => tracing::warn!(%broker, "broker fenced: it is dead or cut off"),
+            // The next tick tries again.
+            Err(error) => tracing::warn!(%broker, %error, "cannot fence a broker that is silent"),
+        }
+    }
+
+    async fn apply(&self, what: &'static str, decide: fn(&Image) -> Vec<Record>) {
+        // Most of the time there is nothing to do, which costs the group nothing this way.
+        if decide(&self.engine.image()).is_empty() {
+            return;
+        }
+        let decided = |image: &Image| {
+            let records = decide(image);
+            let count = records.len();
+            Ok::<_, Infallible>((records, count))
+        };
+        match self.engine.quorum().change(decided).await {
+            Ok(count) => tracing::info!(what, records = count, "the controller changed the metadata"),
+            Err(error) => tracing::warn!(what, %error, "the controller cannot change the metadata"),
+        }
+    }
+}
+
+/// Tasks that tell of the links to all registered brokers.
+struct WatchedLinks {
+    peers: Peers,
+    news: mpsc::Sender<(BrokerId, LinkState)>,
+    watched: BTreeMap<BrokerId, AbortHandle>,
+    tasks: JoinSet<()>,
+}
+
+impl WatchedLinks {
+    fn new(peers: Peers, news: mpsc::Sender<(BrokerId, LinkState)>) -> WatchedLinks {
+        WatchedLinks { peers, news, watched: BTreeMap::new(), tasks: JoinSet::new() }
+    }
+
+    /// Watches the brokers of the image, and no others.
+    fn follow(&mut self, image: &Image, me: BrokerId) {
+        for broker in image.brokers().map(|broker| broker.id).filter(|broker| *broker != me) {
+            if self.watched.contains_key(&broker) {
+                continue;
+            }
+            self.peers.watch_link(broker);
+            let (mut link, news) = (self.peers.link(broker), self.news.clone());
+            let task = self.tasks.spawn(async move {
+                loop {
+                    let state = *link.borrow_and_update();
+                    if news.send((broker, state)).await.is_err() || link.changed().await.is_err() {
+                        return;
+                    }
+                }
+            });
+            self.watched.insert(broker, task);
+        }
+        let peers = &self.peers;
+        self.watched.retain(|broker, task| {
+            let stays = image.broker(*broker).is_some();
+            if !stays {
+                task.abort();
+                peers.unwatch_link(*broker);
+            }
+            stays
+        });
+        while self.tasks.try_join_next().is_some() {}
+    }
+}
+
+impl Drop for WatchedLinks {
+    fn drop(&mut self) {
+        for broker in self.watched.keys() {
+            self.peers.unwatch_link(*broker);
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+}

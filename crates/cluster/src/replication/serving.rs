@@ -1,0 +1,169 @@
+//! The partitions that a session serves, and what it still has to tell.
+
+use std::sync::Arc;
+
+use ahash::{AHashMap, AHashSet};
+use eddy_engine::{Partition, PartitionKey};
+use eddy_types::{LeaderEpoch, Offset};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::SLOTS_MAX;
+use super::wire::{Follow, FromLeader, Position, Refusal};
+
+/// A partition that is served.
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) partition: Arc<Partition>,
+    pub(super) generation: u32,
+    pub(super) leader_epoch: LeaderEpoch,
+    /// Epoch of the follower's registration as it said.
+    pub(super) broker_epoch: i64,
+    /// End of what was sent.
+    pub(super) sent: Offset,
+    /// What was told last.
+    pub(super) told: Option<Position>,
+}
+
+enum Slot {
+    /// Asked for and not answered.
+    Asked(u32),
+    Served(Served),
+}
+
+impl Slot {
+    fn generation(&self) -> u32 {
+        match self {
+            Slot::Asked(generation) => *generation,
+            Slot::Served(served) => served.generation,
+        }
+    }
+}
+
+/// Shared by the halves of a session and by the tasks that open logs for it.
+#[derive(Default)]
+pub(super) struct Serving {
+    state: Mutex<State>,
+    /// There is something in `answers` or `moved`.
+    nudge: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    slots: AHashMap<u32, Slot>,
+    /// Partitions whose ready list knows a slot of this stream: each is registered once.
+    watched: AHashSet<(u32, PartitionKey)>,
+    /// At most one for each request of the follower.
+    answers: Vec<FromLeader>,
+    moved: Vec<u32>,
+}
+
+impl Serving {
+    /// A follower asks: what it asked for the same slot before is void. False when it asks for too much.
+    pub(super) fn asked(&self, follow: &Follow) -> bool {
+        let mut state = self.state.lock();
+        let fits = state.slots.len() < SLOTS_MAX || state.slots.contains_key(&follow.slot);
+        if fits {
+            state.slots.insert(follow.slot, Slot::Asked(follow.generation));
+        }
+        fits
+    }
+
+    /// Whether this is still what the follower asks for.
+    pub(super) fn is_asked(&self, follow: &Follow) -> bool {
+        let state = self.state.lock();
+        state.slots.get(&follow.slot).is_some_and(|slot| slot.generation() == follow.generation)
+    }
+
+    /// Whether the partition must be told to put the slot on the ready list; true once.
+    pub(super) fn must_watch(&self, follow: &Follow) -> bool {
+        self.state.lock().watched.insert((follow.slot, follow.key))
+    }
+
+    /// The request is granted: the slot is served from the follower's log end on.
+    pub(super) fn granted(&self, follow: &Follow, partition: Arc<Partition>) {
+        let mut state = self.state.lock();
+        if state.slots.get(&follow.slot).is_none_or(|slot| slot.generation() != follow.generation) {
+            return;
+        }
+        let served = Served {
+            partition,
+            generation: follow.generation,
+            leader_epoch: follow.leader_epoch,
+            broker_epoch: follow.broker_epoch,
+            sent: follow.log_end,
+            told: None,
+        };
+        state.slots.insert(follow.slot, Slot::Served(served));
+        // It hears at once where the leader is.
+        state.moved.push(follow.slot);
+        drop(state);
+        self.nudge.notify_one();
+    }
+
+    /// A request ends with `answer`: nothing more is sent for it.
+    pub(super) fn ended(&self, slot: u32, generation: u32, answer: FromLeader) {
+        let mut state = self.state.lock();
+        if state.slots.get(&slot).is_some_and(|known| known.generation() == generation) {
+            state.slots.remove(&slot);
+            state.answers.push(answer);
+            drop(state);
+            self.nudge.notify_one();
+        }
+    }
+
+    /// A request ends with a refusal.
+    pub(super) fn refused(&self, slot: u32, generation: u32, refusal: Refusal) {
+        self.ended(slot, generation, FromLeader::Refused { slot, generation, refusal });
+    }
+
+    /// Says no to a request that was not even noted.
+    pub(super) fn answer(&self, answer: FromLeader) {
+        self.state.lock().answers.push(answer);
+        self.nudge.notify_one();
+    }
+
+    /// The follower wants no more of a slot.
+    pub(super) fn unfollowed(&self, slot: u32, generation: u32) {
+        let mut state = self.state.lock();
+        if state.slots.get(&slot).is_some_and(|known| known.generation() == generation) {
+            state.slots.remove(&slot);
+        }
+    }
+
+    /// What is served in a slot.
+    pub(super) fn served(&self, slot: u32) -> Option<Served> {
+        match self.state.lock().slots.get(&slot) {
+            Some(Slot::Served(served)) => Some(served.clone()),
+            _ => None,
+        }
+    }
+
+    /// Notes what is about to be sent; false when the follower has asked anew meanwhile.
+    pub(super) fn sent(&self, slot: u32, generation: u32, sent: Offset, told: Position) -> bool {
+        match self.state.lock().slots.get_mut(&slot) {
+            Some(Slot::Served(served)) if served.generation == generation => {
+                served.sent = sent;
+                served.told = Some(told);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Waits until there is something in [`Serving::take`].
+    pub(super) async fn nudged(&self) {
+        self.nudge.notified().await;
+    }
+
+    /// Answers to send, and slots to look at.
+    pub(super) fn take(&self) -> (Vec<FromLeader>, Vec<u32>) {
+        let mut state = self.state.lock();
+        (std::mem::take(&mut state.answers), std::mem::take(&mut state.moved))
+    }
+
+    /// Partitions that are served.
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().slots.len()
+    }
+}
