@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_filter_is_taken_apart_and_put_together() {
         let levels = Levels::parse("info, eddy_wal=debug,eddy[span]=trace,hyper=off");
-        assert_eq!(levels.to_string(), "INFO,eddy_wal=DEBUG,openraft=WARN,eddy[span]=trace,hyper=off");
+        assert_eq!(levels.to_string(), "INFO,eddy_wal=DEBUG,openraft=ERROR,eddy[span]=trace,hyper=off");
         EnvFilter::try_new(levels.to_string()).unwrap();
         let level = |levels: &Levels, name: &str| {
             levels.all().into_iter().find(|(logger, _)| logger == name).map(|(_, level)| level)

@@ -134,3 +134,51 @@ async fn watch(engine: Weak<Engine>, changes: Arc<Changes>) {
         tokio::time::sleep(PAUSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eddy_metadata::Local;
+    use eddy_types::{LeaderEpoch, PartitionEpoch};
+
+    const ME: BrokerId = BrokerId(1);
+
+    fn brokers(ids: &[i32]) -> Arc<[BrokerId]> {
+        ids.iter().copied().map(BrokerId).collect()
+    }
+
+    fn partition(leader: Option<i32>, replicas: &[i32], isr: &[i32]) -> Partition {
+        Partition {
+            replicas: brokers(replicas),
+            leader: leader.map(BrokerId),
+            leader_epoch: LeaderEpoch(0),
+            isr: brokers(isr),
+            elr: brokers(&[]),
+            adding: brokers(&[]),
+            removing: brokers(&[]),
+            partition_epoch: PartitionEpoch(0),
+        }
+    }
+
+    /// What is counted when this broker, 1, sees the change. No broker is registered: none before it is well.
+    fn elected(old: &Partition, new: &Partition) -> Vec<&'static str> {
+        let image = Image::empty(Arc::new(Local { broker: ME, config: Default::default() }));
+        let changes = Changes::default();
+        changes.elections_of(old, new, &image, ME);
+        changes.elections().filter(|(_, count)| *count > 0).map(|(kind, _)| kind).collect()
+    }
+
+    #[test]
+    fn an_election_counts_on_the_broker_that_wins_it() {
+        let led_by = |leader, isr: &[i32]| partition(leader, &[2, 1, 3], isr);
+        let before = led_by(Some(2), &[2, 1, 3]);
+        assert_eq!(elected(&before, &led_by(Some(1), &[1, 3])), ["failover"]);
+        assert_eq!(elected(&before, &led_by(Some(3), &[1, 3])), [""; 0], "another wins");
+        assert_eq!(elected(&before, &before), [""; 0]);
+        assert_eq!(elected(&led_by(None, &[1]), &led_by(Some(1), &[1])), ["failover"], "back again");
+        assert_eq!(elected(&led_by(None, &[2]), &led_by(Some(1), &[1])), ["unclean"]);
+        let mut eligible = led_by(None, &[2]);
+        eligible.elr = brokers(&[1]);
+        assert_eq!(elected(&eligible, &led_by(Some(1), &[1])), ["failover"], "it holds all there is");
+    }
+}
