@@ -161,8 +161,8 @@ def librdkafka(arguments):
     with broker(**{"num.partitions": 4}) as address:
         (tests / "test.conf").write_text(f"bootstrap.servers={address}\n")
         for test in arguments or [test for test in LIBRDKAFKA_TESTS if test not in LIBRDKAFKA_LEFT_OUT]:
-            # One test a process: librdkafka's runner runs them at once, which two cores do not carry.
-            environment = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": "4.0.0", "CI": "true", "LD_LIBRARY_PATH": "../src:../src-cpp"}
+            # One test a process: the runner runs them at once, which two cores do not carry. Mocks say nothing of a broker.
+            environment = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": "4.0.0", "TESTS_SKIP": "mock", "LD_LIBRARY_PATH": "../src:../src-cpp"}
             began = time.monotonic()
             run = subprocess.run(["./test-runner", "-p1"], cwd=tests, env=environment, capture_output=True, text=True, errors="replace", timeout=900)
             ended = "passed" if run.returncode == 0 else "FAILED"
