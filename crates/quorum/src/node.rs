@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use eddy_metadata::{Image, Local, Record};
 use eddy_types::{BrokerId, Clock, Millis, SystemClock};
+use openraft::storage::RaftLogStorage;
 use openraft::{Config, SnapshotPolicy};
 use tokio::sync::{oneshot, watch};
 
@@ -276,8 +277,14 @@ async fn start(
     let number = if config.cluster.is_some() { random()? } else { FOUNDER };
     let founder =
         (machine.image().version() == 0).then_some(Identity { member: number, broker: config.me.0 });
-    let (log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE), founder)?;
+    let (mut log, log_thread) = LogStore::open(&*config.disk, &config.dir.join(LOG_FILE), founder)?;
     let me = identify(&config, &log)?;
+    if config.cluster.is_some() {
+        resign(&mut log, me).await.map_err(|error| QuorumError::Log {
+            path: config.dir.join(LOG_FILE),
+            reason: error.to_string(),
+        })?;
+    }
     let stopped = |reason: String| QuorumError::Stopped(reason);
     let settings = raft_settings(&config).map_err(|error| stopped(error.to_string()))?;
     let contacts = Arc::new(Contacts::default());
@@ -314,6 +321,18 @@ async fn start(
     }
     member.machine.follow();
     Ok((member, log_thread))
+}
+
+/// A member that led when it stopped does not go on leading. openraft would let it, and take the first entry of its term for
+/// proof that it knows what is committed: until a majority has answered, its image may lack what was promised before, and
+/// whoever starts with that image throws away the data of topics that are not in it. An election settles it.
+async fn resign(log: &mut LogStore, me: MemberId) -> Result<(), openraft::StorageError<MemberId>> {
+    match log.read_vote().await? {
+        Some(vote) if vote.committed && vote.leader_id.voted_for() == Some(me) => {
+            log.save_vote(&openraft::Vote { committed: false, ..vote }).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A lone node leads at once, and names its cluster when it is new.
