@@ -26,9 +26,9 @@ use crate::fatal::OnFatal;
 use crate::flush_queue::FlushQueue;
 use crate::flusher::{FlushConfig, Flusher};
 use crate::housekeeping::{self, HousekeepingConfig};
-use crate::isr::IsrProposals;
+use crate::isr::{IsrProposals, ReplicationStatus};
 use crate::lease::Lease;
-use crate::partition::{Cuts, Partition, PartitionKey, Shared};
+use crate::partition::{Cuts, Followed, Partition, PartitionKey, Shared};
 use crate::partitions::{Held, Partitions};
 use crate::recovery::Replay;
 use crate::role_changes::{RoleChanges, RoleFeed};
@@ -351,6 +351,11 @@ impl Engine {
         self.partitions.isr_proposals()
     }
 
+    /// How the replicas stand that this broker holds. Linear in all partitions of the cluster.
+    pub fn replication(&self) -> ReplicationStatus {
+        ReplicationStatus::of(&self.image(), self.me, self.isr_proposals())
+    }
+
     /// This broker's right to lead.
     pub fn lease(&self) -> &Arc<Lease> {
         self.partitions.lease()
@@ -421,7 +426,8 @@ impl Engine {
         let partition = Arc::clone(partition);
         // The answer does not depend on the files below: whether they went shows at the next retention check.
         let this = Arc::clone(&partition);
-        let _ = tokio::task::spawn_blocking(move || housekeeping::remove_below_start(&this)).await;
+        let wal = self.wal.clone();
+        let _ = tokio::task::spawn_blocking(move || housekeeping::remove_below_start(&wal, &this)).await;
         let everywhere = housekeeping::until_low_watermark(&partition, start);
         match tokio::time::timeout_at(deadline, everywhere).await {
             Ok(reached) => reached.map(|()| start),
@@ -506,6 +512,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
         isr: Arc::default(),
         roles: Arc::new(RoleFeed::default()),
         cuts: Cuts::default(),
+        followed: Followed::default(),
         producer_limits: storage.producer_limits,
     };
     let mut recorded = checkpoint.partitions;

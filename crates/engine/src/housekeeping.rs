@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use eddy_metadata::{Image, Record};
-use eddy_types::{BrokerId, TopicId};
+use eddy_types::{BrokerId, Offset, TopicId};
+use eddy_wal::Wal;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
@@ -98,10 +99,8 @@ fn lag_interval(engine: &Arc<Engine>) -> Duration {
 
 fn look_for_lag(engine: &Arc<Engine>) {
     let now = engine.now();
-    for partition in engine.partitions().open_partitions() {
-        if partition.is_leading() && partition.has_followers() {
-            partition.tick(now);
-        }
+    for partition in engine.partitions().followed() {
+        partition.tick(now);
     }
 }
 
@@ -140,15 +139,19 @@ fn retain_one(engine: &Arc<Engine>, partition: &Arc<Partition>) {
             partition.raise_log_start(retention.new_start);
         }
     }
-    // Files may go only once a start would know why they are gone.
-    if partition.log_start_lsn().is_none_or(|lsn| engine.wal().wait_durable(lsn).is_ok()) {
-        remove_below_start(partition);
-    }
+    remove_below_start(engine.wal(), partition);
 }
 
-/// Removes segments that lie below the log start, for retention and after DeleteRecords.
-pub(crate) fn remove_below_start(partition: &Partition) {
-    match partition.log().delete_below_start() {
+/// Removes segments that lie below the log start, for retention and after DeleteRecords. They go only once that is on disk: a
+/// start must know why they are gone.
+pub(crate) fn remove_below_start(wal: &Wal, partition: &Partition) {
+    let upto = match partition.log_start_moved() {
+        Some((lsn, start)) if wal.wait_durable(lsn).is_ok() => start,
+        Some(_) => return,
+        // It has not moved since the start, where all that was replayed is durable.
+        None => Offset(i64::MAX),
+    };
+    match partition.log().delete_below(upto) {
         Ok(deleted) if deleted.segments > 0 => tracing::debug!(
             topic = %partition.topic(), partition = partition.key().index,
             segments = deleted.segments, bytes = deleted.bytes, "removed segments below the log start"),
@@ -162,7 +165,7 @@ pub(crate) fn remove_below_start(partition: &Partition) {
 /// Waits until every in-sync replica's log starts at `start` or above.
 pub(crate) async fn until_low_watermark(
     partition: &Arc<Partition>,
-    start: eddy_types::Offset,
+    start: Offset,
 ) -> Result<(), DeleteRecordsError> {
     loop {
         let waiter = FetchWaiter::new();

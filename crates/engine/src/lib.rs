@@ -37,7 +37,7 @@ pub use error::{
 pub use fatal::{OnFatal, abort};
 pub use flusher::FlushConfig;
 pub use housekeeping::HousekeepingConfig;
-pub use isr::IsrProposals;
+pub use isr::{IsrProposals, ReplicationStatus};
 pub use lease::Lease;
 pub use partition::{FollowAnswer, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead, Role};
 pub use partitions::Partitions;

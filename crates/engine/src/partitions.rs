@@ -284,6 +284,11 @@ impl Partitions {
         self.by_local.read().values().cloned().collect()
     }
 
+    /// Partitions that this broker leads and others follow.
+    pub(crate) fn followed(&self) -> Vec<Arc<Partition>> {
+        self.shared.followed.all()
+    }
+
     /// Number of replicas of this broker, open or not.
     pub fn count(&self) -> usize {
         self.topics.read().values().map(|topic| topic.slots.iter().flatten().count()).sum()

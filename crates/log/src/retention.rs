@@ -103,8 +103,16 @@ impl Log {
     /// # Errors
     /// When the disk refuses; the files left behind are removed after the next start.
     pub fn delete_below_start(&self) -> Result<DeletedSegments, LogError> {
+        self.delete_below(Offset(i64::MAX))
+    }
+
+    /// As [`Log::delete_below_start`], of segments below `upto` only: a later move of the start may not be durable yet.
+    ///
+    /// # Errors
+    /// When the disk refuses; the files left behind are removed after the next start.
+    pub fn delete_below(&self, upto: Offset) -> Result<DeletedSegments, LogError> {
         let mut flusher = self.flusher.lock();
-        let gone = self.state.lock().take_below_start();
+        let gone = self.state.lock().take_below_start(upto);
         let mut deleted = DeletedSegments::default();
         for segment in &gone {
             self.remove_segment(&mut flusher, segment)?;
@@ -128,9 +136,9 @@ impl State {
         View { segments, bytes: bytes + unflushed as i128, config: Arc::clone(&self.config) }
     }
 
-    fn take_below_start(&mut self) -> Vec<Arc<Segment>> {
-        let below =
-            (0..self.segments.len()).take_while(|index| self.segment_end(*index) <= self.start).count();
+    fn take_below_start(&mut self, upto: Offset) -> Vec<Arc<Segment>> {
+        let start = self.start.min(upto);
+        let below = (0..self.segments.len()).take_while(|index| self.segment_end(*index) <= start).count();
         self.segments.drain(..below).collect()
     }
 }

@@ -82,7 +82,7 @@ impl Partition {
         let mut state = self.state.lock();
         let State { replica, effects, gone, .. } = &mut *state;
         let leader = match replica {
-            Replica::Leader(leader) if !*gone => leader,
+            Replica::Leader(leader) if gone.is_none() => leader,
             _ => {
                 let (leader, epoch) = state.leader_hint();
                 return Err(DeleteRecordsError::NotLeader { leader, epoch });
@@ -97,7 +97,7 @@ impl Partition {
     pub(super) fn submit_log_start(self: &Arc<Self>, state: &mut State, start: Offset) -> Lsn {
         self.touch(state);
         let lsn = self.shared.wal.submit(Entry::LogStart { partition: self.local, offset: start }, None);
-        state.log_start_lsn = Some(lsn);
+        state.log_start_moved = Some((lsn, start));
         lsn
     }
 
@@ -110,9 +110,9 @@ impl Partition {
         }
     }
 
-    /// Position at which the newest move of the log start is on disk: before that no file below it may go.
-    pub(crate) fn log_start_lsn(&self) -> Option<Lsn> {
-        self.state.lock().log_start_lsn
+    /// The newest move of the log start, and the position at which it is on disk: before that no file below it may go.
+    pub(crate) fn log_start_moved(&self) -> Option<(Lsn, Offset)> {
+        self.state.lock().log_start_moved
     }
 }
 
@@ -123,8 +123,8 @@ fn admit(
     acks: Acks,
     facts: &eddy_types::BatchFacts,
 ) -> Result<(Appended, LeaderEpoch), AppendError> {
-    if state.gone {
-        return Err(AppendError::PartitionGone);
+    if let Some(why) = &state.gone {
+        return Err(why.clone());
     }
     let State { replica, effects, pending, .. } = state;
     match replica {

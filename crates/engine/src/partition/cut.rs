@@ -96,7 +96,7 @@ impl Partition {
     fn carry_out_cut(self: &Arc<Self>) {
         let mut state = self.state.lock();
         let Some(Cut { target, then }) = state.cut.take() else { return };
-        if state.gone {
+        if state.gone.is_some() {
             return;
         }
         self.apply_cut(&mut state, target);

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use eddy_batch::{Batch, batches};
-use eddy_core::{Diverging, Effect, Follower};
+use eddy_core::{Diverging, Effect, Follower, FollowerError};
 use eddy_log::TailBatch;
 use eddy_types::{LeaderEpoch, Millis, Offset};
 use eddy_wal::Room;
@@ -14,6 +14,9 @@ use super::cut::Target;
 use super::role::Replica;
 use super::{Partition, State};
 use crate::error::{ReplicateError, ReplicateError::OtherRole};
+
+/// No batch reaches this: the offset after it must still be one.
+const OFFSET_MAX: Offset = Offset(i64::MAX - 1);
 
 /// Where a follower is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ impl Partition {
     pub fn position(&self) -> Option<FollowerPosition> {
         let state = self.state.lock();
         match &state.replica {
-            Replica::Follower(follower) if !state.gone => Some(position(follower)),
+            Replica::Follower(follower) if state.gone.is_none() => Some(position(follower)),
             _ => None,
         }
     }
@@ -55,7 +58,6 @@ impl Partition {
         room: Option<Room>,
     ) -> Result<(), ReplicateError> {
         let mut room = room;
-        let at = || self.offsets().log_end;
         let mut checked: Vec<Batch> = Vec::new();
         let mut bad = None;
         for batch in batches(bytes) {
@@ -80,7 +82,7 @@ impl Partition {
         self.settle(state);
         self.last_append.store(now.0, Ordering::Relaxed);
         match bad {
-            Some(source) => Err(ReplicateError::Batch { at: at(), source }),
+            Some(source) => Err(ReplicateError::Batch { at: self.offsets().log_end, source }),
             None => Ok(()),
         }
     }
@@ -95,6 +97,13 @@ impl Partition {
     ) -> Result<(), ReplicateError> {
         let (base_offset, epoch) = (batch.header.base_offset, batch.header.leader_epoch);
         let log_end = state.replica.offsets().log_end;
+        // The base offset is not under the checksum.
+        if base_offset < Offset::ZERO
+            || batch.header.last_offset_delta < 0
+            || batch.header.last_offset() >= OFFSET_MAX
+        {
+            return Err(FollowerError::NotContiguous { base: base_offset, log_end }.into());
+        }
         let (follower, effects) = state.follower_in(leader_epoch)?;
         follower.append(now, &batch.facts(), base_offset, epoch, effects)?;
         self.touch(state);
@@ -187,7 +196,7 @@ impl State {
         &mut self,
         leader_epoch: LeaderEpoch,
     ) -> Result<(&mut Follower, &mut eddy_core::Effects), ReplicateError> {
-        if self.gone {
+        if self.gone.is_some() {
             return Err(ReplicateError::PartitionGone);
         }
         if self.cut.is_some() {

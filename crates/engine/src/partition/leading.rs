@@ -1,5 +1,6 @@
 //! The way out on the leader: what followers get, and what they say of themselves.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,9 +8,10 @@ use eddy_core::{
     Diverging, EpochError, EpochMatch, FetchError, FetchGrant, FollowerFetch, IsrDecision, Leader, divergence,
 };
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, PartitionEpoch};
+use parking_lot::Mutex;
 
 use super::role::Replica;
-use super::{Partition, State};
+use super::{Partition, PartitionKey, State};
 use crate::error::{ReadError, ReplicaRefused};
 
 /// What a follower that introduces itself is told.
@@ -168,12 +170,29 @@ impl Partition {
         }
     }
 
-    /// Whether this broker leads and others follow: such a partition wants to be told the time.
-    pub(crate) fn has_followers(&self) -> bool {
-        match &self.state.lock().replica {
-            Replica::Leader(leader) => leader.has_followers(),
-            Replica::Follower(_) => false,
+    /// Notes whether this broker leads and others follow.
+    pub(super) fn note_followers(self: &Arc<Self>, state: &State) {
+        let followed = matches!(&state.replica, Replica::Leader(leader) if leader.has_followers());
+        self.shared.followed.note(self, followed);
+    }
+}
+
+/// The partitions that this broker leads and others follow: these want to be told the time.
+#[derive(Default)]
+pub(crate) struct Followed(Mutex<BTreeMap<PartitionKey, Arc<Partition>>>);
+
+impl Followed {
+    pub(super) fn note(&self, partition: &Arc<Partition>, followed: bool) {
+        let mut all = self.0.lock();
+        if followed {
+            all.insert(partition.key, Arc::clone(partition));
+        } else if all.get(&partition.key).is_some_and(|known| Arc::ptr_eq(known, partition)) {
+            all.remove(&partition.key);
         }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
+        self.0.lock().values().cloned().collect()
     }
 }
 
@@ -181,7 +200,7 @@ impl State {
     fn leader_in(&self, asked: LeaderEpoch) -> Result<&Leader, ReplicaRefused> {
         let epoch = self.replica.epoch();
         match (&self.replica, self.replica.check_epoch(asked)) {
-            _ if self.gone => Err(ReplicaRefused::NotLeader),
+            _ if self.gone.is_some() => Err(ReplicaRefused::NotLeader),
             (_, Err(EpochError::Fenced { .. })) => Err(ReplicaRefused::FencedEpoch(epoch)),
             (_, Err(EpochError::Unknown { .. })) => Err(ReplicaRefused::UnknownEpoch(epoch)),
             (Replica::Leader(leader), Ok(())) => Ok(leader),

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use self::cut::Cuts;
 pub use self::following::FollowerPosition;
+pub(crate) use self::leading::Followed;
 pub use self::leading::{FollowAnswer, ReplicaRead};
 pub(crate) use self::producers::SafePoints;
 pub use self::role::Role;
@@ -77,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) isr: Arc<IsrProposals>,
     pub(crate) roles: Arc<RoleFeed>,
     pub(crate) cuts: Cuts,
+    pub(crate) followed: Followed,
     pub(crate) producer_limits: eddy_core::ProducerLimits,
 }
 
@@ -109,11 +111,12 @@ struct State {
     /// Cuts so far.
     cuts: u64,
     safe_points: SafePoints,
-    /// Position of the newest move of the log start.
-    log_start_lsn: Option<Lsn>,
+    /// The newest move of the log start.
+    log_start_moved: Option<(Lsn, Offset)>,
     /// The flusher knows that this partition has something to flush or to record in the next checkpoint.
     dirty: bool,
-    gone: bool,
+    /// Why it was closed.
+    gone: Option<AppendError>,
 }
 
 /// Which state of the partition a replica acts on.
@@ -157,9 +160,9 @@ impl Partition {
                 cut: None,
                 cuts: 0,
                 safe_points,
-                log_start_lsn: None,
+                log_start_moved: None,
                 dirty: false,
-                gone: false,
+                gone: None,
             }),
             leading: AtomicBool::new(false),
             last_append: AtomicI64::new(Millis::NONE.0),
@@ -297,7 +300,7 @@ impl Partition {
     pub fn watch(&self, waiter: &Arc<FetchWaiter>) {
         let mut state = self.state.lock();
         state.watchers.add(waiter);
-        if state.gone {
+        if state.gone.is_some() {
             let woken = state.watchers.take();
             drop(state);
             woken.wake();
@@ -339,9 +342,10 @@ impl Partition {
 
     /// The topic was deleted, or this broker no longer holds a replica: everybody who waits is told `why`, and nothing is
     /// admitted any more.
-    pub(crate) fn close(&self, why: &AppendError) {
+    pub(crate) fn close(self: &Arc<Self>, why: &AppendError) {
         let mut state = self.state.lock();
-        state.gone = true;
+        state.gone = Some(why.clone());
+        self.shared.followed.note(self, false);
         self.leading.store(false, Ordering::Release);
         let failed = state.pending.fail_all();
         let woken = state.watchers.take();
@@ -356,6 +360,6 @@ impl Partition {
 
     /// Whether the replica was closed: its topic was deleted, or it moved to other brokers.
     pub fn is_gone(&self) -> bool {
-        self.state.lock().gone
+        self.state.lock().gone.is_some()
     }
 }

@@ -163,11 +163,14 @@ impl Partition {
     /// While a cut of the log waits for the disk, a new role waits for the cut.
     pub(crate) fn assign(self: &Arc<Self>, assignment: Assignment) {
         let mut state = self.state.lock();
-        if state.gone {
+        if state.gone.is_some() {
             return;
         }
         if let Some(cut) = &mut state.cut {
-            cut.then = Some(assignment);
+            let epochs = |known: &Assignment| (known.leader_epoch, known.partition_epoch);
+            if cut.then.as_ref().is_none_or(|then| epochs(then) <= epochs(&assignment)) {
+                cut.then = Some(assignment);
+            }
             return;
         }
         let woken = self.adopt(&mut state, assignment);
@@ -239,12 +242,13 @@ impl Partition {
         };
         state.adopted = Some(next);
         self.leading.store(lead, Ordering::Release);
+        self.note_followers(state);
         state.sessions.push();
         state.watchers.take()
     }
 
     /// News in the same leader epoch.
-    fn reconfigure(&self, state: &mut State, assignment: Assignment) {
+    fn reconfigure(self: &Arc<Self>, state: &mut State, assignment: Assignment) {
         let State { replica, effects, .. } = state;
         if let Replica::Leader(leader) = replica {
             let (before, _) = leader.in_sync();
@@ -257,6 +261,7 @@ impl Partition {
             leader.reconfigure(change, effects);
             self.shared.isr.count_change(before, leader.in_sync().0);
         }
+        self.note_followers(state);
     }
 }
 

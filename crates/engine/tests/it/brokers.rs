@@ -199,12 +199,6 @@ impl Brokers {
         }
     }
 
-    /// Commits a record everywhere. Brokers of `but` hear of it later.
-    pub(crate) async fn commit(&self, record: Record, but: &[usize]) {
-        let _turn = self.turn.lock().await;
-        self.commit_in_turn(record, but).await;
-    }
-
     async fn commit_in_turn(&self, record: Record, but: &[usize]) {
         self.world.lock().records.push(record);
         let count = self.world.lock().brokers.len();

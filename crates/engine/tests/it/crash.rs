@@ -18,10 +18,10 @@ const POWER_CUTS: u64 = 4;
 const UNANSWERED: u64 = 10;
 
 /// A small generator, so that a seed is all there is to a failing run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }

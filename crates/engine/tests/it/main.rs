@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod brokers;
+mod chaos;
 mod compact;
 mod crash;
 mod harness;

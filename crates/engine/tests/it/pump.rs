@@ -35,10 +35,12 @@ async fn session(me: &Arc<Engine>, key: PartitionKey, reach: &Reach) -> Option<(
     let epoch = mine.position()?.leader_epoch;
     while !introduce(me, &mine, &theirs).await? {}
     loop {
-        reach(leader)?;
         let position = mine.position().filter(|position| position.leader_epoch == epoch)?;
+        reach(leader)?;
         theirs.follower_progress(me.now(), me.me(), epoch, fetch(position)).ok()?;
         let read = theirs.read_replica(position.log_end, ROUND_BYTES).await.ok()?;
+        // A link that was cut before the leader had it carries nothing of it.
+        reach(leader)?;
         mine.leader_told(epoch, read.high_watermark, read.log_start);
         if read.slices.is_empty() {
             // Once in a while the link is looked at.

@@ -147,6 +147,37 @@ async fn a_deposed_leader_truncates_what_nobody_else_has_through_power_cuts_r_3_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_cut_off_is_forgotten_of_the_producers_too_r_3_23() {
+    for (seed, restart) in [(0, false), (1, true), (2, true)] {
+        let brokers = Brokers::start(2, &[], if seed == 2 { OFTEN } else { RARELY }).await;
+        fill(&brokers, 1, 0..10).await;
+        brokers.cut(1, 2, true);
+        let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
+        for number in 10..20 {
+            submit(&engine, &old, Acks::All, batch(1, number, &values(number..number + 1)));
+        }
+        submit(&engine, &old, Acks::All, batch(2, 0, &values(0..1)));
+        until("durable", || old.offsets().durable_end == Offset(21)).await;
+        brokers.elect(2, &[2], &[]).await;
+        brokers.cut(1, 2, false);
+        brokers.until_equal(&[2, 1]).await;
+        if restart {
+            brokers.crash(1, seed).await;
+            brokers.up(1).await;
+            brokers.until_equal(&[2, 1]).await;
+        }
+        brokers.elect(1, &[1, 2], &[]).await;
+        // Both come again, as batches that were never acknowledged do, and are new here.
+        let (engine, leader) = (brokers.engine(1), brokers.replica(1).await);
+        let first = append(&engine, &leader, batch(1, 10, &values(10..11))).await;
+        assert_eq!(first, Ok(OffsetRange::from_count(Offset(10), 1)), "seed {seed}");
+        let second = append(&engine, &leader, batch(2, 0, &values(0..1))).await;
+        assert_eq!(second, Ok(OffsetRange::from_count(Offset(11), 1)), "seed {seed}");
+        assert_eq!(assert_equal(&brokers, &[1, 2]).await.len(), 12);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_follower_that_restarts_goes_on_where_its_disk_ends() {
     let brokers = Brokers::start(2, &[], RARELY).await;
     for (round, clean) in [(0, false), (1, true), (2, false)] {
