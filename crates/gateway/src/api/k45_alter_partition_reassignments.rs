@@ -1,17 +1,23 @@
-//! AlterPartitionReassignments, key 45, versions 0–1 (KIP-455).
+//! AlterPartitionReassignments, key 45, versions 0–1 (KIP-455, R-3.109).
 //!
 //! v1 a change of the replication factor can be forbidden (KIP-860)
 
-use eddy_metadata::controller::check_reassignment;
-use eddy_types::{BrokerId, ErrorCode};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use eddy_metadata::Image;
+use eddy_metadata::controller::{self, NewReplicas, ReassignmentError};
+use eddy_types::{BrokerId, ErrorCode, TopicPartition};
 use eddy_wire::messages::alter_partition_reassignments::{
-    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartition,
-    ReassignablePartitionResponse, ReassignableTopicResponse,
+    AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse, ReassignablePartitionResponse,
+    ReassignableTopic, ReassignableTopicResponse,
 };
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
+use crate::deadline::within;
+use crate::error::change_code;
 
 pub(crate) const API: Api = Api::new(ApiKey::AlterPartitionReassignments, 0, 1);
 
@@ -19,34 +25,58 @@ pub(crate) async fn handle(
     call: Call,
     request: AlterPartitionReassignmentsRequest,
 ) -> AlterPartitionReassignmentsResponse {
-    let out_of_time = request.timeout_ms <= 0 && !request.topics.is_empty();
-    let image = call.image();
-    let one = |topic: &str, asked: &ReassignablePartition| {
-        if out_of_time {
-            return Err((ErrorCode::RequestTimedOut, None));
-        }
-        let replicas: Option<Vec<BrokerId>> =
-            asked.replicas.as_ref().map(|ids| ids.iter().map(|&id| BrokerId(id)).collect());
-        let (index, same_factor) = (asked.partition_index, !request.allow_replication_factor_change);
-        check_reassignment(&image, topic, index, replicas.as_deref(), same_factor)
-            .map_err(|refused| (refused.code(), Some(Str::from(refused.to_string()))))
+    let mut response = AlterPartitionReassignmentsResponse {
+        allow_replication_factor_change: request.allow_replication_factor_change,
+        error_message: None,
+        ..AlterPartitionReassignmentsResponse::default()
     };
+    if request.topics.is_empty() {
+        return response;
+    }
+    let wanted: Vec<NewReplicas> = request.topics.iter().flat_map(wishes).collect();
+    let same_factor = !request.allow_replication_factor_change;
+    let alter = async {
+        let decide =
+            |image: &Image| Ok::<_, Infallible>(controller::alter_reassignments(image, &wanted, same_factor));
+        let changed = call.ctx.engine.quorum().change(decide).await;
+        changed.map_err(|error| change_code(error, |never| match never {}))
+    };
+    let results = within(request.timeout_ms, alter).await;
+    if let Err((code, message)) = &results {
+        response.error_code = call.code(*code);
+        response.error_message = Some(message.as_str().into());
+    }
+    let mut results = match results {
+        Ok(results) => results.into_iter().map(refusal).collect(),
+        Err((code, _)) => vec![(code, None); wanted.len()],
+    }
+    .into_iter();
     let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|asked| {
-            let (code, error_message) = one(&topic.name, asked).err().unwrap_or((ErrorCode::None, None));
-            ReassignablePartitionResponse {
-                partition_index: asked.partition_index,
-                error_code: call.code(code),
-                error_message,
-            }
-        });
+        let partitions =
+            topic.partitions.iter().zip(results.by_ref()).map(|(asked, (code, error_message))| {
+                ReassignablePartitionResponse {
+                    partition_index: asked.partition_index,
+                    error_code: call.code(code),
+                    error_message,
+                }
+            });
         ReassignableTopicResponse { name: topic.name.clone(), partitions: partitions.collect() }
     });
-    AlterPartitionReassignmentsResponse {
-        allow_replication_factor_change: request.allow_replication_factor_change,
-        error_code: call.code(if out_of_time { ErrorCode::RequestTimedOut } else { ErrorCode::None }),
-        error_message: None,
-        responses: topics.collect(),
-        ..AlterPartitionReassignmentsResponse::default()
+    response.responses = topics.collect();
+    response
+}
+
+fn wishes(topic: &ReassignableTopic) -> impl Iterator<Item = NewReplicas> {
+    let name = Arc::<str>::from(topic.name.as_str());
+    topic.partitions.iter().map(move |asked| NewReplicas {
+        partition: TopicPartition { topic: Arc::clone(&name), partition: asked.partition_index },
+        replicas: asked.replicas.as_ref().map(|ids| ids.iter().map(|&id| BrokerId(id)).collect()),
+    })
+}
+
+fn refusal(result: Result<(), ReassignmentError>) -> (ErrorCode, Option<Str>) {
+    match result {
+        Ok(()) => (ErrorCode::None, None),
+        Err(refused) => (refused.code(), Some(Str::from(refused.to_string()))),
     }
 }
