@@ -210,6 +210,13 @@ impl InSync {
         followers.map(|(_, progress)| progress.log_start).fold(log_start, Offset::min)
     }
 
+    /// ISR members that have the record at `offset`, or are waiting for it, with their durable ends.
+    pub(super) fn followers_with(&self, offset: Offset) -> impl Iterator<Item = (BrokerId, Offset)> + '_ {
+        let has = move |progress: &Progress| (progress.log_start..=progress.durable_end).contains(&offset);
+        let in_sync = self.followers.iter().filter(|(broker, _)| self.isr.contains(broker));
+        in_sync.filter(move |(_, one)| has(one)).map(|(broker, one)| (*broker, one.durable_end))
+    }
+
     pub(super) fn is_follower(&self, broker: BrokerId) -> bool {
         self.followers.contains_key(&broker)
     }

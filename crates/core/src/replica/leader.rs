@@ -342,6 +342,11 @@ impl Leader {
         (self.in_sync.isr_len(), self.in_sync.required())
     }
 
+    /// The followers in the ISR that a reader at `offset` may be sent to, with the end of what is on their disks.
+    pub fn followers_with(&self, offset: Offset) -> impl Iterator<Item = (BrokerId, Offset)> + '_ {
+        self.in_sync.followers_with(offset)
+    }
+
     /// Whether anybody follows.
     #[must_use]
     pub fn has_followers(&self) -> bool {

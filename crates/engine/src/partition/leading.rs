@@ -161,6 +161,23 @@ impl Partition {
         }
     }
 
+    /// How many replicas are in sync, and how many must be for acks=all. `None` when not led here.
+    pub fn in_sync(&self) -> Option<(usize, usize)> {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => Some(leader.in_sync()),
+            Replica::Follower(_) => None,
+        }
+    }
+
+    /// The followers in the ISR that a reader at `offset` may be sent to, with the end of what is on their disks. Nobody
+    /// when not led here.
+    pub fn followers_with(&self, offset: Offset) -> Vec<(BrokerId, Offset)> {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => leader.followers_with(offset).collect(),
+            Replica::Follower(_) => Vec::new(),
+        }
+    }
+
     /// End of the log when this broker's leadership began: before the high watermark has reached it, offsets by time cannot be
     /// answered. `None` when not led here.
     pub fn epoch_start(&self) -> Option<Offset> {

@@ -180,7 +180,10 @@ fn respond(
                     }
                 }
                 Some((Begun::Appended { .. }, Some(Err(error)))) => Failure::from(error).into_response(call),
-                Some((Begun::Appended { .. }, None)) | None => Failure::timed_out().into_response(call),
+                Some((Begun::Appended { partition, .. }, None)) => {
+                    Failure::timed_out(&partition).into_response(call)
+                }
+                None => Failure::of(ErrorCode::RequestTimedOut).into_response(call),
             };
             response.index = index;
             let code = ErrorCode::NotLeaderOrFollower;

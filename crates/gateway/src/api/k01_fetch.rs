@@ -8,6 +8,7 @@
 //! with every partition of the plan until one moves or `max_wait_ms` is over.
 
 mod long_poll;
+mod nearest;
 mod read;
 
 use std::collections::hash_map::Entry;
@@ -72,6 +73,7 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
             _ => return refuse(call, &request, ErrorCode::InvalidRequest),
         },
         as_follower: replica >= 0,
+        rack: nearest::rack(call, &call.image(), &request),
         deadline: Instant::now() + wait,
     };
     let now = call.ctx.engine.now();

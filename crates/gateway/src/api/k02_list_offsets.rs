@@ -108,7 +108,12 @@ async fn one(
         .checked_offsets(LeaderEpoch(asked.current_leader_epoch))
         .map_err(|error| error.kafka_code())?;
     let end = if committed_only { offsets.last_stable } else { offsets.high_watermark };
-    match asked.timestamp {
+    // a leader that does not know yet how far its predecessor had come knows no end, and cannot say that nothing is there.
+    let knows_end = partition.epoch_start().is_none_or(|start| start <= offsets.high_watermark);
+    let not_yet =
+        if call.version >= 5 { ErrorCode::OffsetNotAvailable } else { ErrorCode::LeaderNotAvailable };
+    let found = match asked.timestamp {
+        LATEST if !knows_end => Err(not_yet),
         LATEST => Ok(Answered { offset: end, timestamp: Millis::NONE, epoch: partition.leader_epoch() }),
         EARLIEST | EARLIEST_LOCAL => Ok(Answered {
             offset: offsets.log_start,
@@ -119,7 +124,9 @@ async fn one(
         EARLIEST_PENDING_UPLOAD => Ok(Answered::NONE),
         MAX_TIMESTAMP => look_up(partition, None, end).await,
         timestamp => look_up(partition, Some(Millis(timestamp)), end).await,
-    }
+    }?;
+    let searched = asked.timestamp == MAX_TIMESTAMP || asked.timestamp >= 0;
+    if searched && !knows_end && found.offset == Offset::NONE { Err(not_yet) } else { Ok(found) }
 }
 
 /// The lowest timestamp that a version may send.

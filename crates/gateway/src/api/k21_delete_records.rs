@@ -1,8 +1,7 @@
 //! DeleteRecords, key 21, versions 0–2.
 //!
-//! v2 flexible. The log start moves at once and durably; files go when whole segments lie below it.
-
-use std::time::Duration;
+//! v2 flexible. The log start moves durably on every in-sync replica before the answer; files go when whole segments lie below it
+//!
 
 use eddy_engine::PartitionKey;
 use eddy_types::{ErrorCode, Offset};
@@ -10,36 +9,39 @@ use eddy_wire::ApiKey;
 use eddy_wire::messages::delete_records::{
     DeleteRecordsPartitionResult, DeleteRecordsRequest, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
-
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::Api;
 use crate::call::Call;
+use crate::deadline::timeout;
 use crate::error::KafkaCode;
 
 pub(crate) const API: Api = Api::new(ApiKey::DeleteRecords, 0, 2);
 
 pub(crate) async fn handle(call: Call, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
-    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + timeout(request.timeout_ms);
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for asked in &topic.partitions {
-            let (low_watermark, code) =
-                match one(&call, &topic.name, asked.partition_index, asked.offset, deadline).await {
-                    Ok(start) => (start.0, ErrorCode::None),
-                    Err(code) => (-1, code),
-                };
-            partitions.push(DeleteRecordsPartitionResult {
+        let partitions = topic.partitions.iter().map(|asked| async {
+            let deleted = one(&call, &topic.name, asked.partition_index, asked.offset, deadline).await;
+            let (low_watermark, code) = match deleted {
+                Ok(start) => (start.0, ErrorCode::None),
+                Err(code) => (-1, code),
+            };
+            DeleteRecordsPartitionResult {
                 partition_index: asked.partition_index,
                 low_watermark,
                 error_code: call.code(code),
-            });
-        }
-        topics.push(DeleteRecordsTopicResult { name: topic.name.clone(), partitions });
+            }
+        });
+        // All at once: each may wait for its replicas.
+        let partitions = join_all(partitions);
+        topics.push(async {
+            DeleteRecordsTopicResult { name: topic.name.clone(), partitions: partitions.await }
+        });
     }
-    DeleteRecordsResponse { topics, ..DeleteRecordsResponse::default() }
+    DeleteRecordsResponse { topics: join_all(topics).await, ..DeleteRecordsResponse::default() }
 }
 
 async fn one(

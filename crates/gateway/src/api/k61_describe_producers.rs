@@ -42,7 +42,8 @@ async fn one(call: &Call, topic: &str, index: i32) -> Result<Vec<ProducerState>,
             .map_or_else(|error| error.code(), |()| ErrorCode::UnknownTopicOrPartition));
     };
     let key = PartitionKey { topic: topic.id, index };
-    let partition = call.ctx.engine.partition(&image, key).await.map_err(|error| error.kafka_code())?;
+    // Followers know them too.
+    let partition = call.ctx.engine.replica(&image, key).await.map_err(|error| error.kafka_code())?;
     let producers = partition.producers().into_iter().map(|producer| ProducerState {
         producer_id: producer.id.0,
         producer_epoch: i32::from(producer.epoch.0),

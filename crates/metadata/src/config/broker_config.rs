@@ -155,6 +155,7 @@ typed_config! {
         "max.connection.creation.rate" => max_connection_creation_rate: u32,
         "fetch.max.bytes" => fetch_max_bytes: u32,
         "max.incremental.fetch.session.cache.slots" => max_incremental_fetch_session_cache_slots: u32,
+        "replica.selector.class" => replica_selector_class: Option<String>,
         "replica.lag.time.max.ms" => replica_lag_time_max_ms: u64,
         "broker.heartbeat.interval.ms" => broker_heartbeat_interval_ms: u64,
         "broker.session.timeout.ms" => broker_session_timeout_ms: u64,
@@ -218,6 +219,12 @@ impl BrokerConfig {
             }
         }
         config
+    }
+
+    /// Whether consumers are sent to a replica in their rack (KIP-392).
+    #[must_use]
+    pub fn reads_by_rack(&self) -> bool {
+        self.replica_selector_class.as_deref() == Some(broker_keys::RACK_AWARE_SELECTOR)
     }
 
     /// The address that clients are told to connect to.

@@ -22,10 +22,18 @@ impl Failure {
         Failure { code, message: None, records: Vec::new(), log_start: Offset::NONE }
     }
 
-    /// The batch is in the log, but its acknowledgement did not come in time.
-    pub(super) fn timed_out() -> Failure {
-        Failure::of(ErrorCode::RequestTimedOut)
-            .because("the batch was written, but not acknowledged within the request's timeout")
+    /// The batch is in the log, but its acknowledgement did not come in time; perhaps because the in-sync replicas became
+    /// too few meanwhile.
+    pub(super) fn timed_out(partition: &Partition) -> Failure {
+        match partition.in_sync() {
+            Some((in_sync, required)) if in_sync < required => {
+                Failure::of(ErrorCode::NotEnoughReplicasAfterAppend).because(format!(
+                    "the batch was written, but {in_sync} replicas are in sync and {required} must be"
+                ))
+            }
+            _ => Failure::of(ErrorCode::RequestTimedOut)
+                .because("the batch was written, but not acknowledged within the request's timeout"),
+        }
     }
 
     pub(super) fn because(mut self, message: impl Into<String>) -> Failure {

@@ -9,6 +9,7 @@ use eddy_metadata::Image;
 use eddy_types::{ErrorCode, LeaderEpoch, TopicId};
 use tokio::time::Instant;
 
+use super::nearest;
 use super::read::Read;
 use crate::call::Call;
 use crate::error::KafkaCode;
@@ -23,8 +24,10 @@ pub(super) struct Wants {
     pub(super) max_bytes: usize,
     pub(super) min_bytes: usize,
     pub(super) committed_only: bool,
-    /// A follower asks, and there are none.
+    /// A follower asks; followers have a connection of their own kind.
     pub(super) as_follower: bool,
+    /// The rack of a consumer that any replica may serve.
+    pub(super) rack: Option<Box<str>>,
     pub(super) deadline: Instant,
 }
 
@@ -72,10 +75,10 @@ async fn read_all(call: &Call, context: &FetchContext, wants: &Wants) -> (Vec<Re
     let mut left = wants.max_bytes;
     let mut nothing_yet = true;
     for planned in &context.plan {
-        let read = match find(call, &image, planned).await {
+        let read = match find(call, &image, planned, wants).await {
             Ok(_) if wants.as_follower => Read::failed(call, planned, ErrorCode::NotLeaderOrFollower),
             Ok(partition) => {
-                let read = read_one(call, &partition, planned, left, nothing_yet, wants).await;
+                let read = read_one(call, &image, &partition, planned, left, nothing_yet, wants).await;
                 partitions.push(partition);
                 read
             }
@@ -88,7 +91,12 @@ async fn read_all(call: &Call, context: &FetchContext, wants: &Wants) -> (Vec<Re
     (reads, partitions)
 }
 
-async fn find(call: &Call, image: &Image, planned: &Planned) -> Result<Arc<Partition>, Box<Read>> {
+async fn find(
+    call: &Call,
+    image: &Image,
+    planned: &Planned,
+    wants: &Wants,
+) -> Result<Arc<Partition>, Box<Read>> {
     let (by_id, id, name) = match &planned.key.topic {
         TopicKey::Id(id) => (true, *id, ""),
         TopicKey::Name(name) => (false, TopicId::ZERO, &**name),
@@ -96,7 +104,12 @@ async fn find(call: &Call, image: &Image, planned: &Planned) -> Result<Arc<Parti
     let topic = resolve::topic(image, by_id, id, name)
         .map_err(|code| Box::new(Read::unknown(call, planned, code)))?;
     let key = PartitionKey { topic: topic.id, index: planned.key.partition };
-    call.ctx.engine.partition(image, key).await.map_err(|error| {
+    let engine = &call.ctx.engine;
+    let found = match &wants.rack {
+        Some(_) => engine.replica(image, key).await,
+        None => engine.partition(image, key).await,
+    };
+    found.map_err(|error| {
         let code = error.kafka_code();
         Box::new(match error {
             PartitionError::Unknown => Read::unknown(call, planned, code),
@@ -109,12 +122,21 @@ async fn find(call: &Call, image: &Image, planned: &Planned) -> Result<Arc<Parti
 
 async fn read_one(
     call: &Call,
+    image: &Image,
     partition: &Arc<Partition>,
     planned: &Planned,
     left: usize,
     nothing_yet: bool,
     wants: &Wants,
 ) -> Read {
+    if let Some(rack) = &wants.rack
+        && let Some(other) = nearest::preferred(call, image, partition, rack, planned.fetch_offset)
+    {
+        return match partition.checked_offsets(planned.leader_epoch) {
+            Ok(offsets) => Read::elsewhere(planned, offsets, other, wants.committed_only),
+            Err(error) => Read::failed(call, planned, error.kafka_code()),
+        };
+    }
     let request = ReadRequest {
         offset: planned.fetch_offset,
         leader_epoch: planned.leader_epoch,

@@ -1,8 +1,8 @@
 //! What became of one partition of a fetch.
 
-use eddy_core::{FetchPartition as Planned, PartitionKey as PlannedKey, ReadResult, TopicKey};
+use eddy_core::{FetchPartition as Planned, Offsets, PartitionKey as PlannedKey, ReadResult, TopicKey};
 use eddy_engine::PartitionRead;
-use eddy_types::{ErrorCode, Offset};
+use eddy_types::{BrokerId, ErrorCode, Offset};
 use eddy_wire::Records;
 use eddy_wire::messages::fetch::{EpochEndOffset, LeaderIdAndEpoch, PartitionData};
 
@@ -24,22 +24,29 @@ impl Read {
     pub(super) fn found(planned: &Planned, read: PartitionRead, committed_only: bool) -> Read {
         let records: Records = read.slices.into_iter().collect();
         let bytes = records.len();
-        let mut data = PartitionData {
-            partition_index: planned.key.partition,
-            high_watermark: read.offsets.high_watermark.0,
-            last_stable_offset: read.offsets.last_stable.0,
-            log_start_offset: read.offsets.log_start.0,
-            // null for readers of everything, a list for readers of what is committed.
-            aborted_transactions: committed_only.then(Vec::new),
-            // never null.
-            records: Some(records),
-            ..PartitionData::default()
-        };
+        let mut data = served(planned, &read.offsets, committed_only);
+        // never null.
+        data.records = Some(records);
         if let Some(diverging) = read.diverging {
             data.diverging_epoch =
                 EpochEndOffset { epoch: diverging.epoch.0, end_offset: diverging.end_offset.0 };
         }
         Read { data, bytes, unknown: false }
+    }
+
+    /// Another replica is nearer to the consumer: it is named, and there are no records.
+    pub(super) fn elsewhere(
+        planned: &Planned,
+        offsets: Offsets,
+        replica: BrokerId,
+        committed_only: bool,
+    ) -> Read {
+        let data = PartitionData {
+            preferred_read_replica: replica.0,
+            records: Some(Records::default()),
+            ..served(planned, &offsets, committed_only)
+        };
+        Read { data, bytes: 0, unknown: false }
     }
 
     /// The topic or partition does not exist.
@@ -80,12 +87,13 @@ impl Read {
         }
     }
 
-    fn diverges(&self) -> bool {
-        self.data.diverging_epoch.end_offset >= 0
+    /// Whether there is something that the client must see though there are no records.
+    fn has_news(&self) -> bool {
+        self.data.diverging_epoch.end_offset >= 0 || self.data.preferred_read_replica >= 0
     }
 
     pub(super) fn answers_at_once(&self) -> bool {
-        self.data.error_code != ErrorCode::None.code() || self.diverges()
+        self.data.error_code != ErrorCode::None.code() || self.has_news()
     }
 
     pub(super) fn result(&self) -> ReadResult {
@@ -93,8 +101,21 @@ impl Read {
             has_records: self.bytes > 0,
             high_watermark: Offset(self.data.high_watermark),
             log_start: Offset(self.data.log_start_offset),
-            must_show: self.diverges(),
+            must_show: self.has_news(),
             failed: self.data.error_code != ErrorCode::None.code(),
         }
+    }
+}
+
+/// A partition that could be read, without records yet.
+fn served(planned: &Planned, offsets: &Offsets, committed_only: bool) -> PartitionData {
+    PartitionData {
+        partition_index: planned.key.partition,
+        high_watermark: offsets.high_watermark.0,
+        last_stable_offset: offsets.last_stable.0,
+        log_start_offset: offsets.log_start.0,
+        // null for readers of everything, a list for readers of what is committed.
+        aborted_transactions: committed_only.then(Vec::new),
+        ..PartitionData::default()
     }
 }

@@ -5,6 +5,10 @@ use crate::config::topic_keys::UNTHROTTLED;
 
 const PUSHED: &str = "leaders push what followers lack, as much as the connection takes";
 
+/// The selector that sends consumers to a replica in their rack (KIP-392).
+pub(in crate::config) const RACK_AWARE_SELECTOR: &str =
+    "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 pub(super) static KEYS: &[Key] = &[
     // Who is in the cluster.
     broker_unset(Kind::Text, "cluster.listen")
@@ -34,6 +38,10 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))
         .doc("Time between two looks for partitions that their preferred leader does not lead."),
+    // Who reads where.
+    broker_unset(Kind::Text, "replica.selector.class")
+        .check(Check::OneOf(&[RACK_AWARE_SELECTOR, "org.apache.kafka.common.replica.LeaderSelector"]))
+        .doc("Which replica consumers read: with org.apache.kafka.common.replica.RackAwareReplicaSelector an in-sync one in the rack that their client.rack names, else the leader."),
     // Replication.
     broker(Kind::Long, "replica.lag.time.max.ms", "30000")
         .unit(Unit::Millis)

@@ -12,7 +12,6 @@ const WAITING: &str = "waiting requests are removed when they are answered";
 const MEMORY: &str = "requests in memory are limited by bytes";
 const METRICS: &str = "metrics are served over HTTP in the Prometheus format";
 const FOLLOWERS: &str = "leaders push to followers as soon as there is something to read";
-const NEAREST: &str = "consumers read from leaders";
 const CHECKPOINT: &str = "one checkpoint covers the whole data directory";
 const SHARE: &str = "share groups are not served";
 const STREAMS: &str = "streams groups are not served";
@@ -88,7 +87,6 @@ pub(super) static KEYS: &[Key] = &[
     inert(Kind::Int, "replica.fetch.backoff.ms", "1000", FOLLOWERS),
     inert(Kind::Int, "replica.fetch.min.bytes", "1", FOLLOWERS),
     inert(Kind::Long, "replica.high.watermark.checkpoint.interval.ms", "5000", FOLLOWERS),
-    inert_unset(Kind::Text, "replica.selector.class", NEAREST),
     inert(Kind::List, "cordoned.log.dirs", "", CHECKPOINT),
     inert(Kind::Long, "log.dir.failure.timeout.ms", "30000", CHECKPOINT),
     inert(Kind::Long, "log.flush.scheduler.interval.ms", "9223372036854775807", CHECKPOINT),

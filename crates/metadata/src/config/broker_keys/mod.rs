@@ -7,6 +7,8 @@ mod process;
 mod service;
 mod topics;
 
+pub(in crate::config) use cluster::RACK_AWARE_SELECTOR;
+
 use super::key::Key;
 
 /// Every broker key: ours, then Kafka's by subject, those that change nothing here last.
