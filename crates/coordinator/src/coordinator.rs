@@ -31,6 +31,8 @@ const ROOM_WAIT: Duration = Duration::from_secs(5);
 const TIMER_ROOM_WAIT: Duration = Duration::from_millis(100);
 /// How long a task rests that panicked; its hook has reported it.
 const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(1);
+/// Time between two looks for answers that wait in vain.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 /// Room for a tick, which may end a few groups' generations.
 const TICK_BYTES: usize = 16 << 10;
 /// Room for a batch besides what its request said.
@@ -47,22 +49,19 @@ pub struct GroupCoordinator {
 }
 
 impl GroupCoordinator {
-    /// Starts: the shards of an existing `__consumer_offsets` begin to load in the background.
+    /// Starts: the shards of the partitions of `__consumer_offsets` that this broker leads begin to load in the background.
     #[must_use]
     pub fn start(engine: Arc<Engine>) -> Arc<GroupCoordinator> {
         let around = Arc::new(Surroundings {
             clock: SteadyClock::new(engine.now()),
             alarm: Alarm::default(),
             notes: Notes::default(),
+            lease: Arc::clone(engine.lease()),
         });
         // The version first: what changes after it is looked at again.
         let versions = engine.image_version();
-        let image = engine.image();
-        let metadata = Arc::new(Metadata::new(Arc::clone(&image)));
+        let metadata = Arc::new(Metadata::new(engine.image()));
         let shards = Shards::new(Arc::clone(&engine), Arc::clone(&metadata), Arc::clone(&around));
-        if let Some(topic) = image.topic(OFFSETS_TOPIC) {
-            shards.load_all(&image, topic);
-        }
         let coordinator = Arc::new(GroupCoordinator {
             engine,
             shards,
@@ -71,9 +70,14 @@ impl GroupCoordinator {
             tasks: Mutex::default(),
             stopping: watch::Sender::new(false),
         });
-        let (timer, follower) = (Arc::clone(&coordinator), Arc::clone(&coordinator));
-        coordinator.spawn(move || Arc::clone(&timer).keep_time());
-        coordinator.spawn(move || Arc::clone(&follower).follow_metadata(versions.clone()));
+        let this = Arc::clone(&coordinator);
+        coordinator.spawn(move || Arc::clone(&this).keep_time());
+        let this = Arc::clone(&coordinator);
+        coordinator.spawn(move || Arc::clone(&this).follow_metadata(versions.clone()));
+        let this = Arc::clone(&coordinator);
+        coordinator.spawn(move || Arc::clone(&this).follow_roles());
+        let this = Arc::clone(&coordinator);
+        coordinator.spawn(move || Arc::clone(&this).expire_answers());
         coordinator
     }
 
@@ -100,15 +104,32 @@ impl GroupCoordinator {
         self.shards.keep_only(None);
     }
 
-    /// The broker that coordinates a group. It answers every later request when this returns: the topic of committed offsets is
-    /// there, and the group's shard is loaded.
+    /// Makes the topic of committed offsets, unless it is there. Tells whether it was made: other brokers may not know of it then.
     ///
     /// # Errors
-    /// The topic cannot be made, or the shard is not loaded in time.
+    /// It cannot be made: there is no controller, or no broker for it.
+    pub async fn ensure_topic(&self) -> Result<bool, Unavailable> {
+        let was_there = self.engine.image().topic(OFFSETS_TOPIC).is_some();
+        offsets_topic::ensure(&self.engine).await?;
+        Ok(!was_there)
+    }
+
+    /// The broker that coordinates a group. It answers every later request when this returns, if it is this broker: the group's
+    /// shard is loaded.
+    ///
+    /// # Errors
+    /// The topic is not there, nobody leads the group's partition, or the shard is not loaded in time.
     pub async fn find(&self, group: &str) -> Result<BrokerId, Unavailable> {
+        let leader = self.leader_of(group).ok_or(Unavailable::NoTopic)?;
+        if leader != self.engine.me() {
+            return Ok(leader);
+        }
         match self.shard(group, FIND_WAIT).await {
-            Ok(_) => Ok(self.engine.me()),
-            Err(Unavailable::NotCoordinator) => self.leader_of(group).ok_or(Unavailable::NoTopic),
+            Ok(_) => Ok(leader),
+            // It has moved meanwhile, or is about to.
+            Err(Unavailable::NotCoordinator) => {
+                self.leader_of(group).filter(|now| *now != leader).ok_or(Unavailable::NoTopic)
+            }
             Err(error) => Err(error),
         }
     }
@@ -172,7 +193,8 @@ impl GroupCoordinator {
         let mut listed = Vec::new();
         for answer in asked {
             match answer.await {
-                Ok(Reply::List(groups)) => listed.extend(groups),
+                Ok(Ok(Reply::List(groups))) => listed.extend(groups),
+                Ok(Err(why)) => return Err(why),
                 _ => return Err(Unavailable::Lost),
             }
         }
@@ -196,7 +218,7 @@ impl GroupCoordinator {
             self.around.alarm.look();
             let mut next = NEVER;
             for shard in self.shards.ready() {
-                if shard.deadline() <= self.around.clock.now() {
+                if shard.deadline() <= self.around.clock.now() && shard.can_write().is_ok() {
                     // Without room nothing may be written; the next round tries again.
                     if let Ok(room) = self.room(TICK_BYTES, TIMER_ROOM_WAIT).await {
                         shard.tell(room, |groups, now, out| groups.tick(now, out));
@@ -205,6 +227,30 @@ impl GroupCoordinator {
                 next = next.min(shard.deadline());
             }
             self.around.alarm.sleep(self.around.clock.now(), next).await;
+        }
+    }
+
+    /// Begins to load the shards of partitions that this broker leads from now on, and ends those of partitions that it leads no
+    /// longer.
+    async fn follow_roles(self: Arc<Self>) {
+        let mut changes = self.engine.role_changes();
+        loop {
+            let changed = changes.next().await;
+            let image = self.engine.image();
+            let Some(topic) = image.topic(OFFSETS_TOPIC).map(|topic| topic.id) else { continue };
+            for key in changed.into_iter().filter(|key| key.topic == topic) {
+                self.shards.role_changed(&image, key);
+            }
+        }
+    }
+
+    /// Tells those who wait too long for replicas that they wait in vain.
+    async fn expire_answers(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(EXPIRE_INTERVAL).await;
+            for shard in self.shards.ready() {
+                shard.expire();
+            }
         }
     }
 

@@ -17,6 +17,12 @@ pub enum Unavailable {
     /// The write-ahead log has no room, or too many requests of the shard wait already.
     #[error("the broker has no room for the request")]
     Full,
+    /// Too few replicas of the group's partition are in sync: what the request changes could not be kept.
+    #[error("too few replicas of the group's partition are in sync")]
+    TooFewReplicas,
+    /// What the request changed was written here, but the other replicas have not taken it in time: whether it stays is not known.
+    #[error("the replicas of the group's partition did not answer in time")]
+    NotReplicated,
     /// The shard went away while the request was under way: whether it was carried out is not known.
     #[error("the coordinator went away during the request")]
     Lost,
@@ -30,7 +36,9 @@ impl Unavailable {
             // A client that finds the broker full comes back to it later, and has nothing to look up meanwhile.
             Unavailable::Loading | Unavailable::Full => ErrorCode::CoordinatorLoadInProgress,
             Unavailable::NotCoordinator | Unavailable::Lost => ErrorCode::NotCoordinator,
-            Unavailable::NoTopic => ErrorCode::CoordinatorNotAvailable,
+            Unavailable::NoTopic | Unavailable::TooFewReplicas | Unavailable::NotReplicated => {
+                ErrorCode::CoordinatorNotAvailable
+            }
         }
     }
 }

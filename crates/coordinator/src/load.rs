@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eddy_batch::{Batch, BatchError, DecompressLimit, batches};
+use eddy_core::Offsets;
 use eddy_core::group::GroupRecord;
 use eddy_engine::{FetchWaiter, Partition, ReadError, ReadRequest};
 use eddy_types::{LeaderEpoch, Offset};
@@ -31,27 +32,59 @@ pub(crate) struct Loaded {
 pub(crate) enum LoadError {
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("another broker leads the partition")]
+    NotLeader,
     #[error("no batch can be read at offset {0}")]
     Unreadable(Offset),
 }
 
-/// Reads everything up to the end that the log has now, in order. What is appended but not on disk yet is waited for.
+/// Waits until all that the log had when this broker began to lead in `epoch` is on the disks of the replicas in sync, and gives its
+/// end: what is shown of groups must not be lost with this broker.
 ///
 /// # Errors
-/// The partition cannot be read, or is gone. Damage in it is reported and passed over: what is readable counts.
+/// The epoch is over, or the partition is gone.
+pub(crate) async fn until_replicated(
+    partition: &Arc<Partition>,
+    epoch: LeaderEpoch,
+) -> Result<Offset, LoadError> {
+    let end = leader_offsets(partition, epoch)?.log_end;
+    let waiter = FetchWaiter::new();
+    loop {
+        partition.watch(&waiter);
+        if leader_offsets(partition, epoch)?.high_watermark >= end {
+            return Ok(end);
+        }
+        waiter.moved().await;
+    }
+}
+
+fn leader_offsets(partition: &Partition, epoch: LeaderEpoch) -> Result<Offsets, LoadError> {
+    if partition.is_gone() {
+        return Err(ReadError::PartitionGone.into());
+    }
+    let offsets = partition.checked_offsets(epoch).map_err(|_| LoadError::NotLeader)?;
+    if partition.is_leading() { Ok(offsets) } else { Err(LoadError::NotLeader) }
+}
+
+/// Reads everything up to `end`, in order.
+///
+/// # Errors
+/// The partition cannot be read, is gone, or is led in another epoch. Damage in it is reported and passed over: what is readable
+/// counts.
 pub(crate) async fn load(
     partition: &Arc<Partition>,
+    epoch: LeaderEpoch,
+    end: Offset,
     mut replay: impl FnMut(GroupRecord) + Send,
 ) -> Result<Loaded, LoadError> {
     let mut loaded = Loaded::default();
-    let offsets = partition.offsets();
-    let (mut at, end) = (offsets.log_start, offsets.log_end);
+    let mut at = partition.offsets().log_start;
     let waiter = FetchWaiter::new();
     while at < end {
         partition.watch(&waiter);
         let request = ReadRequest {
             offset: at,
-            leader_epoch: LeaderEpoch::NONE,
+            leader_epoch: epoch,
             last_fetched_epoch: LeaderEpoch::NONE,
             max_bytes: READ_BYTES,
             at_least_one: true,
@@ -63,6 +96,7 @@ pub(crate) async fn load(
                 at = start;
                 continue;
             }
+            Err(ReadError::Epoch(_)) => return Err(LoadError::NotLeader),
             read => read?,
         };
         if partition.is_gone() {

@@ -1,6 +1,7 @@
 //! `__consumer_offsets`: made when the first group is looked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use eddy_engine::Engine;
 use eddy_metadata::controller::{CreateTopicError, NewTopic, create_topic};
@@ -13,11 +14,18 @@ use crate::error::Unavailable;
 /// The topic that keeps groups and their committed offsets.
 pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// The topic, made if need be. Its partitions can be written to when this returns.
+/// How long the first group waits for brokers that belong to the cluster and have not registered yet: those of a cluster that was
+/// founded a moment ago. The topic keeps for ever the replicas that it is made with.
+const BROKERS_WAIT: Duration = Duration::from_secs(5);
+/// Replicas from which on one may be missing and commits still be on two disks.
+const SAFE_REPLICAS: i16 = 3;
+
+/// The topic, made if need be. Its partitions can be written to when this returns, here at least.
 pub(crate) async fn ensure(engine: &Engine) -> Result<Arc<Topic>, Unavailable> {
     if let Some(topic) = engine.image().topic(OFFSETS_TOPIC) {
         return Ok(Arc::clone(topic));
     }
+    until_registered(engine).await;
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| {
         tracing::error!(%error, "no random numbers for a topic id");
@@ -30,21 +38,46 @@ pub(crate) async fn ensure(engine: &Engine) -> Result<Arc<Topic>, Unavailable> {
     })
 }
 
-/// Creates the topic unless somebody was faster.
+/// Waits until there are brokers for all replicas, or all voters of the metadata group have registered, for a while at most.
+async fn until_registered(engine: &Engine) {
+    let mut versions = engine.image_version();
+    let are_there = async { while !are_registered(engine) && versions.changed().await.is_ok() {} };
+    // What is there counts, if it takes longer.
+    let _ = tokio::time::timeout(BROKERS_WAIT, are_there).await;
+}
+
+fn are_registered(engine: &Engine) -> bool {
+    let image = engine.image();
+    let wanted = usize::try_from(replicas_wanted(&image)).unwrap_or(1);
+    image.brokers().count() >= wanted.min(engine.quorum().status().voters.len())
+}
+
+fn replicas_wanted(image: &Image) -> i16 {
+    OffsetsTopicConfig::of(image.broker_config()).replication_factor.max(1)
+}
+
+/// Creates the topic unless somebody was faster. It has as many replicas as are configured, or one on each broker when these are
+/// fewer: dead ones count, because they come back.
 fn decide(image: &Image, id: TopicId) -> Result<(Vec<Record>, Arc<Topic>), CreateTopicError> {
     if let Some(topic) = image.topic(OFFSETS_TOPIC) {
         return Ok((Vec::new(), Arc::clone(topic)));
     }
-    let brokers = i16::try_from(image.alive_brokers().count()).unwrap_or(i16::MAX);
+    let brokers =
+        i16::try_from(image.brokers().filter(|broker| !broker.draining).count()).unwrap_or(i16::MAX);
     let config = OffsetsTopicConfig::of(image.broker_config());
-    let configs = [
+    let replication_factor = config.replication_factor.min(brokers).max(1);
+    let mut configs = vec![
         ("cleanup.policy", "compact".to_owned()),
         ("compression.type", "producer".to_owned()),
         ("segment.bytes", config.segment_bytes.to_string()),
     ];
+    if replication_factor >= SAFE_REPLICAS && image.topic_defaults().min_insync_replicas < 2 {
+        // A commit that only one broker had would be lost with it.
+        configs.push(("min.insync.replicas", "2".to_owned()));
+    }
     let new = NewTopic {
         partitions: config.partitions,
-        replication_factor: config.replication_factor.min(brokers).max(1),
+        replication_factor,
         configs: configs.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect(),
         ..NewTopic::with_defaults(id, OFFSETS_TOPIC)
     };

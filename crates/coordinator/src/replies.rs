@@ -1,16 +1,25 @@
-//! Answers on their way out: each leaves when all that it could have seen is on disk.
+//! Answers on their way out: each leaves when all that it could have seen is on the disks of the replicas in sync.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use eddy_core::group::{Reply, ReplyToken};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::error::Unavailable;
+
+/// Where an answer comes out.
+pub(crate) type Receiver = oneshot::Receiver<Result<Reply, Unavailable>>;
+type Sender = oneshot::Sender<Result<Reply, Unavailable>>;
 
 /// Requests of one shard that may wait at the same time, parked ones included. The clients of a shard are rarely a
 /// hundredth of that; a broker that is flooded refuses the rest and keeps its memory.
 const WAITING_MAX: usize = 20_000;
+/// How long an answer waits for its append. The replicas of a partition that cannot take it within that have lost each other,
+/// and the client looks for another coordinator meanwhile.
+const APPEND_WAIT: Duration = Duration::from_secs(5);
 
 /// The requests of a shard that were not answered yet.
 ///
@@ -22,35 +31,37 @@ pub(crate) struct Replies(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     /// Requests that the machine has not answered.
-    asked: HashMap<ReplyToken, oneshot::Sender<Reply>>,
+    asked: HashMap<ReplyToken, Sender>,
     /// Answers that wait for an append, by its number, ascending.
     held: VecDeque<Held>,
-    /// Every append up to this one is on disk.
+    /// Every append up to this one is on the disks of the replicas in sync.
     durable: u64,
-    closed: bool,
+    /// Why nobody is answered any more.
+    closed: Option<Unavailable>,
 }
 
 #[derive(Debug)]
 struct Held {
     after: u64,
-    to: oneshot::Sender<Reply>,
+    since: Instant,
+    to: Sender,
     reply: Reply,
 }
 
 impl Held {
     fn send(self) {
         // A client that is gone needs no answer.
-        let _ = self.to.send(self.reply);
+        let _ = self.to.send(Ok(self.reply));
     }
 }
 
 impl Replies {
     /// Notes a request that the machine is about to see. What is received is its answer; nothing comes when the shard is
     /// closed first.
-    pub(crate) fn ask(&self, token: ReplyToken) -> Result<oneshot::Receiver<Reply>, Unavailable> {
+    pub(crate) fn ask(&self, token: ReplyToken) -> Result<Receiver, Unavailable> {
         let mut state = self.0.lock();
-        if state.closed {
-            return Err(Unavailable::NotCoordinator);
+        if let Some(why) = state.closed {
+            return Err(why);
         }
         if state.asked.len() + state.held.len() >= WAITING_MAX {
             return Err(Unavailable::Full);
@@ -65,7 +76,7 @@ impl Replies {
         let mut state = self.0.lock();
         for (token, reply) in replies {
             let Some(to) = state.asked.remove(&token) else { continue };
-            let held = Held { after, to, reply };
+            let held = Held { after, since: Instant::now(), to, reply };
             if after <= state.durable { held.send() } else { state.held.push_back(held) }
         }
     }
@@ -80,17 +91,31 @@ impl Replies {
         ready.into_iter().for_each(Held::send);
     }
 
-    /// Nobody is answered any more; those who wait are told so. Does nothing the second time.
-    pub(crate) fn close(&self) {
+    /// Nobody is answered any more; those who wait are told why. Does nothing the second time.
+    pub(crate) fn close(&self, why: Unavailable) {
         let mut state = self.0.lock();
-        state.closed = true;
-        let dropped = (std::mem::take(&mut state.asked), std::mem::take(&mut state.held));
+        state.closed.get_or_insert(why);
+        let (asked, held) = (std::mem::take(&mut state.asked), std::mem::take(&mut state.held));
         drop(state);
-        drop(dropped);
+        for to in asked.into_values().chain(held.into_iter().map(|held| held.to)) {
+            // A client that is gone need not know.
+            let _ = to.send(Err(why));
+        }
+    }
+
+    /// Those whose answers have waited too long for their appends are told so.
+    pub(crate) fn expire(&self) {
+        let mut state = self.0.lock();
+        let late = state.held.partition_point(|held| held.since.elapsed() >= APPEND_WAIT);
+        let late: Vec<Held> = state.held.drain(..late).collect();
+        drop(state);
+        for held in late {
+            let _ = held.to.send(Err(Unavailable::NotReplicated));
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.0.lock().closed
+        self.0.lock().closed.is_some()
     }
 }
 
@@ -102,7 +127,7 @@ mod tests {
         Reply::Heartbeat(Ok(()))
     }
 
-    fn ask(replies: &Replies, token: u64) -> oneshot::Receiver<Reply> {
+    fn ask(replies: &Replies, token: u64) -> Receiver {
         replies.ask(ReplyToken(token)).unwrap()
     }
 
@@ -114,12 +139,12 @@ mod tests {
         replies.answer(2, [(ReplyToken(2), reply())]);
         assert!(first.try_recv().is_err());
         replies.durable(1);
-        assert_eq!(first.try_recv(), Ok(reply()));
+        assert_eq!(first.try_recv(), Ok(Ok(reply())));
         assert!(second.try_recv().is_err());
         // Numbers may be told out of order: a later one speaks for those before.
         replies.durable(3);
         replies.durable(2);
-        assert_eq!(second.try_recv(), Ok(reply()));
+        assert_eq!(second.try_recv(), Ok(Ok(reply())));
     }
 
     #[test]
@@ -127,7 +152,7 @@ mod tests {
         let replies = Replies::default();
         let mut asked = ask(&replies, 1);
         replies.answer(0, [(ReplyToken(1), reply())]);
-        assert_eq!(asked.try_recv(), Ok(reply()));
+        assert_eq!(asked.try_recv(), Ok(Ok(reply())));
     }
 
     #[test]
@@ -135,11 +160,27 @@ mod tests {
         let replies = Replies::default();
         let (mut parked, mut held) = (ask(&replies, 1), ask(&replies, 2));
         replies.answer(1, [(ReplyToken(2), reply())]);
-        replies.close();
+        replies.close(Unavailable::NotCoordinator);
+        replies.close(Unavailable::TooFewReplicas);
         for asked in [&mut parked, &mut held] {
-            assert_eq!(asked.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+            assert_eq!(asked.try_recv(), Ok(Err(Unavailable::NotCoordinator)));
         }
         assert_eq!(replies.ask(ReplyToken(3)).unwrap_err(), Unavailable::NotCoordinator);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_the_replicas_do_not_confirm_fails_and_later_ones_do_not() {
+        let replies = Replies::default();
+        let (mut parked, mut first, mut second) = (ask(&replies, 1), ask(&replies, 2), ask(&replies, 3));
+        replies.answer(1, [(ReplyToken(2), reply())]);
+        tokio::time::advance(APPEND_WAIT / 2).await;
+        replies.answer(2, [(ReplyToken(3), reply())]);
+        tokio::time::advance(APPEND_WAIT / 2).await;
+        replies.expire();
+        assert_eq!(first.try_recv(), Ok(Err(Unavailable::NotReplicated)));
+        replies.durable(2);
+        assert_eq!(second.try_recv(), Ok(Ok(reply())));
+        assert!(parked.try_recv().is_err(), "the machine has not answered it");
     }
 
     #[test]

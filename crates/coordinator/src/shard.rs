@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use eddy_core::Acks;
-use eddy_core::group::{Effects, GroupShard, Reply, ReplyToken};
-use eddy_engine::{AckToken, Partition, PartitionKey};
-use eddy_types::Millis;
+use eddy_core::group::{Effects, GroupShard, ReplyToken};
+use eddy_core::{Acks, AppendError as Refusal};
+use eddy_engine::{AckToken, AppendError, Lease, Partition, PartitionKey};
+use eddy_types::{LeaderEpoch, Millis};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
 
-use crate::batch::batch;
+use crate::batch::{UnwritableBatch, batch};
 use crate::error::Unavailable;
 use crate::notes::Notes;
-use crate::replies::Replies;
+use crate::replies::{Receiver, Replies};
 use crate::timer::{Alarm, NEVER, SteadyClock};
 
 /// Room in the write-ahead log for one batch; taken before the event, because afterwards it cannot be refused.
@@ -25,11 +24,15 @@ pub(crate) struct Surroundings {
     pub(crate) clock: SteadyClock,
     pub(crate) alarm: Alarm,
     pub(crate) notes: Notes,
+    /// The broker's right to lead. Without it another one may coordinate by now.
+    pub(crate) lease: Arc<Lease>,
 }
 
-/// A shard that is loaded.
+/// A shard that is loaded. It lives as long as this broker leads the partition in one leader epoch: whoever leads in between may
+/// have written what its machine does not know.
 pub(crate) struct Shard {
     partition: Arc<Partition>,
+    epoch: LeaderEpoch,
     around: Arc<Surroundings>,
     machine: Mutex<Machine>,
     replies: Arc<Replies>,
@@ -46,10 +49,16 @@ struct Machine {
 }
 
 impl Shard {
-    /// A shard whose machine has replayed the partition.
-    pub(crate) fn new(partition: Arc<Partition>, groups: GroupShard, around: Arc<Surroundings>) -> Shard {
+    /// A shard whose machine has replayed the partition, up to where it ended when this broker began to lead it in `epoch`.
+    pub(crate) fn new(
+        partition: Arc<Partition>,
+        epoch: LeaderEpoch,
+        groups: GroupShard,
+        around: Arc<Surroundings>,
+    ) -> Shard {
         Shard {
             partition,
+            epoch,
             around,
             machine: Mutex::new(Machine { groups, effects: Effects::default(), tokens: 0, appends: 0 }),
             replies: Arc::default(),
@@ -67,8 +76,15 @@ impl Shard {
         &self,
         room: Room,
         event: impl FnOnce(&mut GroupShard, Millis, ReplyToken, &mut Effects),
-    ) -> Result<oneshot::Receiver<Reply>, Unavailable> {
+    ) -> Result<Receiver, Unavailable> {
         let mut machine = self.machine.lock();
+        // Also for what only looks: another broker may know better by now.
+        if !self.leads() || !self.around.lease.is_held() {
+            return Err(Unavailable::NotCoordinator);
+        }
+        if room.is_some() {
+            self.can_write()?;
+        }
         machine.tokens += 1;
         let token = ReplyToken(machine.tokens);
         let asked = self.replies.ask(token)?;
@@ -93,14 +109,40 @@ impl Shard {
         if self.is_closed() { NEVER } else { Millis(self.deadline.load(Ordering::Acquire)) }
     }
 
-    /// Ends the shard: what its machine knows counts for nothing any more, and those who wait are told.
-    pub(crate) fn close(&self) {
-        self.replies.close();
+    /// Ends the shard: what its machine knows counts for nothing any more, and those who wait are told. An event that is under way
+    /// is over when this returns, so that whoever loads the partition now reads all that this shard has written.
+    pub(crate) fn close(&self, why: Unavailable) {
+        let under_way = self.machine.lock();
+        self.replies.close(why);
+        drop(under_way);
     }
 
     /// Whether the shard has ended; its partition then has to be loaded again.
     pub(crate) fn is_closed(&self) -> bool {
-        self.replies.is_closed() || self.partition.is_gone()
+        self.replies.is_closed() || !self.leads()
+    }
+
+    /// Whether this broker leads the partition in the epoch of the shard.
+    fn leads(&self) -> bool {
+        self.partition.is_leading() && self.partition.leader_epoch() == self.epoch
+    }
+
+    /// Whether what the machine wants to keep can be written. It cannot take back what could not be, so it is not asked then.
+    ///
+    /// # Errors
+    /// Too few replicas are in sync, or the right to lead has run out.
+    pub(crate) fn can_write(&self) -> Result<(), Unavailable> {
+        let enough = self.partition.in_sync().is_some_and(|(in_sync, required)| in_sync >= required);
+        match (self.around.lease.is_held(), enough) {
+            (false, _) => Err(Unavailable::NotCoordinator),
+            (true, false) => Err(Unavailable::TooFewReplicas),
+            (true, true) => Ok(()),
+        }
+    }
+
+    /// Those who have waited too long for the replicas are told so.
+    pub(crate) fn expire(&self) {
+        self.replies.expire();
     }
 
     fn run(
@@ -122,9 +164,7 @@ impl Shard {
             machine.appends += 1;
             if let Err(error) = self.append(now, machine.appends, &records, room) {
                 // The machine is ahead of its log now: only reading the log again makes them one.
-                tracing::error!(topic = %self.partition.topic(), partition = self.key().index, %error,
-                    "groups cannot be written; their shard is loaded again");
-                return self.close();
+                return self.replies.close(self.unwritten(&error));
             }
         }
         self.replies.answer(machine.appends, replies);
@@ -140,14 +180,41 @@ impl Shard {
         number: u64,
         records: &[eddy_core::group::GroupRecord],
         room: Room,
-    ) -> Result<(), Box<dyn std::error::Error>> {
+    ) -> Result<(), Unwritten> {
         let replies = Arc::clone(&self.replies);
         let durable = AckToken::call(move |result| match result {
             Ok(_) => replies.durable(number),
-            Err(_) => replies.close(),
+            // Another broker leads, and nobody knows what of this it has.
+            Err(_) => replies.close(Unavailable::NotCoordinator),
         });
         Ok(self.partition.append(now, Acks::All, batch(now, records)?, room, Some(durable))?)
     }
+
+    /// What those who wait are told when an append failed.
+    fn unwritten(&self, error: &Unwritten) -> Unavailable {
+        match error {
+            Unwritten::Append(AppendError::NotLeader { .. } | AppendError::PartitionGone) => {
+                Unavailable::NotCoordinator
+            }
+            Unwritten::Append(AppendError::Refused(Refusal::NotEnoughReplicas { .. })) => {
+                Unavailable::TooFewReplicas
+            }
+            error => {
+                tracing::error!(topic = %self.partition.topic(), partition = self.key().index, %error,
+                    "groups cannot be written; their shard is loaded again");
+                Unavailable::NotCoordinator
+            }
+        }
+    }
+}
+
+/// Why an event's records are not in the log.
+#[derive(Debug, thiserror::Error)]
+enum Unwritten {
+    #[error(transparent)]
+    Batch(#[from] UnwritableBatch),
+    #[error(transparent)]
+    Append(#[from] AppendError),
 }
 
 /// Ends a shard whose machine stopped in the middle of an event: only reading its log again tells where it stands.
@@ -156,7 +223,7 @@ struct CloseOnPanic<'a>(&'a Replies);
 impl Drop for CloseOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.close();
+            self.0.close(Unavailable::NotCoordinator);
         }
     }
 }

@@ -1,19 +1,19 @@
-//! The shards of this broker: loaded when first needed, and again when one was lost.
+//! The shards of this broker: loaded when it begins to lead their partitions, or when first needed, and again when one was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use eddy_core::group::{GroupRecord, GroupShard, Str};
-use eddy_engine::{Engine, PartitionError, PartitionKey};
+use eddy_engine::{Engine, Partition, PartitionError, PartitionKey, ReadError};
 use eddy_metadata::Image;
-use eddy_types::TopicId;
+use eddy_types::{LeaderEpoch, TopicId};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::error::Unavailable;
-use crate::load::{LoadError, load};
+use crate::load::{LoadError, Loaded, load, until_replicated};
 use crate::metadata::Metadata;
 use crate::shard::{Shard, Surroundings};
 
@@ -27,8 +27,22 @@ pub(crate) struct Shards {
     engine: Arc<Engine>,
     news: Arc<Metadata>,
     around: Arc<Surroundings>,
-    slots: Mutex<BTreeMap<PartitionKey, watch::Sender<Slot>>>,
+    places: Mutex<Places>,
     loads: Semaphore,
+}
+
+#[derive(Default)]
+struct Places {
+    slots: BTreeMap<PartitionKey, Place>,
+    /// Loads begun so far.
+    loads: u64,
+}
+
+/// Where a shard is, or will be.
+struct Place {
+    /// Which load fills it: one that was begun before the place was given up fills nothing.
+    load: u64,
+    slot: watch::Sender<Slot>,
 }
 
 /// The topics that a shard has offsets of.
@@ -42,8 +56,8 @@ enum Slot {
 
 impl Shards {
     pub(crate) fn new(engine: Arc<Engine>, news: Arc<Metadata>, around: Arc<Surroundings>) -> Arc<Shards> {
-        let (slots, loads) = (Mutex::default(), Semaphore::new(LOADS_MAX));
-        Arc::new(Shards { engine, news, around, slots, loads })
+        let (places, loads) = (Mutex::default(), Semaphore::new(LOADS_MAX));
+        Arc::new(Shards { engine, news, around, places, loads })
     }
 
     /// The shard of a partition, which begins to load if it has to. Waits for that until `deadline`.
@@ -69,35 +83,43 @@ impl Shards {
     }
 
     fn find_or_load(self: &Arc<Self>, key: PartitionKey) -> Result<Arc<Shard>, watch::Receiver<Slot>> {
-        let mut slots = self.slots.lock();
-        if let Some(slot) = slots.get(&key) {
+        let mut places = self.places.lock();
+        let mut former = None;
+        if let Some(Place { slot, .. }) = places.slots.get(&key) {
             match &*slot.borrow() {
                 Slot::Ready(shard) if !shard.is_closed() => return Ok(Arc::clone(shard)),
                 Slot::Failed { until, .. } if *until > Instant::now() => return Err(slot.subscribe()),
                 Slot::Loading => return Err(slot.subscribe()),
-                Slot::Ready(_) | Slot::Failed { .. } => {}
+                Slot::Ready(shard) => former = Some(Arc::clone(shard)),
+                Slot::Failed { .. } => {}
             }
         }
-        let (sender, receiver) = watch::channel(Slot::Loading);
-        slots.insert(key, sender);
+        places.loads += 1;
+        let load = places.loads;
+        let (slot, receiver) = watch::channel(Slot::Loading);
+        places.slots.insert(key, Place { load, slot });
+        drop(places);
         // A task of its own: the client that asked first may go away.
-        tokio::spawn(Arc::clone(self).fill(key));
+        tokio::spawn(Arc::clone(self).fill(key, load, former));
         Err(receiver)
     }
 
-    /// Begins to load the shards of every partition that this broker leads.
-    pub(crate) fn load_all(self: &Arc<Self>, image: &Image, topic: &eddy_metadata::Topic) {
-        for (index, partition) in (0..).zip(&topic.partitions) {
-            if partition.leader == Some(image.local().broker) {
-                let _ = self.find_or_load(PartitionKey { topic: topic.id, index });
+    /// The role that this broker plays in a partition has changed: its shard begins to load, or ends.
+    pub(crate) fn role_changed(self: &Arc<Self>, image: &Image, key: PartitionKey) {
+        if leads(image, key) {
+            let _ = self.find_or_load(key);
+        } else {
+            let place = self.places.lock().slots.remove(&key);
+            if let Some(place) = place {
+                place.close();
             }
         }
     }
 
     /// Every shard that is loaded.
     pub(crate) fn ready(&self) -> Vec<Arc<Shard>> {
-        let slots = self.slots.lock();
-        let ready = slots.values().filter_map(|slot| match &*slot.borrow() {
+        let places = self.places.lock();
+        let ready = places.slots.values().filter_map(|place| match &*place.slot.borrow() {
             Slot::Ready(shard) if !shard.is_closed() => Some(Arc::clone(shard)),
             _ => None,
         });
@@ -106,27 +128,42 @@ impl Shards {
 
     /// Forgets the shards of topics other than `topic`: theirs was deleted.
     pub(crate) fn keep_only(&self, topic: Option<TopicId>) {
-        self.slots.lock().retain(|key, slot| {
+        let mut gone = Vec::new();
+        self.places.lock().slots.retain(|key, place| {
             let keep = Some(key.topic) == topic;
-            if let (false, Slot::Ready(shard)) = (keep, &*slot.borrow()) {
-                shard.close();
+            if let (false, Slot::Ready(shard)) = (keep, &*place.slot.borrow()) {
+                gone.push(Arc::clone(shard));
             }
             keep
         });
+        for shard in gone {
+            shard.close(Unavailable::NotCoordinator);
+        }
     }
 
-    async fn fill(self: Arc<Self>, key: PartitionKey) {
+    async fn fill(self: Arc<Self>, key: PartitionKey, load: u64, former: Option<Arc<Shard>>) {
+        if let Some(former) = former {
+            // Before the partition is read: what it has written by then is read with the rest.
+            former.close(Unavailable::NotCoordinator);
+        }
         // A machine that panics on a record, which its hook reports, must not leave the shard loading for ever.
         let opening = tokio::spawn(Arc::clone(&self).open(key));
         let opened = opening.await.unwrap_or(Err(Unavailable::NoTopic));
         let slot = match &opened {
             Ok((shard, _)) => Slot::Ready(Arc::clone(shard)),
+            // The role of this broker may be another in a moment; the rest takes its time.
+            Err(why @ Unavailable::NotCoordinator) => Slot::Failed { why: *why, until: Instant::now() },
             Err(why) => Slot::Failed { why: *why, until: Instant::now() + RETRY_AFTER },
         };
-        if let Some(sender) = self.slots.lock().get(&key) {
-            sender.send_replace(slot);
-        }
+        let is_wanted = {
+            let places = self.places.lock();
+            let place = places.slots.get(&key).filter(|place| place.load == load);
+            place.map(|place| place.slot.send_replace(slot)).is_some()
+        };
         if let Ok((shard, named)) = opened {
+            if !is_wanted {
+                return shard.close(Unavailable::NotCoordinator);
+            }
             // News that came while it was loaded went to the shards that were there.
             self.news.newest().tell(&shard);
             for (topic, id) in self.gone(named) {
@@ -136,41 +173,64 @@ impl Shards {
     }
 
     async fn open(self: Arc<Self>, key: PartitionKey) -> Result<(Arc<Shard>, Named), Unavailable> {
-        // The semaphore is never closed.
-        let _turn = self.loads.acquire().await.map_err(|_| Unavailable::Loading)?;
         let image = self.engine.image();
         let partition = self.engine.partition(&image, key).await.map_err(|error| match error {
             PartitionError::NotLeader { .. } | PartitionError::Unknown => Unavailable::NotCoordinator,
             // The engine has reported it.
             PartitionError::Offline(_) => Unavailable::NoTopic,
         })?;
+        loop {
+            let epoch = partition.leader_epoch();
+            match self.load(&partition, epoch).await {
+                Ok((groups, named)) => {
+                    let shard = Shard::new(Arc::clone(&partition), epoch, groups, Arc::clone(&self.around));
+                    shard.can_write()?;
+                    shard.tell(None, |groups, now, out| groups.loaded(now, out));
+                    return Ok((Arc::new(shard), named));
+                }
+                // Lost and won again meanwhile.
+                Err(LoadError::NotLeader) if partition.is_leading() => {}
+                Err(LoadError::NotLeader) => return Err(Unavailable::NotCoordinator),
+                Err(LoadError::Read(ReadError::PartitionGone)) => return Err(Unavailable::NoTopic),
+                Err(error) => {
+                    tracing::error!(partition = key.index, %error,
+                        "groups cannot be loaded; tried again when asked for");
+                    return Err(Unavailable::NoTopic);
+                }
+            }
+        }
+    }
+
+    /// The groups of a partition as of the moment when this broker began to lead it.
+    async fn load(
+        &self,
+        partition: &Arc<Partition>,
+        epoch: LeaderEpoch,
+    ) -> Result<(GroupShard, Named), LoadError> {
         let began = Instant::now();
+        let end = until_replicated(partition, epoch).await?;
+        // After the wait, in which others can be loaded. The semaphore is never closed.
+        let _turn = self.loads.acquire().await;
         let news = self.news.newest();
         let mut groups = GroupShard::new(news.configs.all.clone(), Arc::clone(&news.topics));
         let mut named = Named::new();
-        let loaded = load(&partition, |record| {
+        let loaded = load(partition, epoch, end, |record| {
             note_topic(&mut named, &record);
             groups.replay(record);
         });
-        let loaded = loaded.await.map_err(|error| {
-            if !matches!(error, LoadError::Read(eddy_engine::ReadError::PartitionGone)) {
-                tracing::error!(partition = key.index, %error, "groups cannot be loaded; tried again when asked for");
-            }
-            Unavailable::NoTopic
-        })?;
-        let shard = Arc::new(Shard::new(partition, groups, Arc::clone(&self.around)));
-        shard.tell(None, |groups, now, out| groups.loaded(now, out));
-        if loaded.records > 0 {
+        let Loaded { records, unknown, damaged } = loaded.await?;
+        if records > 0 {
+            let seconds = began.elapsed().as_secs_f32();
             tracing::debug!(
-                partition = key.index,
-                records = loaded.records,
-                unknown = loaded.unknown,
-                damaged = loaded.damaged,
-                seconds = began.elapsed().as_secs_f32(),
+                partition = partition.key().index,
+                records,
+                unknown,
+                damaged,
+                seconds,
                 "groups loaded"
             );
         }
-        Ok((shard, named))
+        Ok((groups, named))
     }
 
     /// Those topics that were deleted while nobody looked. That a topic is missing from the metadata proves nothing; that it was
@@ -183,6 +243,24 @@ impl Shards {
         };
         named.into_iter().filter(is_gone).collect()
     }
+}
+
+impl Place {
+    /// Ends the shard that is here; whoever waits for one hears that none comes as the place is dropped.
+    fn close(&self) {
+        let shard = match &*self.slot.borrow() {
+            Slot::Ready(shard) => Arc::clone(shard),
+            Slot::Loading | Slot::Failed { .. } => return,
+        };
+        shard.close(Unavailable::NotCoordinator);
+    }
+}
+
+/// Whether this broker shall lead a partition.
+fn leads(image: &Image, key: PartitionKey) -> bool {
+    let partition = usize::try_from(key.index).ok().zip(image.topic_by_id(key.topic));
+    let partition = partition.and_then(|(index, topic)| topic.partitions.get(index));
+    partition.is_some_and(|partition| partition.leader == Some(image.local().broker))
 }
 
 /// Remembers which topics a shard's offsets are of.

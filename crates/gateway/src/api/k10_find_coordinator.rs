@@ -6,6 +6,9 @@
 //! Groups only: no other coordinator is there. The first group of a cluster is answered when its topic is there and its shard is
 //! loaded, so that no application meets COORDINATOR_NOT_AVAILABLE.
 
+use std::time::Duration;
+
+use eddy_coordinator::Unavailable;
 use eddy_types::{BrokerId, ErrorCode};
 use eddy_wire::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use eddy_wire::{ApiKey, Str};
@@ -20,6 +23,9 @@ pub(crate) const API: Api = Api::new(ApiKey::FindCoordinator, 0, 6);
 const KEYS_FROM: i16 = 4;
 
 const GROUP: i8 = 0;
+
+/// How long all brokers have to get to know the topic of committed offsets.
+const MADE_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     if call.version >= KEYS_FROM {
@@ -46,7 +52,7 @@ pub(crate) async fn handle(call: Call, request: FindCoordinatorRequest) -> FindC
 
 async fn find(call: &Call, key_type: i8, key: &Str) -> Coordinator {
     let found = match key_type {
-        GROUP => call.ctx.groups.find(key).await.map_err(|error| (error.code(), error.to_string())),
+        GROUP => coordinator(call, key).await.map_err(|error| (error.code(), error.to_string())),
         // A client that waits for a coordinator which never comes says nothing for a minute; this it says at once.
         other => Err((ErrorCode::InvalidRequest, format!("no coordinator of key type {other} is served"))),
     };
@@ -71,4 +77,11 @@ async fn find(call: &Call, key_type: i8, key: &Str) -> Coordinator {
             ..Coordinator::default()
         },
     }
+}
+
+async fn coordinator(call: &Call, group: &str) -> Result<BrokerId, Unavailable> {
+    if call.ctx.groups.ensure_topic().await? {
+        call.until_known(MADE_WAIT).await;
+    }
+    call.ctx.groups.find(group).await
 }
