@@ -17,6 +17,11 @@ use crate::liveness::{Heartbeats, until_applied};
 pub(crate) async fn leave(engine: &Arc<Engine>, peers: &Peers, heartbeats: &Heartbeats, deadline: Instant) {
     heartbeats.leaving.store(true, Ordering::Relaxed);
     let me = engine.me();
+    let others = engine.image().alive_brokers().any(|broker| broker.id != me);
+    if !others {
+        tracing::info!("the last broker of the cluster stops: there is nobody to hand over to");
+        return;
+    }
     let left = async {
         let begin = |image: &Image| Ok::<_, Infallible>((begin_shutdown(image, me), ()));
         if let Err(error) = engine.quorum().change(begin).await {

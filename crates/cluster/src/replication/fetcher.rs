@@ -79,6 +79,15 @@ impl Fetcher {
         }
     }
 
+    /// Looks at every partition again: what the leader was told of this broker is void.
+    pub(super) fn follow_all_again(&self) {
+        let mut wanted = self.wanted.lock();
+        let Wanted { partitions, changed } = &mut *wanted;
+        changed.extend(partitions.keys());
+        drop(wanted);
+        self.changed.notify_one();
+    }
+
     /// Partitions whose assignment has changed since the last call, with what is to be followed now.
     pub(super) fn take_changed(&self) -> Vec<(PartitionKey, Option<Arc<Partition>>)> {
         let mut wanted = self.wanted.lock();
@@ -163,11 +172,7 @@ impl Fetcher {
 
     async fn follow_on(self: &Arc<Fetcher>, stream: eddy_peer::PeerStream) {
         *self.following.lock() = Following::default();
-        {
-            let mut wanted = self.wanted.lock();
-            let keys: Vec<PartitionKey> = wanted.partitions.keys().copied().collect();
-            wanted.changed = keys.into_iter().collect();
-        }
+        self.follow_all_again();
         self.counters.connected.store(true, Ordering::Relaxed);
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         tracing::info!(leader = %self.leader, "following");

@@ -54,12 +54,24 @@ impl Fetchers {
     pub(crate) async fn run(self: Arc<Fetchers>) {
         let mut changes = self.engine.role_changes();
         let mut roles = Roles::default();
+        let mut images = self.engine.image_version();
+        let mut registered = self.broker_epoch();
         loop {
             tokio::select! {
                 keys = changes.next() => {
                     let image = self.engine.image();
                     for key in keys {
                         self.changed(&mut roles, &image, key);
+                    }
+                }
+                changed = images.changed() => {
+                    let epoch = self.broker_epoch();
+                    if std::mem::replace(&mut registered, epoch) != epoch {
+                        self.registered_again();
+                    }
+                    if changed.is_err() {
+                        // The engine has stopped.
+                        return;
                     }
                 }
                 Some(opened) = roles.opening.join_next(), if !roles.opening.is_empty() => {
@@ -70,6 +82,18 @@ impl Fetchers {
                 }
             }
             self.open_more(&mut roles);
+        }
+    }
+
+    /// Epoch of this broker's registration.
+    fn broker_epoch(&self) -> i64 {
+        self.engine.image().broker(self.engine.me()).map_or(-1, |broker| broker.epoch)
+    }
+
+    /// Leaders must hear of the new registration: followers of the former one are not taken into the ISR (KIP-903).
+    fn registered_again(&self) {
+        for fetcher in self.fetchers.lock().values() {
+            fetcher.follow_all_again();
         }
     }
 

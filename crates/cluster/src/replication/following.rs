@@ -22,6 +22,8 @@ pub(super) struct Followed {
     pub(super) key: PartitionKey,
     pub(super) partition: Arc<Partition>,
     pub(super) leader_epoch: LeaderEpoch,
+    /// Epoch of this broker's registration that the leader was told.
+    broker_epoch: i64,
     pub(super) generation: u32,
     /// Whether the leader serves the request of this generation, as far as we know.
     active: bool,
@@ -46,13 +48,6 @@ pub(super) struct Following {
     again: BTreeSet<(Instant, u32)>,
 }
 
-/// What [`Following::begin`] gives.
-pub(super) struct Begun {
-    pub(super) follow: Follow,
-    /// The partition is new on this stream: its ready list has to know the slot.
-    pub(super) new: bool,
-}
-
 impl Following {
     /// Begins to follow a partition, or follows it anew from where it is; nothing when that is already so.
     pub(super) fn begin(
@@ -61,12 +56,13 @@ impl Following {
         partition: &Arc<Partition>,
         position: &FollowerPosition,
         broker_epoch: i64,
-    ) -> Option<Begun> {
+    ) -> Option<Follow> {
         let known = self.by_key.get(&key).copied();
         let slot = known.unwrap_or(self.next_slot);
         if let Some(followed) = self.slots.get(&slot)
             && followed.active
             && followed.leader_epoch == position.leader_epoch
+            && followed.broker_epoch == broker_epoch
         {
             return None;
         }
@@ -82,6 +78,7 @@ impl Following {
                 key,
                 partition: Arc::clone(partition),
                 leader_epoch: position.leader_epoch,
+                broker_epoch,
                 generation,
                 active: true,
                 reported: (position.log_start, position.durable_end),
@@ -98,7 +95,7 @@ impl Following {
                 followed.failures = former.failures;
             }
         }
-        let follow = Follow {
+        Some(Follow {
             slot,
             generation,
             key,
@@ -108,16 +105,15 @@ impl Following {
             log_start: position.log_start,
             log_end: position.log_end,
             durable_end: position.durable_end,
-        };
-        Some(Begun { follow, new: known.is_none() })
+        })
     }
 
-    /// The partition is not to be followed here any more; its slot and generation if it was.
-    pub(super) fn end(&mut self, key: PartitionKey) -> Option<(u32, u32)> {
+    /// The partition is not to be followed here any more; its slot and what was followed.
+    pub(super) fn end(&mut self, key: PartitionKey) -> Option<(u32, Followed)> {
         let slot = self.by_key.remove(&key)?;
         let followed = self.slots.remove(&slot)?;
         self.forget_pause(slot, &followed);
-        Some((slot, followed.generation))
+        Some((slot, followed))
     }
 
     fn forget_pause(&mut self, slot: u32, followed: &Followed) {

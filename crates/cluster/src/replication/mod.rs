@@ -15,6 +15,7 @@ mod following;
 mod opened;
 mod receiving;
 mod rounds;
+mod runs;
 mod sending;
 mod serving;
 mod session;
@@ -32,6 +33,11 @@ use eddy_peer::StreamReader;
 
 /// A side that has written nothing for this long says that it is there.
 const KEEP_ALIVE: Duration = Duration::from_millis(500);
+
+/// The same where less silence is borne.
+fn keep_alive(silence: Duration) -> Duration {
+    KEEP_ALIVE.min(silence / 4)
+}
 
 /// Partitions that one stream follows at most.
 const SLOTS_MAX: usize = 200_000;

@@ -18,14 +18,18 @@ use tokio::time::Instant;
 
 use super::ending::Ending;
 use super::fetcher::Fetcher;
+use super::runs::{Run, Runs};
 use super::wire::{FromFollower, FromLeader, Position, Refusal, UpFrame, messages};
-use super::{KEEP_ALIVE, next_within};
+use super::{keep_alive, next_within};
 
 /// A frame to the leader is closed above this.
 const FRAME_BYTES: usize = 256 << 10;
 
 /// How long one attempt to get room in the write-ahead log takes; there are as many as it takes.
 const ROOM_WITHIN: Duration = Duration::from_secs(5);
+
+/// Pause before the next attempt.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// Pause before the next look at a disk that is full.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(250);
@@ -90,7 +94,7 @@ impl<'a> Stream<'a> {
     async fn wait(&self) -> Wake {
         let now = Instant::now();
         let pause_end = self.fetcher.following.lock().next_pause_end();
-        let silence = now + KEEP_ALIVE;
+        let silence = now + keep_alive(self.fetcher.silence);
         tokio::select! {
             ready = self.watch.ready() => Wake::Ready(ready),
             () = self.fetcher.changed() => Wake::Requests,
@@ -129,17 +133,17 @@ impl<'a> Stream<'a> {
         let image = self.engine().image();
         let broker_epoch = image.broker(self.engine().me()).map_or(-1, |broker| broker.epoch);
         let mut following = self.fetcher.following.lock();
-        let Some(begun) = following.begin(key, partition, &position, broker_epoch) else { return };
+        let Some(follow) = following.begin(key, partition, &position, broker_epoch) else { return };
         drop(following);
-        if begun.new {
-            partition.watch_replica(&self.watch, begun.follow.slot);
-        }
-        frame.put(&FromFollower::Follow(begun.follow));
+        partition.watch_replica(&self.watch, follow.slot);
+        frame.put(&FromFollower::Follow(follow));
     }
 
     fn end(&self, key: PartitionKey, frame: &mut UpFrame) {
-        if let Some((slot, generation)) = self.fetcher.following.lock().end(key) {
-            frame.put(&FromFollower::Unfollow { slot, generation });
+        let ended = self.fetcher.following.lock().end(key);
+        if let Some((slot, followed)) = ended {
+            followed.partition.unwatch_replica(&self.watch, slot);
+            frame.put(&FromFollower::Unfollow { slot, generation: followed.generation });
         }
     }
 
@@ -188,16 +192,17 @@ impl<'a> Stream<'a> {
     }
 
     async fn data(&self, slot: u32, generation: u32, position: Position, batches: Bytes) {
-        let Some((partition, epoch)) = self.current(slot, generation) else { return };
-        let bytes = batches.len();
-        let room = self.room(count_batches(&batches), bytes).await;
-        match partition.append_replicated(self.engine().now(), epoch, batches, Some(room)) {
-            Ok(()) => {
-                self.fetcher.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-                self.state(slot, generation, position);
+        for Run { batches, bytes } in Runs(batches) {
+            let length = bytes.len();
+            let room = self.room(batches, length).await;
+            // Looked up again each time: the wait may have been long.
+            let Some((partition, epoch)) = self.current(slot, generation) else { return };
+            if let Err(error) = partition.append_replicated(self.engine().now(), epoch, bytes, Some(room)) {
+                return self.failed(slot, generation, &partition, &error);
             }
-            Err(error) => self.failed(slot, generation, &partition, &error),
+            self.fetcher.counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
         }
+        self.state(slot, generation, position);
     }
 
     /// Room in the write-ahead log, however long that takes: what the leader sends meanwhile stays on its way.
@@ -206,7 +211,8 @@ impl<'a> Stream<'a> {
             match self.engine().admit(batches, bytes, Instant::now() + ROOM_WITHIN).await {
                 Ok(room) => return room,
                 Err(AppendError::DiskFull { .. }) => tokio::time::sleep(DISK_FULL_PAUSE).await,
-                Err(_) => tokio::task::yield_now().await,
+                // It has waited, or the log is stopped and this task will be.
+                Err(_) => tokio::time::sleep(ROOM_PAUSE).await,
             }
         }
     }
@@ -255,9 +261,17 @@ impl<'a> Stream<'a> {
     }
 
     fn failed(&self, slot: u32, generation: u32, partition: &Arc<Partition>, error: &ReplicateError) {
-        self.fetcher.counters.failures.fetch_add(1, Ordering::Relaxed);
         let (partition, leader) = (partition.key(), self.fetcher.leader);
-        tracing::warn!(%partition, %leader, %error, "cannot append what the leader has sent");
+        match error {
+            // News of the metadata has come in between, and more of it follows.
+            ReplicateError::OtherRole(_) | ReplicateError::PartitionGone | ReplicateError::Cutting => {
+                tracing::debug!(%partition, %leader, %error, "no longer followed like this");
+            }
+            _ => {
+                self.fetcher.counters.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%partition, %leader, %error, "cannot do what the leader's log says");
+            }
+        }
         self.follow_again(slot, generation, false);
     }
 
@@ -287,19 +301,4 @@ async fn send(frame: &mut UpFrame, writer: &mut StreamWriter) -> std::io::Result
     }
     writer.write(&[frame.take()]).await?;
     writer.flush().await
-}
-
-/// Batches in a run of whole batches; what is not one is found when they are appended.
-fn count_batches(mut run: &[u8]) -> u32 {
-    let mut count = 0;
-    while let Some(head) = run.first_chunk::<12>() {
-        let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
-        let next = usize::try_from(length).ok().and_then(|length| run.get(12 + length..));
-        count += 1;
-        match next {
-            Some(next) => run = next,
-            None => break,
-        }
-    }
-    count.max(1)
 }

@@ -11,7 +11,6 @@ use eddy_engine::{ReadError, ReplicaRead, ReplicaWatch};
 use eddy_peer::StreamWriter;
 use tokio::time::Instant;
 
-use super::KEEP_ALIVE;
 use super::counters::SessionCounters;
 use super::ending::Ending;
 use super::rounds::Rounds;
@@ -36,6 +35,7 @@ pub(super) struct Sender<'a> {
     serving: &'a Serving,
     watch: &'a Arc<ReplicaWatch>,
     counters: &'a SessionCounters,
+    keep_alive: Duration,
     rounds: Rounds,
     /// Slots whose high watermark or log start moved without data, and when they are told at the latest.
     states: AHashSet<u32>,
@@ -48,11 +48,13 @@ impl<'a> Sender<'a> {
         serving: &'a Serving,
         watch: &'a Arc<ReplicaWatch>,
         counters: &'a SessionCounters,
+        keep_alive: Duration,
     ) -> Sender<'a> {
         Sender {
             serving,
             watch,
             counters,
+            keep_alive,
             rounds: Rounds::default(),
             states: AHashSet::new(),
             states_due: None,
@@ -74,7 +76,7 @@ impl<'a> Sender<'a> {
     }
 
     async fn wait(&mut self) {
-        let due = self.states_due.unwrap_or_else(|| Instant::now() + KEEP_ALIVE);
+        let due = self.states_due.unwrap_or_else(|| Instant::now() + self.keep_alive);
         tokio::select! {
             ready = self.watch.ready() => self.rounds.extend(ready),
             () = self.serving.nudged() => {}
@@ -89,11 +91,9 @@ impl<'a> Sender<'a> {
     /// Takes what else is there, without waiting.
     fn gather(&mut self) {
         self.rounds.extend(self.watch.try_ready());
-        let (answers, moved) = self.serving.take();
-        for answer in &answers {
+        for answer in &self.serving.take_answers() {
             self.frame.put(answer);
         }
-        self.rounds.extend(moved);
         if self.states_due.is_some_and(|due| due <= Instant::now()) {
             self.states_due = None;
             for slot in std::mem::take(&mut self.states) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ahash::{AHashMap, AHashSet};
-use eddy_engine::{Partition, PartitionKey};
+use ahash::AHashMap;
+use eddy_engine::Partition;
 use eddy_types::{LeaderEpoch, Offset};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -44,18 +44,15 @@ impl Slot {
 #[derive(Default)]
 pub(super) struct Serving {
     state: Mutex<State>,
-    /// There is something in `answers` or `moved`.
+    /// There are answers.
     nudge: Notify,
 }
 
 #[derive(Default)]
 struct State {
     slots: AHashMap<u32, Slot>,
-    /// Partitions whose ready list knows a slot of this stream: each is registered once.
-    watched: AHashSet<(u32, PartitionKey)>,
     /// At most one for each request of the follower.
     answers: Vec<FromLeader>,
-    moved: Vec<u32>,
 }
 
 impl Serving {
@@ -75,11 +72,6 @@ impl Serving {
         state.slots.get(&follow.slot).is_some_and(|slot| slot.generation() == follow.generation)
     }
 
-    /// Whether the partition must be told to put the slot on the ready list; true once.
-    pub(super) fn must_watch(&self, follow: &Follow) -> bool {
-        self.state.lock().watched.insert((follow.slot, follow.key))
-    }
-
     /// The request is granted: the slot is served from the follower's log end on.
     pub(super) fn granted(&self, follow: &Follow, partition: Arc<Partition>) {
         let mut state = self.state.lock();
@@ -95,10 +87,6 @@ impl Serving {
             told: None,
         };
         state.slots.insert(follow.slot, Slot::Served(served));
-        // It hears at once where the leader is.
-        state.moved.push(follow.slot);
-        drop(state);
-        self.nudge.notify_one();
     }
 
     /// A request ends with `answer`: nothing more is sent for it.
@@ -123,11 +111,13 @@ impl Serving {
         self.nudge.notify_one();
     }
 
-    /// The follower wants no more of a slot.
-    pub(super) fn unfollowed(&self, slot: u32, generation: u32) {
+    /// The follower wants no more of a slot; gives what was served there.
+    pub(super) fn unfollowed(&self, slot: u32, generation: u32) -> Option<Served> {
         let mut state = self.state.lock();
-        if state.slots.get(&slot).is_some_and(|known| known.generation() == generation) {
-            state.slots.remove(&slot);
+        state.slots.get(&slot).filter(|known| known.generation() == generation)?;
+        match state.slots.remove(&slot) {
+            Some(Slot::Served(served)) => Some(served),
+            _ => None,
         }
     }
 
@@ -151,15 +141,14 @@ impl Serving {
         }
     }
 
-    /// Waits until there is something in [`Serving::take`].
+    /// Waits until there is something in [`Serving::take_answers`].
     pub(super) async fn nudged(&self) {
         self.nudge.notified().await;
     }
 
-    /// Answers to send, and slots to look at.
-    pub(super) fn take(&self) -> (Vec<FromLeader>, Vec<u32>) {
-        let mut state = self.state.lock();
-        (std::mem::take(&mut state.answers), std::mem::take(&mut state.moved))
+    /// Answers to send.
+    pub(super) fn take_answers(&self) -> Vec<FromLeader> {
+        std::mem::take(&mut self.state.lock().answers)
     }
 
     /// Partitions that are served.

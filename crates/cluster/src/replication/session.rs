@@ -17,11 +17,11 @@ use tokio::task::JoinSet;
 
 use super::counters::SessionCounters;
 use super::ending::Ending;
-use super::next_within;
 use super::opened::Opener;
 use super::sending::Sender;
 use super::serving::Serving;
 use super::wire::{Follow, FromFollower, FromLeader, Progress, Refusal, messages};
+use super::{keep_alive, next_within};
 
 /// A stream on which another broker follows partitions of this one.
 pub(super) struct Session {
@@ -56,9 +56,10 @@ impl Session {
     /// Serves the stream until it ends; `silence` is how long nothing may come.
     pub(super) async fn run(self: Arc<Session>, stream: PeerStream, silence: Duration) -> Ending {
         let (mut reader, mut writer) = stream.split();
+        let sender = Sender::new(&self.serving, &self.watch, &self.counters, keep_alive(silence));
         tokio::select! {
             ending = self.listen(&mut reader, silence) => ending,
-            ending = Sender::new(&self.serving, &self.watch, &self.counters).run(&mut writer) => ending,
+            ending = sender.run(&mut writer) => ending,
         }
     }
 
@@ -85,7 +86,11 @@ impl Session {
     fn hear(self: &Arc<Session>, message: FromFollower) {
         match message {
             FromFollower::Follow(follow) => self.follow(follow),
-            FromFollower::Unfollow { slot, generation } => self.serving.unfollowed(slot, generation),
+            FromFollower::Unfollow { slot, generation } => {
+                if let Some(served) = self.serving.unfollowed(slot, generation) {
+                    served.partition.unwatch_replica(&self.watch, slot);
+                }
+            }
             FromFollower::Progress(progress) => self.progress(progress),
             FromFollower::Ping => {}
         }
@@ -128,10 +133,9 @@ impl Session {
         };
         match partition.follow(self.engine.now(), self.follower, leader_epoch, last_epoch, fetch) {
             Ok(FollowAnswer::Granted(_)) => {
-                if self.serving.must_watch(follow) {
-                    partition.watch_replica(&self.watch, slot);
-                }
                 self.serving.granted(follow, Arc::clone(partition));
+                // Lists the slot at once: the follower hears where the leader is, and gets what it lacks.
+                partition.watch_replica(&self.watch, slot);
             }
             Ok(FollowAnswer::Diverging(diverging)) => {
                 self.serving.ended(slot, generation, FromLeader::Diverging { slot, generation, diverging });

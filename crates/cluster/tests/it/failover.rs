@@ -48,6 +48,32 @@ async fn a_leader_that_is_killed_is_replaced_and_nothing_acknowledged_is_lost() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_the_controller_too_is_replaced() {
+    let mut world = World::start(3).await;
+    let topic = world.create("t", 1, 6, "2").await;
+    let controller = world.any().engine.quorum().leader().unwrap();
+    let keys: Vec<PartitionKey> = (0..6).map(|index| PartitionKey { topic, index }).collect();
+    let mut led = 0;
+    for key in &keys {
+        world.produce(*key, 7, 0, &[value(0)]).await;
+        led += usize::from(world.leader(*key).await.0 == controller);
+    }
+    assert!(led > 0, "the controller leads some of them");
+    let began = Instant::now();
+    world.kill(controller).await;
+    for key in &keys {
+        world.produce(*key, 7, 1, &[value(1)]).await;
+    }
+    println!("controller killed, all partitions acknowledge after {:?}", began.elapsed());
+    world.restart(controller).await;
+    for key in &keys {
+        world.until_isr(*key, &[1, 2, 3]).await;
+        verify(&world, *key, 2).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn power_cuts_of_all_at_once_lose_nothing_acknowledged() {
     let mut world = World::start(3).await;
     let topic = world.create("t", 1, 1, "2").await;

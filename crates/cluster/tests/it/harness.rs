@@ -228,12 +228,6 @@ impl World {
         }
     }
 
-    /// The replica of a partition on a broker.
-    pub(crate) async fn replica(&self, id: BrokerId, key: PartitionKey) -> Arc<Partition> {
-        let engine = &self.node(id).engine;
-        engine.replica(&engine.image(), key).await.unwrap()
-    }
-
     /// Waits until the replicas of all brokers that run hold the same log up to the same high watermark, and gives its
     /// records.
     pub(crate) async fn until_equal(&self, key: PartitionKey) -> Vec<(i64, Bytes)> {

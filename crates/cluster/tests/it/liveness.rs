@@ -81,3 +81,28 @@ async fn a_broker_that_leaves_in_order_hands_over_first() {
     }
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_was_taken_for_dead_comes_back_by_itself() {
+    let world = World::start(3).await;
+    let topic = world.create("t", 1, 2, "1").await;
+    let keys = [0, 1].map(|index| PartitionKey { topic, index });
+    for key in keys {
+        world.produce(key, 7, 0, &[b"before".to_vec()]).await;
+    }
+    let unlucky = BrokerId(2);
+    let epoch = |id| world.any().engine.image().broker(id).map_or(-1, |broker| broker.epoch);
+    let before = epoch(unlucky);
+    let fence = |image: &eddy_metadata::Image| {
+        Ok::<_, std::convert::Infallible>((eddy_metadata::controller::fence_broker(image, unlucky), ()))
+    };
+    world.any().engine.quorum().change(fence).await.unwrap();
+    until("it is registered anew", || (epoch(unlucky) > before).then_some(())).await;
+    for key in keys {
+        // Its streams were never closed: it has to say in which life it follows.
+        world.until_isr(key, &[1, 2, 3]).await;
+        world.produce(key, 7, 1, &[b"after".to_vec()]).await;
+        assert_eq!(world.until_equal(key).await.len(), 2);
+    }
+    world.stop().await;
+}
