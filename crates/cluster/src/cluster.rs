@@ -7,10 +7,12 @@ use std::time::Duration;
 use eddy_engine::Engine;
 use eddy_metadata::controller::Registration;
 use eddy_peer::{Peers, Service, StreamHandler};
+use eddy_types::BrokerId;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::departures::Departures;
 use crate::liveness::{Controller, Heartbeats, LivenessService, until_applied};
 use crate::registration::{RegistrationFailed, register};
 use crate::replication::{Fetchers, Sessions};
@@ -57,6 +59,7 @@ pub struct Cluster {
 
 struct Member {
     peers: Peers,
+    departures: Arc<Departures>,
     heartbeats: Arc<Heartbeats>,
     isr_proposals: isr::Outstanding,
     sessions: Arc<Sessions>,
@@ -83,6 +86,8 @@ impl Cluster {
         let service = LivenessService::new(Arc::clone(&engine), Arc::clone(&controller));
         peers.serve(Service::Liveness, Arc::new(service));
         let mut tasks = JoinSet::new();
+        let departures = Departures::new(Arc::clone(&engine), peers.clone());
+        tasks.spawn(Arc::clone(&departures).run());
         // Before the registration: whoever had this id and is dead has to be fenced by somebody.
         tasks.spawn(controller.run());
         register(&engine, &registration, register_until).await?;
@@ -100,8 +105,15 @@ impl Cluster {
         peers.serve_streams(Arc::clone(&sessions) as Arc<dyn StreamHandler>);
         let fetchers = Fetchers::new(Arc::clone(&engine), peers.clone(), session_timeout);
         tasks.spawn(Arc::clone(&fetchers).run());
-        let member =
-            Member { peers, heartbeats, isr_proposals, sessions, fetchers, tasks: Mutex::new(tasks) };
+        let member = Member {
+            peers,
+            departures,
+            heartbeats,
+            isr_proposals,
+            sessions,
+            fetchers,
+            tasks: Mutex::new(tasks),
+        };
         Ok(Arc::new(Cluster { engine, member: Some(member) }))
     }
 
@@ -118,6 +130,20 @@ impl Cluster {
                 let _ = tokio::time::timeout_at(deadline, reached).await;
             }
         }
+    }
+
+    /// Returns when the metadata has taken note of every broker whose process is provably gone, and at the latest after a second: what
+    /// clients are told of leaders waits for this. At once as a rule, and always on a lone node.
+    pub async fn until_departures_noted(&self) {
+        if let Some(member) = &self.member {
+            member.departures.until_noted().await;
+        }
+    }
+
+    /// Whether a fenced broker left so lately that clients are better off to find it among the brokers still.
+    #[must_use]
+    pub fn is_still_listed(&self, broker: BrokerId) -> bool {
+        self.member.as_ref().is_some_and(|member| member.departures.is_listed(broker))
     }
 
     /// Leaves in order: others lead what this broker led and know it, then it counts as fenced. Nothing on a lone node. Call

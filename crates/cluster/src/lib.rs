@@ -6,6 +6,7 @@
 //! ([`isr`]). A lone node only registers.
 
 mod cluster;
+mod departures;
 mod isr;
 mod liveness;
 mod registration;

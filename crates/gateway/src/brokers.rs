@@ -54,9 +54,11 @@ fn is_wildcard(host: &str) -> bool {
     matches!(host, "0.0.0.0" | "::" | "[::]" | "")
 }
 
-/// The brokers that clients are told of: those that are alive, by id.
-pub(crate) fn alive(call: &Call, image: &Image) -> Vec<Address> {
-    image.alive_brokers().filter_map(|broker| address(call, image, broker.id)).collect()
+/// The brokers that clients are told of, by id: those that are alive, and those that were until a moment ago.
+pub(crate) fn listed(call: &Call, image: &Image) -> Vec<Address> {
+    let listed =
+        image.brokers().filter(|broker| !broker.fenced || call.ctx.cluster.is_still_listed(broker.id));
+    listed.filter_map(|broker| address(call, image, broker.id)).collect()
 }
 
 /// A broker that takes admin requests. All do, but the one that leads the metadata group commits without asking another.

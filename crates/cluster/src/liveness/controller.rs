@@ -234,7 +234,6 @@ impl WatchedLinks {
             if self.watched.contains_key(&broker) {
                 continue;
             }
-            self.peers.watch_link(broker);
             let (mut link, news) = (self.peers.link(broker), self.news.clone());
             let task = self.tasks.spawn(async move {
                 loop {
@@ -246,24 +245,14 @@ impl WatchedLinks {
             });
             self.watched.insert(broker, task);
         }
-        let peers = &self.peers;
         self.watched.retain(|broker, task| {
             let stays = image.broker(*broker).is_some();
             if !stays {
                 task.abort();
-                peers.unwatch_link(*broker);
             }
             stays
         });
         while self.tasks.try_join_next().is_some() {}
-    }
-}
-
-impl Drop for WatchedLinks {
-    fn drop(&mut self) {
-        for broker in self.watched.keys() {
-            self.peers.unwatch_link(*broker);
-        }
     }
 }
 

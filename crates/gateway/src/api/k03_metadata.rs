@@ -31,6 +31,7 @@ pub(crate) const CLUSTER_OPERATIONS: i32 = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1
 const IDS_FROM: i16 = 12;
 
 pub(crate) async fn handle(call: Call, request: MetadataRequest) -> MetadataResponse {
+    call.ctx.cluster.until_departures_noted().await;
     let MetadataRequest { topics, allow_auto_topic_creation, .. } = &request;
     let wants_all = match topics {
         None => true,
@@ -188,7 +189,7 @@ fn describe_partition(
 }
 
 fn brokers(call: &Call, image: &Image) -> Vec<MetadataResponseBroker> {
-    let told = brokers::alive(call, image).into_iter().map(|address| MetadataResponseBroker {
+    let told = brokers::listed(call, image).into_iter().map(|address| MetadataResponseBroker {
         node_id: address.broker.0,
         host: address.host.into(),
         port: i32::from(address.port),

@@ -28,6 +28,7 @@ const GROUP: i8 = 0;
 const MADE_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn handle(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
+    call.ctx.cluster.until_departures_noted().await;
     if call.version >= KEYS_FROM {
         let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
         for key in &request.coordinator_keys {
