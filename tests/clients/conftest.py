@@ -8,6 +8,7 @@ import pytest
 from harness import paths
 from harness.at_once import workers  # noqa: F401
 from harness.broker import KINDS, Broker
+from harness.cluster import NODES, Cluster
 
 NAMES = itertools.count()
 
@@ -18,6 +19,33 @@ def pytest_addoption(parser):
         default=os.environ.get("BROKER", "eddy"),
         help="eddy, kafka (Apache Kafka, started by the tests) or HOST:PORT of a running broker; default: $BROKER, else eddy",
     )
+    parser.addoption(
+        "--nodes",
+        type=int,
+        choices=(1, NODES),
+        default=1,
+        help="1: what needs no more than one broker, and a short selection of what needs three; 3: everything that runs on three",
+    )
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "cluster: needs three brokers")
+    config.addinivalue_line("markers", "short: of those with `cluster`, runs with --nodes 1, too")
+    config.addinivalue_line("markers", "one_node: is about one broker, as are all with a broker of their own")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    one = config.getoption("--nodes") == 1
+
+    def is_left_out(item):
+        marks = {mark.name for mark in item.iter_markers()}
+        if one:
+            return "cluster" in marks and "short" not in marks
+        return "one_node" in marks or not {"own_broker", "start_broker"}.isdisjoint(item.fixturenames)
+
+    config.hook.pytest_deselected(items=[item for item in items if is_left_out(item)])
+    items[:] = [item for item in items if not is_left_out(item)]
 
 
 @pytest.fixture(scope="session")
@@ -41,11 +69,33 @@ def start_broker(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def broker(request, start_broker):
-    """The broker that tests share: they may not stop it, change its configuration, or name a topic without `topic`."""
+def shared_cluster(request, tmp_path_factory):
     against = request.config.getoption("--against")
+    if against not in KINDS:
+        pytest.skip("needs brokers that the tests may start")
+    if against == "eddy" and not paths.EDDY.exists():
+        pytest.skip(f"{paths.EDDY} is not built")
+    cluster = Cluster(KINDS[against], tmp_path_factory.mktemp(f"{against}-cluster"))
+    try:
+        yield cluster.start()
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(shared_cluster):
+    """Three brokers, all in sync, which the test may stop and kill: what it leaves down is started again for the next."""
+    return shared_cluster.mend()
+
+
+@pytest.fixture(scope="session")
+def broker(request):
+    """The broker or cluster that tests share: they may not stop it, change its configuration, or name a topic without `topic`."""
+    against = request.config.getoption("--against")
+    if request.config.getoption("--nodes") > 1:
+        return request.getfixturevalue("shared_cluster")
     if against in KINDS:
-        return start_broker()
+        return request.getfixturevalue("start_broker")()
     host, _, port = against.rpartition(":")
     return Broker(host.strip("[]"), int(port))
 
@@ -68,7 +118,7 @@ def unique():
 def pytest_runtest_makereport(item):
     report = (yield).get_result()
     if report.failed:
-        for name in ("own_broker", "broker"):
+        for name in ("own_broker", "cluster", "broker"):
             if name in getattr(item, "funcargs", {}):
                 report.sections.append(("broker log", item.funcargs[name].log_tail()))
                 break

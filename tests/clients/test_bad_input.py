@@ -15,6 +15,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from harness import raw_kafka as raw
 from harness.raw_kafka import Closed, Connection, batch, record, varint
 
+pytestmark = pytest.mark.one_node
+
 REFUSED = "refused"
 MEBIBYTE = 1 << 20
 

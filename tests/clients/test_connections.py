@@ -11,6 +11,8 @@ from harness import paths
 from harness import raw_kafka as raw
 from harness.raw_kafka import Connection, Reader, batch, record
 
+pytestmark = pytest.mark.one_node
+
 
 def test_answers_leave_in_the_order_of_the_requests_behind_a_parked_fetch(broker, unique):
     topic = broker.create_topic(unique("order"))

@@ -18,9 +18,9 @@ def tool(broker):
 
 def fill(broker, topic, partition, timestamps):
     """One record a batch, each with its own time."""
-    with Connection(broker) as connection:
+    with Connection(broker.leader_of(topic, partition)) as connection:
         for timestamp in timestamps:
-            assert connection.produce(topic, partition, batch([record(0)], timestamp=timestamp))[0] == 0
+            assert connection.produce(topic, partition, batch([record(0)], timestamp=timestamp), acks=-1)[0] == 0
 
 
 def described(text):
@@ -29,12 +29,12 @@ def described(text):
     return dict(re.findall(r"(\w+): (\S*)", first)), len(partitions)
 
 
-def test_topics_tool_creates_lists_describes_grows_and_deletes(tool, unique):
+def test_topics_tool_creates_lists_describes_grows_and_deletes(broker, tool, unique):
     topic = unique("tool")
     tool("topics", "--create", "--topic", topic, "--partitions", 2, "--config", "retention.ms=86400000")
     assert topic in tool("topics", "--list").split()
     summary, partitions = described(tool("topics", "--describe", "--topic", topic))
-    assert (summary["PartitionCount"], summary["ReplicationFactor"], partitions) == ("2", "1", 2)
+    assert (summary["PartitionCount"], summary["ReplicationFactor"], partitions) == ("2", str(broker.replicas), 2)
     assert "retention.ms=86400000" in summary["Configs"]
     assert len(summary["TopicId"]) == 22
     tool("topics", "--alter", "--topic", topic, "--partitions", 5)
@@ -52,9 +52,9 @@ def test_topics_tool_creates_lists_describes_grows_and_deletes(tool, unique):
         tool("topics", "--describe", "--topic", topic)
 
 
-def test_topics_tool_is_told_what_is_wrong_with_a_topic(tool, unique):
+def test_topics_tool_is_told_what_is_wrong_with_a_topic(broker, tool, unique):
     with pytest.raises(tools.ToolError, match="Error while executing topic command"):
-        tool("topics", "--create", "--topic", unique("wide"), "--replication-factor", 3)
+        tool("topics", "--create", "--topic", unique("wide"), "--replication-factor", broker.replicas + 1)
     with pytest.raises(tools.ToolError, match="Error while executing topic command"):
         tool("topics", "--create", "--topic", unique("odd"), "--config", "retention.ms=soon")
 
@@ -86,29 +86,29 @@ def test_configs_tool_alters_describes_and_resets_a_topic(broker, tool, unique):
     assert "retention.ms=123456" in text
     assert "max.message.bytes=2097152" in text
     assert "DYNAMIC_TOPIC_CONFIG" in text
-    with Connection(broker) as connection:
+    with Connection(broker.leader_of(topic)) as connection:
         assert connection.produce(topic, 0, batch([record(0, value=b"x" * 1_500_000)]))[0] == 0, "in force at once"
     tool("configs", *entity, "--alter", "--delete-config", "retention.ms")
     text = tool("configs", *entity, "--describe")
     assert "retention.ms=123456" not in text
     assert "max.message.bytes=2097152" in text
     everything = tool("configs", *entity, "--describe", "--all")
-    for key in ("cleanup.policy=delete", "compression.type=producer", "min.insync.replicas=1", "segment.bytes=1073741824"):
+    for key in ("cleanup.policy=delete", "compression.type=producer", f"min.insync.replicas={broker.min_in_sync}", "segment.bytes=1073741824"):
         assert key in everything
     with pytest.raises(tools.ToolError, match="InvalidConfigurationException|InvalidRequestException"):
         tool("configs", *entity, "--alter", "--add-config", "no.such.key=1")
 
 
-def test_configs_tool_describes_the_broker(tool):
+def test_configs_tool_describes_the_broker(broker, tool):
     # ksqlDB reads this one from the broker's configuration, and fails without it.
-    assert "default.replication.factor=1 " in tool("configs", "--entity-type", "brokers", "--entity-name", "1", "--describe", "--all")
+    assert f"default.replication.factor={broker.replicas} " in tool("configs", "--entity-type", "brokers", "--entity-name", "1", "--describe", "--all")
 
 
 def test_log_dirs_tool_shows_the_size_of_each_partition(broker, tool, unique):
     topic = broker.create_topic(unique("dirs"), partitions=2)
-    with Connection(broker) as connection:
-        assert connection.produce(topic, 1, batch([record(0, value=b"x" * 10_000)]))[0] == 0
-    text = tool("log-dirs", "--describe", "--topic-list", topic)
+    with Connection(broker.leader_of(topic, 1)) as connection:
+        assert connection.produce(topic, 1, batch([record(0, value=b"x" * 10_000)]), acks=-1)[0] == 0
+    text = tool("log-dirs", "--describe", "--topic-list", topic, "--broker-list", 1)
     [broker_entry] = json.loads(text[text.index("{") :])["brokers"]
     sizes = {entry["partition"]: entry["size"] for directory in broker_entry["logDirs"] for entry in directory["partitions"]}
     assert set(sizes) == {f"{topic}-0", f"{topic}-1"}
@@ -123,7 +123,7 @@ def test_delete_records_tool_moves_the_start_of_the_log(broker, tool, unique, tm
     file = tmp_path / "offsets.json"
     file.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": 0, "offset": 4}]}))
     assert "low_watermark: 4" in tool("delete-records", "--offset-json-file", file)
-    with Connection(broker) as connection:
+    with Connection(broker.leader_of(topic)) as connection:
         assert connection.list_offset(topic, 0, -2) == (0, -1, 4)
         assert connection.list_offset(topic, 0, -1) == (0, -1, 10)
         assert connection.fetch(topic, 0, 3)[0] == 1
@@ -135,14 +135,14 @@ def test_delete_records_tool_moves_the_start_of_the_log(broker, tool, unique, tm
 def test_console_producer_and_perf_test_deliver_everything(broker, tool, unique):
     topic = broker.create_topic(unique("console"))
     tool("console-producer", "--topic", topic, "--reader-property", "parse.key=true", stdin="".join(f"k{i}\tline {i}\n" for i in range(100)))
-    with Connection(broker) as connection:
+    with Connection(broker.leader_of(topic)) as connection:
         assert connection.list_offset(topic, 0, -1) == (0, -1, 100)
     text = tool(
         "producer-perf-test", "--topic", topic, "--num-records", 50_000, "--record-size", 100, "--throughput", -1,
         "--command-property", "acks=all",
     )
     assert "50000 records sent" in text
-    with Connection(broker) as connection:
+    with Connection(broker.leader_of(topic)) as connection:
         assert connection.list_offset(topic, 0, -1) == (0, -1, 50_100)
 
 

@@ -16,6 +16,8 @@ from harness.clients import CLIENTS
 from harness.members import Members
 from harness.raw_kafka import Connection, array, string
 
+pytestmark = pytest.mark.one_node
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "METRICS.md"
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| ([^|]*) \| [^|]* \| ([^|]*) \|$", re.MULTILINE)
 SECONDS = 60

@@ -14,6 +14,8 @@ from harness.raw_kafka import Connection
 from harness.records import PARTITIONS, record, text_lines
 from test_workloads import assert_gapless, read_with_librdkafka
 
+pytestmark = pytest.mark.one_node
+
 CORPUS_LINES = 102_000
 SECONDS = 60
 

@@ -15,6 +15,8 @@ from harness.clients import CLIENTS
 from harness.raw_kafka import Connection, batch, record
 from harness.records import record as spec_record
 
+pytestmark = pytest.mark.one_node
+
 SECONDS = 60
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -27,11 +28,21 @@ GROUP_SETTINGS = {
 }
 
 
+# Below what the system gives to outgoing connections, any of which would take the port of a broker that is down for a while.
+PORTS = range(12_000, 32_000)
+
+
 def free_port(host="127.0.0.1"):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    while True:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                port = random.choice(PORTS)
+                probe.bind((host, port))
+                return port
+            except OSError:
+                continue
 
 
 LIBC = ctypes.CDLL(None)
@@ -51,6 +62,9 @@ class Broker:
     rss_growth_bytes = None
     # What the process exits with after SIGTERM.
     clean_exit = 0
+    # The replicas of each topic, and how many of them a record is on before it is acknowledged to all.
+    replicas = 1
+    min_in_sync = 1
 
     def __init__(self, host, port):
         self.host, self.port = host, port
@@ -62,15 +76,27 @@ class Broker:
     def create_topic(self, name, partitions=1, **config):
         """Creates a topic and waits until the leader of each partition answers: Kafka's metadata shows leaders that do not know it yet."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        new = NewTopic(name, num_partitions=partitions, replication_factor=1, config={k.replace("_", "."): v for k, v in config.items()})
+        config = {key.replace("_", "."): value for key, value in config.items()}
+        new = NewTopic(name, num_partitions=partitions, replication_factor=self.replicas, config=config)
         admin.create_topics([new])[name].result(TOPIC_SECONDS)
+        self.wait_for_leaders(name, partitions)
+        return name
+
+    def wait_for_leaders(self, name, partitions):
         deadline = time.monotonic() + TOPIC_SECONDS
         with Connection(self) as connection:
             while any(connection.list_offset(name, partition, EARLIEST)[0] != 0 for partition in range(partitions)):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"topic has no leaders after {TOPIC_SECONDS} s: {name}")
                 time.sleep(0.01)
-        return name
+
+    def leader_of(self, topic, partition=0):
+        """The broker to connect to by hand for a partition."""
+        return self
+
+    def node(self, number):
+        """The broker with this id."""
+        return self
 
     def grow_topic(self, name, partitions):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
@@ -91,9 +117,12 @@ class Broker:
 class LocalBroker(Broker):
     """A broker that the tests start in a directory of its own and may stop and kill."""
 
-    def __init__(self, directory, listen="127.0.0.1", host=None, settings=None):
+    def __init__(self, directory, listen="127.0.0.1", host=None, settings=None, number=1):
         host = host or listen
         super().__init__(host, free_port(host))
+        # The port on which brokers of a cluster meet each other.
+        self.peer_port = free_port()
+        self.number = number
         self.listen = listen
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -110,6 +139,12 @@ class LocalBroker(Broker):
         raise NotImplementedError
 
     def start(self):
+        self.launch()
+        self.wait_until_ready()
+        return self
+
+    def launch(self):
+        """Starts the process, and does not wait for it."""
         with open(self.directory / "broker.log", "ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
@@ -122,6 +157,8 @@ class LocalBroker(Broker):
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
+
+    def wait_until_ready(self):
         deadline = time.monotonic() + START_SECONDS
         while not self.is_ready():
             if self.process.poll() is not None:
@@ -130,7 +167,6 @@ class LocalBroker(Broker):
                 self.kill()
                 raise TimeoutError(f"{self.kind} not ready after {START_SECONDS} s:\n{self.log_tail()}")
             time.sleep(0.01)
-        return self
 
     def stop(self):
         """Stops with SIGTERM and gives the exit code."""
@@ -171,7 +207,7 @@ class Eddy(LocalBroker):
         settings = {
             "listeners.kafka": self.listener(),
             "listeners.admin": f"127.0.0.1:{self.admin_port}",
-            "node.id": "1",
+            "node.id": str(self.number),
             **GROUP_SETTINGS,
             **self.settings,
         }
@@ -191,23 +227,19 @@ class Eddy(LocalBroker):
 
 
 class Kafka(LocalBroker):
-    """Apache Kafka, one combined node: what the tests expect is what it does."""
+    """Apache Kafka, a combined node: what the tests expect is what it does."""
 
     kind = "kafka"
     clean_exit = 143
-
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
-        self.controller_port = free_port()
 
     def command(self):
         properties = self.directory / "server.properties"
         if not properties.exists():
             settings = {
                 "process.roles": "broker,controller",
-                "node.id": "1",
-                "controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}",
-                "listeners": f"PLAINTEXT://{self.listener()},CONTROLLER://127.0.0.1:{self.controller_port}",
+                "node.id": str(self.number),
+                "controller.quorum.voters": f"{self.number}@127.0.0.1:{self.peer_port}",
+                "listeners": f"PLAINTEXT://{self.listener()},CONTROLLER://127.0.0.1:{self.peer_port}",
                 "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
                 "controller.listener.names": "CONTROLLER",
                 "log.dirs": self.directory / "data",
@@ -215,6 +247,7 @@ class Kafka(LocalBroker):
                 "transaction.state.log.replication.factor": "1",
                 "transaction.state.log.min.isr": "1",
                 **GROUP_SETTINGS,
+                **self.settings,
             }
             properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
             format_storage = paths.java("kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties))

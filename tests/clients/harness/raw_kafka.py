@@ -223,6 +223,11 @@ class Connection:
 
     def metadata(self, topics=None, auto_create=True):
         """Metadata v4: brokers as (id, host, port), and {topic: (error, partition count)}."""
+        brokers, found = self.replicas(topics, auto_create)
+        return brokers, {name: (error, len(partitions)) for name, (error, partitions) in found.items()}
+
+    def replicas(self, topics=None, auto_create=False):
+        """Metadata v4: brokers as (id, host, port), and {topic: (error, {partition: (leader, replicas, in-sync replicas)})}."""
         names = struct.pack(">i", -1) if topics is None else array([string(topic) for topic in topics])
         reader = self.ask(METADATA, 4, names + struct.pack(">b", auto_create))
         reader.take(">i")
@@ -231,14 +236,12 @@ class Connection:
         reader.take(">i")
 
         def partition():
-            found = reader.take(">hii")
-            reader.array(lambda: reader.take(">i"))
-            reader.array(lambda: reader.take(">i"))
-            return found
+            _error, index, leader = reader.take(">hii")
+            return index, (leader, reader.array(lambda: reader.take(">i")), reader.array(lambda: reader.take(">i")))
 
         def topic():
             error, name, _internal = reader.take(">h"), reader.string(), reader.take(">b")
-            return name, (error, len(reader.array(partition)))
+            return name, (error, dict(reader.array(partition)))
 
         return brokers, dict(reader.array(topic))
 

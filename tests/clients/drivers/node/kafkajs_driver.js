@@ -48,8 +48,15 @@ function headersToObject(headers) {
 const headersToPairs = object =>
   Object.entries(object).flatMap(([name, value]) => [].concat(Array.isArray(value) ? value : [value]).map(data => [name, encode(data)]))
 
+const goes = job => job.until !== undefined && !fs.existsSync(job.until)
+
 async function produce(kafka, job) {
-  const producer = kafka.producer({ idempotent: job.idempotent, maxInFlightRequests: 1, allowAutoTopicCreation: false })
+  const producer = kafka.producer({
+    idempotent: job.idempotent,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    ...(job.until === undefined ? {} : { retry: { retries: 100, maxRetryTime: 1000 } }),
+  })
   await producer.connect()
   const messages = job.records.map(record => ({
     partition: record.partition,
@@ -59,15 +66,24 @@ async function produce(kafka, job) {
     ...(record.timestamp === null ? {} : { timestamp: String(record.timestamp) }),
   }))
   const answer = { topic: job.topic, offsets: job.records.map(() => null), errors: [] }
-  try {
-    const results = await producer.send({ topic: job.topic, acks: job.acks, compression: CODECS[job.codec], messages })
+  const send = async (first, last) => {
+    const part = messages.slice(first, last)
+    const results = await producer.send({ topic: job.topic, acks: job.acks, compression: CODECS[job.codec], messages: part })
     // One send is one batch per partition, in order, so each offset follows from the base offset.
     const next = new Map((job.acks === 0 ? [] : results).map(result => [result.partition, Number(result.baseOffset)]))
-    messages.forEach(({ partition }, index) => {
+    part.forEach(({ partition }, index) => {
       if (!next.has(partition)) return
-      answer.offsets[index] = next.get(partition)
+      answer.offsets[first + index] = next.get(partition)
       next.set(partition, next.get(partition) + 1)
     })
+  }
+  try {
+    let sent = 0
+    for (; sent < messages.length && goes(job); sent++) {
+      await send(sent, sent + 1)
+      await new Promise(resolve => setTimeout(resolve, job.pace_ms))
+    }
+    if (sent < messages.length) await send(sent, messages.length)
   } catch (error) {
     answer.errors.push(String(error))
   }

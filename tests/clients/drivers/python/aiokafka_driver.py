@@ -1,13 +1,15 @@
 """aiokafka."""
 
 import asyncio
+import sys
 import time
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
 
-from driver import main, record_to_json
+from driver import main, pause_seconds, record_to_json
 from group import commands, next_command, say, say_assigned, say_record, subscription
 
 SECONDS = 60
@@ -23,8 +25,9 @@ async def produce_async(bootstrap, job):
     )
     await producer.start()
     try:
-        futures = [
-            await producer.send(
+        futures = []
+        for record in job["records"]:
+            sent = await producer.send(
                 job["topic"],
                 key=record["key"],
                 value=record["value"],
@@ -32,8 +35,9 @@ async def produce_async(bootstrap, job):
                 partition=record["partition"],
                 timestamp_ms=record["timestamp"],
             )
-            for record in job["records"]
-        ]
+            futures.append(sent)
+            if pause := pause_seconds(job):
+                await asyncio.sleep(pause)
         results = await asyncio.wait_for(asyncio.gather(*futures, return_exceptions=True), SECONDS)
     finally:
         await producer.stop()
@@ -98,6 +102,7 @@ async def group_async(bootstrap, spec):
     consumer.subscribe(**subscription(spec["topics"]), listener=Listener())
     await consumer.start()
     words = commands()
+    printed = False
     while True:
         command = next_command(words)
         if command == ["close"]:
@@ -105,14 +110,18 @@ async def group_async(bootstrap, spec):
         if command:
             await obey(consumer, command)
             say("done", command=command[0])
-        printed = False
         for records in (await consumer.getmany(timeout_ms=100)).values():
             for record in records:
                 say_record(record.topic, record.partition, record.offset, record.value)
                 printed = True
         if printed:
-            await consumer.commit()
-            say("committed")
+            try:
+                await consumer.commit()
+            except KafkaError as error:
+                print(repr(error), file=sys.stderr)
+            else:
+                printed = False
+                say("committed")
     await consumer.stop()
 
 

@@ -3,9 +3,9 @@
 import sys
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from driver import main, record_to_json
+from driver import main, pause_seconds, record_to_json
 from group import commands, next_command, say, say_assigned, say_record
 
 SECONDS = 60
@@ -45,6 +45,8 @@ def produce(bootstrap, job):
         )
         if job.get("one_by_one"):
             producer.flush(SECONDS)
+        if pause := pause_seconds(job):
+            producer.poll(pause)
     unsent = producer.flush(SECONDS)
     if unsent:
         errors.append(f"not delivered in {SECONDS} s: {unsent}")
@@ -104,13 +106,18 @@ def group(bootstrap, spec):
         settings |= {"partition.assignment.strategy": strategy, "session.timeout.ms": spec["session_ms"], "heartbeat.interval.ms": 500}
     consumer = Consumer(settings)
     owned = set()
+    # The offsets to commit: named, since librdkafka by itself commits no offset that is not above the last one, as after a seek.
+    read = {}
 
     def assigned(_, partitions):
         owned.update((one.topic, one.partition) for one in partitions)
         say_assigned(owned)
 
     def revoked(_, partitions):
-        owned.difference_update((one.topic, one.partition) for one in partitions)
+        gone = {(one.topic, one.partition) for one in partitions}
+        owned.difference_update(gone)
+        for one in gone:
+            read.pop(one, None)
         say_assigned(owned)
 
     consumer.subscribe(spec["topics"], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
@@ -122,8 +129,6 @@ def group(bootstrap, spec):
         if command:
             obey(consumer, command)
             say("done", command=command[0])
-        # Named, since librdkafka by itself commits no offset that is not above the last one, as after a seek.
-        read = {}
         for message in consumer.consume(500, timeout=0.1):
             if message.error() is not None:
                 if message.error().fatal():
@@ -133,8 +138,13 @@ def group(bootstrap, spec):
             say_record(message.topic(), message.partition(), message.offset(), message.value())
             read[message.topic(), message.partition()] = message.offset() + 1
         if read:
-            consumer.commit(offsets=[TopicPartition(*where, offset) for where, offset in read.items()], asynchronous=False)
-            say("committed")
+            try:
+                consumer.commit(offsets=[TopicPartition(*where, offset) for where, offset in read.items()], asynchronous=False)
+            except KafkaException as error:
+                print(error, file=sys.stderr)
+            else:
+                read.clear()
+                say("committed")
     consumer.close()
 
 

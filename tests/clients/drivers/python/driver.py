@@ -6,12 +6,14 @@
 
 A job is {"topic", "codec", "acks", "idempotent", "records"}; a record is {"partition", "timestamp", "key", "value", "headers"} with keys and
 values in base64 or null, headers as [name, base64 or null] pairs, and a null timestamp where the client chooses. A job with "one_by_one" sends
-each record as a batch of its own (the drivers that the batching tests use honour it). The answer to a job is {"topic", "offsets", "errors"}:
+each record as a batch of its own (the drivers that the batching tests use honour it). A job with "pace_ms" and "until" goes on for as long as
+there is no file of the name in "until": it waits so many milliseconds after each record, and sends what is left when the file is there. The answer to a job is {"topic", "offsets", "errors"}:
 the acknowledged offset of each record in order, null where the client learns none.
 """
 
 import base64
 import json
+import os
 import sys
 
 
@@ -31,6 +33,11 @@ def record_from_json(record):
         "value": decode(record["value"]),
         "headers": [(name, decode(value)) for name, value in record["headers"]],
     }
+
+
+def pause_seconds(job):
+    """How long to wait after a record."""
+    return job["pace_ms"] / 1000 if "until" in job and not os.path.exists(job["until"]) else 0
 
 
 def record_to_json(topic, partition, offset, timestamp, key, value, headers):

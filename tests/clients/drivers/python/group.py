@@ -4,7 +4,7 @@
 
 The object: {"group", "topics", "instance", "assignment", "session_ms"}; "topics" are names, or one regular expression that starts with "^";
 "instance" is the static id or null, "assignment" is range, cooperative or consumer (KIP-848). The member reads from the earliest offset on and
-commits what it has printed whenever it printed something. It prints one JSON object a line:
+commits what it has printed whenever it printed something; where a commit fails, as while its coordinator moves, with the next one. It prints one JSON object a line:
 
     {"event": "assigned", "partitions": [[topic, partition], ...]}      all it owns now, whenever that changed
     {"event": "record", "topic", "partition", "offset", "value"}        the value as text

@@ -1,19 +1,22 @@
 """kafka-python, any release from 2.0 on."""
 
+import sys
 import time
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
-from driver import main, record_to_json
+from driver import main, pause_seconds, record_to_json
 from group import commands, next_command, say, say_assigned, say_record, subscription
 
 SECONDS = 60
 
 
 def produce(bootstrap, job):
-    options = {"enable_idempotence": True} if job["idempotent"] else {}
+    # Release 2.0 does not try again by itself; one request at a time, so that what is sent again stays in order.
+    options = {"enable_idempotence": True} if job["idempotent"] else {"retries": 1000, "max_in_flight_requests_per_connection": 1}
     if not job["idempotent"] and "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG:
-        options = {"enable_idempotence": False}
+        options["enable_idempotence"] = False
     producer = KafkaProducer(
         bootstrap_servers=bootstrap,
         acks=job["acks"],
@@ -35,6 +38,8 @@ def produce(bootstrap, job):
         )
         if job.get("one_by_one"):
             producer.flush(timeout=SECONDS)
+        if pause := pause_seconds(job):
+            time.sleep(pause)
     producer.flush(timeout=SECONDS)
     offsets, errors = [], []
     for future in futures:
@@ -91,6 +96,7 @@ def group(bootstrap, spec):
     )
     consumer.subscribe(**subscription(spec["topics"]), listener=Listener(consumer))
     words = commands()
+    printed = False
     while True:
         command = next_command(words)
         if command == ["close"]:
@@ -98,15 +104,19 @@ def group(bootstrap, spec):
         if command:
             obey(consumer, command)
             say("done", command=command[0])
-        printed = False
         # Release 3.0 loses an assignment whose answer comes just as a poll runs out of time, so polls are long.
         for records in consumer.poll(timeout_ms=1000).values():
             for record in records:
                 say_record(record.topic, record.partition, record.offset, record.value)
                 printed = True
         if printed:
-            consumer.commit()
-            say("committed")
+            try:
+                consumer.commit()
+            except KafkaError as error:
+                print(repr(error), file=sys.stderr)
+            else:
+                printed = False
+                say("committed")
     consumer.close()
 
 

@@ -5,31 +5,47 @@ null, so a job cannot hold both.
 """
 
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from driver import main, record_to_json
+from driver import main, pause_seconds, record_to_json
 
 KEY_END, RECORD_END, HEADERS_END = b"\x1f", b"\x1e", b"\x1d\x1d\n"
 SECONDS = 60
 
 
 def produce(bootstrap, job):
-    errors = []
-    for partition in sorted({record["partition"] for record in job["records"]}):
-        records = [record for record in job["records"] if record["partition"] == partition]
-        headers = records[0]["headers"]
-        lines = [
-            (record["key"] + KEY_END if record["key"] is not None else b"") + (record["value"] or b"") for record in records
-        ]
-        command = ["kcat", "-q", "-P", "-Z", "-b", bootstrap, "-t", job["topic"], "-p", str(partition), "-z", job["codec"]]
-        command += ["-K", KEY_END.decode(), "-D", RECORD_END.decode(), "-X", f"acks={job['acks']}"]
-        command += ["-X", f"enable.idempotence={str(job['idempotent']).lower()}"]
-        for name, value in headers:
-            command += ["-H", f"{name}={value.decode()}"]
-        done = subprocess.run(command, input=RECORD_END.join(lines), capture_output=True, timeout=SECONDS)
-        if done.returncode != 0 or done.stderr:
-            errors.append(done.stderr.decode())
-    return [None] * len(job["records"]), errors
+    partitions = sorted({record["partition"] for record in job["records"]})
+    with ThreadPoolExecutor(len(partitions) if "until" in job else 1) as pool:
+        failed = pool.map(lambda partition: produce_partition(bootstrap, job, partition), partitions)
+        return [None] * len(job["records"]), [error for error in failed if error]
+
+
+def produce_partition(bootstrap, job, partition):
+    """Gives what kcat complained about."""
+    records = [record for record in job["records"] if record["partition"] == partition]
+    headers = records[0]["headers"]
+    lines = [(record["key"] + KEY_END if record["key"] is not None else b"") + (record["value"] or b"") for record in records]
+    command = ["kcat", "-q", "-P", "-Z", "-b", bootstrap, "-t", job["topic"], "-p", str(partition), "-z", job["codec"]]
+    command += ["-K", KEY_END.decode(), "-D", RECORD_END.decode(), "-X", f"acks={job['acks']}"]
+    command += ["-X", f"enable.idempotence={str(job['idempotent']).lower()}"]
+    for name, value in headers:
+        command += ["-H", f"{name}={value.decode()}"]
+    if "until" in job:
+        return feed(command, job, lines)
+    done = subprocess.run(command, input=RECORD_END.join(lines), capture_output=True, timeout=SECONDS)
+    return done.stderr.decode() or (done.returncode and f"ended with {done.returncode}")
+
+
+def feed(command, job, lines):
+    """Writes the records one by one. What kcat says of connections that break is no failure of a record."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    for line in lines:
+        process.stdin.write(line + RECORD_END)
+        process.stdin.flush()
+        time.sleep(pause_seconds(job))
+    _, said = process.communicate(timeout=SECONDS)
+    return said.decode() if process.returncode or b"Delivery failed" in said else None
 
 
 def parse(topic, data):

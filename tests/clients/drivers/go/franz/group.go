@@ -43,6 +43,7 @@ func group(bootstrap string, member spec.Member, events *spec.Events) {
 	spec.Check(err)
 	defer client.CloseAllowingRebalance()
 	commands := spec.Commands()
+	printed := false
 	for {
 		select {
 		case command, open := <-commands:
@@ -53,7 +54,7 @@ func group(bootstrap string, member spec.Member, events *spec.Events) {
 			events.Done(command[0])
 		default:
 		}
-		read(client, events)
+		printed = read(client, events, printed)
 	}
 }
 
@@ -82,8 +83,8 @@ func list(partitions map[string][]int32) []spec.Partition {
 	return found
 }
 
-// read prints what one poll gives, and commits it.
-func read(client *kgo.Client, events *spec.Events) {
+// read prints what one poll gives, and commits it and what was printed before; it says whether that is still to be done.
+func read(client *kgo.Client, events *spec.Events, printed bool) bool {
 	polling, cancel := context.WithTimeout(context.Background(), pollTime)
 	fetches := client.PollFetches(polling)
 	cancel()
@@ -94,14 +95,18 @@ func read(client *kgo.Client, events *spec.Events) {
 			fmt.Fprintf(os.Stderr, "%s-%d: %v\n", failed.Topic, failed.Partition, failed.Err)
 		}
 	}
-	if fetches.NumRecords() == 0 {
-		return
+	if fetches.NumRecords() == 0 && !printed {
+		return false
 	}
 	fetches.EachRecord(func(record *kgo.Record) { events.Record(record.Topic, record.Partition, record.Offset, record.Value) })
 	committing, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	spec.Check(client.CommitUncommittedOffsets(committing))
+	if err := client.CommitUncommittedOffsets(committing); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return true
+	}
 	events.Committed()
+	return false
 }
 
 func obey(client *kgo.Client, events *spec.Events, command spec.Command) {

@@ -37,7 +37,11 @@ func produce(bootstrap string, job spec.Job) spec.Answer {
 	client, err := kgo.NewClient(options...)
 	spec.Check(err)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	length := limit
+	if job.Until != "" {
+		length *= 3
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
 
 	records := make([]*kgo.Record, len(job.Records))
@@ -56,6 +60,7 @@ func produce(bootstrap string, job spec.Job) spec.Answer {
 		if job.OneByOne {
 			spec.Check(client.Flush(ctx))
 		}
+		job.Pause()
 	}
 	spec.Check(client.Flush(ctx))
 

@@ -43,8 +43,11 @@ func group(bootstrap string, member spec.Member, events *spec.Events) {
 		handler := &handler{events: events}
 		// Each session lasts until a rebalance ends it, or the whole membership with a cooperative strategy.
 		for ctx.Err() == nil {
-			if err := consumer.Consume(ctx, member.Topics, handler); !errors.Is(err, sarama.ErrClosedConsumerGroup) {
-				spec.Check(err)
+			err := consumer.Consume(ctx, member.Topics, handler)
+			if err != nil && !errors.Is(err, sarama.ErrClosedConsumerGroup) {
+				// While the coordinator moves; a group that is closed ends the loop.
+				fmt.Fprintln(os.Stderr, err)
+				time.Sleep(100 * time.Millisecond)
 			}
 		}
 	})

@@ -44,6 +44,9 @@ func produce(bootstrap string, job spec.Job) spec.Answer {
 	config.Producer.Return.Successes = true
 	config.Producer.Flush.Frequency = 20 * time.Millisecond
 	config.Net.MaxOpenRequests = 1
+	// By default it gives up before another broker can lead.
+	config.Producer.Retry.Max = 100
+	config.Producer.Retry.Backoff = 250 * time.Millisecond
 	producer, err := sarama.NewSyncProducer([]string{bootstrap}, config)
 	spec.Check(err)
 	messages := make([]*sarama.ProducerMessage, len(job.Records))
@@ -57,7 +60,19 @@ func produce(bootstrap string, job spec.Job) spec.Answer {
 		}
 	}
 	answer := spec.Answer{Topic: job.Topic, Offsets: make([]*int64, len(messages)), Errors: []string{}}
-	if err := producer.SendMessages(messages); err != nil {
+	left := messages
+	for len(left) > 0 && job.Goes() {
+		if _, _, err := producer.SendMessage(left[0]); err != nil {
+			answer.Errors = append(answer.Errors, err.Error())
+			break
+		}
+		left = left[1:]
+		job.Pause()
+	}
+	if len(answer.Errors) > 0 {
+		return answer
+	}
+	if err := producer.SendMessages(left); err != nil {
 		answer.Errors = append(answer.Errors, err.Error())
 	} else if job.Acks != 0 {
 		for i, message := range messages {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 )
 
 // Header is a [name, base64 or null] pair.
@@ -31,7 +32,25 @@ type Job struct {
 	Acks       int      `json:"acks"`
 	Idempotent bool     `json:"idempotent"`
 	OneByOne   bool     `json:"one_by_one"`
+	PaceMs     int64    `json:"pace_ms"`
+	Until      string   `json:"until"`
 	Records    []Record `json:"records"`
+}
+
+// Goes says whether the job still goes at its pace; every job without a pace does not.
+func (job Job) Goes() bool {
+	if job.Until == "" {
+		return false
+	}
+	_, err := os.Stat(job.Until)
+	return os.IsNotExist(err)
+}
+
+// Pause waits for as long as the job wants after a record.
+func (job Job) Pause() {
+	if job.Goes() {
+		time.Sleep(time.Duration(job.PaceMs) * time.Millisecond)
+	}
 }
 
 // Answer holds the acknowledged offset of each record of a job, in order, null where there is none.

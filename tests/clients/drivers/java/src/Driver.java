@@ -68,6 +68,9 @@ public final class Driver {
                 if (job.path("one_by_one").asBoolean()) {
                     producer.flush();
                 }
+                if (job.has("until") && !Files.exists(Path.of(job.get("until").asText()))) {
+                    Thread.sleep(job.get("pace_ms").asLong());
+                }
             }
             producer.flush();
             for (Future<RecordMetadata> future : sent) {

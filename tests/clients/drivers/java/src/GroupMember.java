@@ -17,6 +17,7 @@ import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.regex.Pattern;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
@@ -25,6 +26,7 @@ import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 
 /** A member of a consumer group; drivers/python/group.py describes what it prints and what it is told. */
@@ -105,11 +107,14 @@ final class GroupMember implements ConsumerRebalanceListener {
         }
     }
 
-    /** Commits what was printed; false when a rebalance goes first, as it may with the cooperative assignor. */
+    /** Commits what was printed; false when that is to be done later: a rebalance goes first, or the coordinator moves. */
     private boolean commit() {
         try {
             consumer.commitSync();
         } catch (RebalanceInProgressException later) {
+            return false;
+        } catch (CommitFailedException | RetriableException error) {
+            System.err.println(error);
             return false;
         }
         say(JSON.createObjectNode().put("event", "committed"));
