@@ -30,9 +30,9 @@ impl Form {
     }
 }
 
-/// The consensus library calls each of its steps `info`, and warns of messages that crossed an election and of brokers that do
-/// not answer; of ours, `info` marks changes that an operator cares about, and those two are among them.
-const QUIET: (&str, LogLevel) = ("openraft", LogLevel::Error);
+/// The consensus library calls each of its steps `info`, and brokers that do not answer, votes that crossed and its own stop
+/// errors; what of it concerns an operator, our own code says. It is silent unless a level is set for it.
+const SILENT: &str = "openraft";
 
 /// Targets that log lines carry: our crates, and the consensus library.
 const TARGETS: &[&str] = &[
@@ -54,11 +54,10 @@ const TARGETS: &[&str] = &[
 ];
 
 /// Starts logging for the life of the process. `filter` names the least level, in general or per target; what it says of a
-/// target goes before [`QUIET`]. The levels can be changed through what is returned.
+/// target goes before [`SILENT`]. The levels can be changed through what is returned.
 pub(crate) fn start(form: Form, filter: &str) -> Result<Arc<dyn Loggers>, String> {
     let levels = Levels::parse(filter);
-    let first =
-        EnvFilter::try_new(format!("{}={},{filter}", QUIET.0, QUIET.1)).map_err(|error| error.to_string())?;
+    let first = EnvFilter::try_new(format!("{SILENT}=off,{filter}")).map_err(|error| error.to_string())?;
     let builder = tracing_subscriber::fmt().with_env_filter(first).with_writer(io::stderr);
     macro_rules! started {
         ($builder:expr) => {{
@@ -120,8 +119,7 @@ struct Levels {
 
 impl Levels {
     fn parse(filter: &str) -> Levels {
-        let mut levels =
-            Levels { root: LogLevel::Error, own: [(QUIET.0.to_owned(), QUIET.1)].into(), rest: Vec::new() };
+        let mut levels = Levels { root: LogLevel::Error, own: BTreeMap::new(), rest: Vec::new() };
         for item in filter.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let level = |name: &str| LogLevel::of_name(&name.to_ascii_uppercase());
             match item.split_once('=') {
@@ -139,9 +137,15 @@ impl Levels {
     fn all(&self) -> Vec<(String, LogLevel)> {
         let names = TARGETS.iter().copied().chain(self.own.keys().map(String::as_str));
         let mut all: BTreeMap<String, LogLevel> =
-            names.map(|name| (name.to_owned(), self.own.get(name).copied().unwrap_or(self.root))).collect();
+            names.map(|name| (name.to_owned(), self.level(name))).collect();
         all.insert(ROOT.to_owned(), self.root);
         all.into_iter().collect()
+    }
+
+    /// The level of a target. That of the silent one is as near to silence as a level can be.
+    fn level(&self, name: &str) -> LogLevel {
+        let usual = if name == SILENT { LogLevel::Error } else { self.root };
+        self.own.get(name).copied().unwrap_or(usual)
     }
 
     fn with(&self, changes: &[(String, Option<LogLevel>)]) -> Levels {
@@ -160,6 +164,9 @@ impl Levels {
 impl fmt::Display for Levels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.root)?;
+        if !self.own.contains_key(SILENT) {
+            write!(f, ",{SILENT}=off")?;
+        }
         for (target, level) in &self.own {
             write!(f, ",{target}={level}")?;
         }
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_filter_is_taken_apart_and_put_together() {
         let levels = Levels::parse("info, eddy_wal=debug,eddy[span]=trace,hyper=off");
-        assert_eq!(levels.to_string(), "INFO,eddy_wal=DEBUG,openraft=ERROR,eddy[span]=trace,hyper=off");
+        assert_eq!(levels.to_string(), "INFO,openraft=off,eddy_wal=DEBUG,eddy[span]=trace,hyper=off");
         EnvFilter::try_new(levels.to_string()).unwrap();
         let level = |levels: &Levels, name: &str| {
             levels.all().into_iter().find(|(logger, _)| logger == name).map(|(_, level)| level)
@@ -192,6 +199,8 @@ mod tests {
         assert_eq!(level(&next, "eddy_wal"), Some(LogLevel::Warn));
         assert_eq!(level(&next, "eddy_log"), Some(LogLevel::Trace));
         assert_eq!(level(&next, "openraft"), Some(LogLevel::Error));
+        let loud = next.with(&[set("openraft", Some(LogLevel::Info))]);
+        assert!(loud.to_string().contains(",openraft=INFO") && !loud.to_string().contains("off,"), "{loud}");
     }
 
     #[test]

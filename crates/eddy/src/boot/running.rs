@@ -24,8 +24,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 const HAND_OVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Without a leader of the metadata group for this long, there is nobody to hand anything over to: most of the cluster is
-/// down. An election takes less.
-const NOBODY_LEFT_AFTER: Duration = Duration::from_millis(1500);
+/// down. An election takes less, once it is known that there is none.
+const NOBODY_LEFT_AFTER: Duration = Duration::from_secs(1);
 
 /// Pause between two looks for a leader.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -86,7 +86,7 @@ impl Running {
         let mut since = Instant::now();
         while since.elapsed() < NOBODY_LEFT_AFTER {
             sleep(LOOK_PAUSE).await;
-            if self.engine.quorum().status().leader.is_some() {
+            if self.engine.quorum().leader().is_some() {
                 since = Instant::now();
             }
         }

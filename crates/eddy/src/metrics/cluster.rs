@@ -52,7 +52,7 @@ impl Collector for ClusterMetrics {
             status.committed_end,
         )?;
         put.gauge("eddy_raft_log_end", "End of the metadata log here", status.log_end)?;
-        let leader = status.leader.map_or(-1.0, |leader| f64::from(leader.0));
+        let leader = quorum.leader().map_or(-1.0, |leader| f64::from(leader.0));
         put.measure(
             "eddy_controller_id",
             "The broker that leads the metadata group, -1 while none is known",

@@ -1,5 +1,6 @@
 //! Nodes of one cluster, each a process of its own that is started, killed and started again.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -61,11 +62,6 @@ impl Nodes {
     pub(crate) fn seeds(&self) -> String {
         let seed = |(index, node): (usize, &Node)| format!("{}@127.0.0.1:{}", index + 1, node.cluster);
         self.nodes.iter().enumerate().map(seed).collect::<Vec<_>>().join(",")
-    }
-
-    pub(crate) fn bootstrap(&self) -> String {
-        let address = |node: &Node| format!("127.0.0.1:{}", node.kafka);
-        self.nodes.iter().map(address).collect::<Vec<_>>().join(",")
     }
 
     /// The command line of a node.
@@ -176,7 +172,7 @@ impl Nodes {
         assert_eq!(code, 0, "{stderr}");
     }
 
-    fn running(&self) -> impl Iterator<Item = i32> + '_ {
+    pub(crate) fn running(&self) -> impl Iterator<Item = i32> + '_ {
         (1..).zip(&self.nodes).filter(|(_, node)| node.child.is_some()).map(|(id, _)| id)
     }
 
@@ -217,11 +213,15 @@ impl Nodes {
         Client::connect(self.kafka(leader)).read_all(topic)
     }
 
-    /// A sample of /metrics by the beginning of its line; the sum where there are several.
-    pub(crate) fn metric(&self, id: i32, name: &str) -> f64 {
+    /// The samples of a running node, by name and labels.
+    pub(crate) fn metrics(&self, id: i32) -> BTreeMap<String, f64> {
         let (_, body) = get(self.node(id).admin, "/metrics").expect("the node serves its metrics");
-        let samples = body.lines().filter(|line| line.starts_with(name));
-        samples.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        let samples = body.lines().filter(|line| !line.starts_with('#'));
+        let sample = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            Some((series.to_owned(), value.parse().ok()?))
+        };
+        samples.filter_map(sample).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Three processes that are one cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -192,4 +192,64 @@ fn without_a_majority_reads_go_on_and_changes_are_refused_for_now() {
     nodes.produce("orders", "back");
     let after: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
     assert!(before.iter().all(|value| after.contains(value)) && after.contains("back"));
+}
+
+/// Metrics that stand still while brokers of a cluster come and go, with what would move them.
+const STILL: &[(&str, &str)] = &[
+    ("eddy_broker_fenced", "seen by a broker that is paused, not by one that is dead"),
+    ("eddy_partitions_offline", "three replicas of three would have to be gone"),
+    ("eddy_partitions_under_min_isr", "two of three would have to be gone"),
+    ("eddy_partitions_reassigning", "a reassignment"),
+    ("eddy_isr_proposals", "for milliseconds"),
+    ("eddy_replica_fetcher_lag_records", "for milliseconds"),
+    ("eddy_replica_fetcher_lag_records_max", "for milliseconds"),
+    ("eddy_replica_fetcher_failures_total", "damage on the way"),
+    ("eddy_replica_fetcher_truncations_total", "an unclean end with records that nobody else has"),
+];
+
+#[test]
+fn the_metrics_of_a_cluster_move_when_brokers_come_and_go() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md")).unwrap();
+    let rows = page.lines().filter(|line| line.ends_with("| with more than one node |"));
+    let documented: Vec<&str> = rows.filter_map(|line| line.split('`').nth(1)).collect();
+    assert!(documented.len() > 20, "{documented:?}");
+
+    let mut nodes = Nodes::three();
+    nodes.create(1, "orders");
+    let mut looks: Vec<BTreeMap<String, f64>> = Vec::new();
+    let mut look =
+        |nodes: &Nodes| looks.extend(nodes.running().map(|id| nodes.metrics(id)).collect::<Vec<_>>());
+    nodes.produce("orders", "one");
+    look(&nodes);
+    let (leader, _) = nodes.leader("orders").unwrap();
+    nodes.kill(leader);
+    nodes.produce("orders", "two");
+    nodes.until_in_sync("orders", 2);
+    let counted = |nodes: &Nodes, name: &str, label: &str| -> f64 {
+        let samples = nodes.running().flat_map(|id| nodes.metrics(id));
+        samples
+            .filter(|(series, _)| series.starts_with(name) && series.contains(label))
+            .map(|(_, value)| value)
+            .sum()
+    };
+    wait_until("the election to be counted", || counted(&nodes, "eddy_elections_total", "failover") >= 1.0);
+    look(&nodes);
+    nodes.start(leader);
+    nodes.until_in_sync("orders", 3);
+    wait_until("the return to be counted", || counted(&nodes, "eddy_isr_changes_total", "expand") >= 1.0);
+    look(&nodes);
+    assert_eq!(counted(&nodes, "eddy_elections_total", "unclean"), 0.0);
+    assert_eq!(counted(&nodes, "eddy_controller_active", ""), 1.0);
+
+    for name in documented {
+        let values: BTreeSet<_> = looks
+            .iter()
+            .flatten()
+            .filter(|(series, _)| series.split('{').next() == Some(name))
+            .map(|(_, value)| value.to_bits())
+            .collect();
+        let still = STILL.iter().any(|(known, _)| *known == name);
+        assert!(!values.is_empty(), "{name} is documented and not exported");
+        assert!(still || values.len() > 1, "{name} stands still");
+    }
 }
