@@ -223,7 +223,9 @@ fn the_metrics_of_a_cluster_move_when_brokers_come_and_go() {
     look(&nodes);
     let (leader, _) = nodes.leader("orders").unwrap();
     nodes.kill(leader);
-    nodes.produce("orders", "two");
+    for value in ["two", "three", "four"] {
+        nodes.produce("orders", value);
+    }
     nodes.until_in_sync("orders", 2);
     let counted = |nodes: &Nodes, name: &str, label: &str| -> f64 {
         let samples = nodes.running().flat_map(|id| nodes.metrics(id));
@@ -236,10 +238,19 @@ fn the_metrics_of_a_cluster_move_when_brokers_come_and_go() {
     look(&nodes);
     nodes.start(leader);
     nodes.until_in_sync("orders", 3);
+    nodes.produce("orders", "five");
     wait_until("the return to be counted", || counted(&nodes, "eddy_isr_changes_total", "expand") >= 1.0);
     look(&nodes);
     assert_eq!(counted(&nodes, "eddy_elections_total", "unclean"), 0.0);
     assert_eq!(counted(&nodes, "eddy_controller_active", ""), 1.0);
+    let is_controller = |metrics: BTreeMap<String, f64>| {
+        metrics.iter().any(|(series, value)| series.starts_with("eddy_controller_active") && *value == 1.0)
+    };
+    let controller = nodes.running().find(|id| is_controller(nodes.metrics(*id))).unwrap();
+    nodes.kill(controller);
+    wait_until("another controller", || counted(&nodes, "eddy_controller_active", "") == 1.0);
+    nodes.produce("orders", "six");
+    look(&nodes);
 
     for name in documented {
         let values: BTreeSet<_> = looks
