@@ -28,7 +28,7 @@ use crate::flusher::{FlushConfig, Flusher};
 use crate::housekeeping::{self, HousekeepingConfig};
 use crate::isr::{IsrProposals, ReplicationStatus};
 use crate::lease::Lease;
-use crate::partition::{Cuts, Followed, Partition, PartitionKey, Shared};
+use crate::partition::{Followed, Milestones, Partition, PartitionKey, Shared};
 use crate::partitions::{Held, Partitions};
 use crate::recovery::Replay;
 use crate::role_changes::{RoleChanges, RoleFeed};
@@ -511,7 +511,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
         lease: Arc::new(Lease::for_ever()),
         isr: Arc::default(),
         roles: Arc::new(RoleFeed::default()),
-        cuts: Cuts::default(),
+        milestones: Milestones::default(),
         followed: Followed::default(),
         producer_limits: storage.producer_limits,
     };

@@ -264,7 +264,7 @@ impl Partitions {
     /// A group of the write-ahead log is durable: each of its partitions learns its new end. Called on the WAL's thread.
     pub(crate) fn durable(&self, ends: &[(LocalPartition, Offset)], upto: Lsn) {
         // Cuts come before the position: see `partition/cut.rs`.
-        self.shared.cuts.durable(upto);
+        self.shared.milestones.durable(upto);
         for (local, end) in ends {
             let partition = self.by_local.read().get(local).cloned();
             if let Some(partition) = partition {

@@ -96,7 +96,8 @@ impl Partition {
 
     pub(super) fn submit_log_start(self: &Arc<Self>, state: &mut State, start: Offset) -> Lsn {
         self.touch(state);
-        let lsn = self.shared.wal.submit(Entry::LogStart { partition: self.local, offset: start }, None);
+        let entry = Entry::LogStart { partition: self.local, offset: start };
+        let (lsn, _) = self.shared.milestones.submit(self, entry, None);
         state.log_start_moved = Some((lsn, start));
         lsn
     }

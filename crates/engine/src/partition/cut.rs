@@ -26,17 +26,36 @@ pub(super) enum Target {
 
 /// A cut whose entry is queued.
 pub(super) struct Cut {
+    /// Position of the entry, of the first when there are two: from there on a replay cuts too.
+    at: Lsn,
     target: Target,
     /// The role that came meanwhile.
     pub(super) then: Option<Assignment>,
 }
 
-/// Cuts that wait for the write-ahead log, in the order of their entries.
+/// Partitions that want to know when an entry of theirs is durable that is no append.
 #[derive(Default)]
-pub(crate) struct Cuts(Mutex<Vec<(Lsn, Arc<Partition>)>>);
+pub(crate) struct Milestones(Mutex<Vec<(Lsn, Arc<Partition>)>>);
 
-impl Cuts {
-    /// Everything below `upto` is durable: carries out the cuts among it. Called on the WAL's thread.
+impl Milestones {
+    /// Queues entries and notes the first of them; gives the positions of the first and the last. The list is locked
+    /// around the queue: the position must be in it before it can become durable.
+    pub(super) fn submit(
+        &self,
+        partition: &Arc<Partition>,
+        first: Entry,
+        second: Option<Entry>,
+    ) -> (Lsn, Lsn) {
+        let mut waiting = self.0.lock();
+        let wal = &partition.shared.wal;
+        let at = wal.submit(first, None);
+        let last = second.map_or(at, |entry| wal.submit(entry, None));
+        waiting.push((at, Arc::clone(partition)));
+        (at, last)
+    }
+
+    /// Everything below `upto` is durable: tells those concerned. Called on the WAL's thread, before the position is
+    /// published.
     pub(crate) fn durable(&self, upto: Lsn) {
         let mut due = Vec::new();
         self.0.lock().retain(|(lsn, partition)| {
@@ -47,7 +66,7 @@ impl Cuts {
             wait
         });
         for partition in due {
-            partition.carry_out_cut();
+            partition.milestone(upto);
         }
     }
 }
@@ -68,37 +87,35 @@ impl Partition {
         let offsets = state.replica.offsets();
         state.follower_in(leader_epoch)?;
         let truncate = |to| Entry::Truncate { partition: self.local, to, leader_epoch };
-        let entries = match &target {
+        let (first, second) = match &target {
             Target::Truncate { to, .. } if *to < offsets.high_watermark && !state.may_lose => {
                 let error =
                     FollowerError::BelowHighWatermark { to: *to, high_watermark: offsets.high_watermark };
                 return Err(error.into());
             }
-            Target::Truncate { to, .. } => [Some(truncate(*to)), None],
+            Target::Truncate { to, .. } => (truncate(*to), None),
             Target::Restart { at } => {
                 let start = Entry::LogStart { partition: self.local, offset: *at };
-                [Some(truncate(offsets.log_start.min(*at))), Some(start)]
+                (truncate(offsets.log_start.min(*at)), Some(start))
             }
         };
         self.touch(&mut state);
-        // The registry is locked around the queue: the position must be in it before it can become durable.
-        let mut cuts = self.shared.cuts.0.lock();
-        let mut last = Lsn(0);
-        for entry in entries.into_iter().flatten() {
-            last = self.shared.wal.submit(entry, None);
-        }
-        cuts.push((last, Arc::clone(self)));
-        drop(cuts);
-        state.cut = Some(Cut { target, then: None });
+        let (at, last) = self.shared.milestones.submit(self, first, second);
+        state.cut = Some(Cut { at, target, then: None });
         Ok(last)
     }
 
-    fn carry_out_cut(self: &Arc<Self>) {
+    /// Everything below `upto` is durable, some entry of this partition among it.
+    fn milestone(self: &Arc<Self>, upto: Lsn) {
         let mut state = self.state.lock();
-        let Some(Cut { target, then }) = state.cut.take() else { return };
         if state.gone.is_some() {
             return;
         }
+        if let Some((_, start)) = state.log_start_moved.filter(|(at, _)| *at < upto) {
+            state.durable_start = start;
+            state.sessions.push();
+        }
+        let Some(Cut { target, then, .. }) = state.cut.take_if(|cut| cut.at < upto) else { return };
         self.apply_cut(&mut state, target);
         state.cuts += 1;
         self.touch(&mut state);
@@ -116,11 +133,12 @@ impl Partition {
 
     fn apply_cut(&self, state: &mut State, target: Target) {
         let limits = self.shared.producer_limits;
-        let State { replica, safe_points, .. } = state;
+        let State { replica, safe_points, durable_start, .. } = state;
         let Replica::Follower(follower) = replica else { return };
         match target {
             Target::Truncate { to, producers } => {
                 self.log.truncate(to);
+                *durable_start = to.min(*durable_start);
                 safe_points.truncate(to);
                 // It was judged when it began; the high watermark may have reached the end of the disk since.
                 let cut = follower.truncate(to, last_epoch(&self.log), TruncationKind::Unclean, producers);
@@ -131,6 +149,7 @@ impl Partition {
                 self.log.truncate(self.log.start_offset().min(at));
                 self.log.set_start_offset(at);
                 safe_points.clear();
+                *durable_start = at;
                 follower.restart_at(at, ProducerWindows::new(limits));
             }
         }

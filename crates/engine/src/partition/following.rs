@@ -25,7 +25,7 @@ pub struct FollowerPosition {
     pub leader_epoch: LeaderEpoch,
     /// Epoch of its last batch, [`LeaderEpoch::NONE`] when its log is empty.
     pub last_epoch: LeaderEpoch,
-    /// First offset of its log.
+    /// First offset of its log, as it is on disk: what was deleted below stays deleted.
     pub log_start: Offset,
     /// End of its log: the offset it wants next.
     pub log_end: Offset,
@@ -40,7 +40,9 @@ impl Partition {
     pub fn position(&self) -> Option<FollowerPosition> {
         let state = self.state.lock();
         match &state.replica {
-            Replica::Follower(follower) if state.gone.is_none() => Some(position(follower)),
+            Replica::Follower(follower) if state.gone.is_none() => {
+                Some(position(follower, state.durable_start))
+            }
             _ => None,
         }
     }
@@ -178,12 +180,12 @@ impl Partition {
     }
 }
 
-fn position(follower: &Follower) -> FollowerPosition {
+fn position(follower: &Follower, durable_start: Offset) -> FollowerPosition {
     let offsets = follower.offsets();
     FollowerPosition {
         leader_epoch: follower.epoch(),
         last_epoch: follower.last_epoch(),
-        log_start: offsets.log_start,
+        log_start: durable_start.min(offsets.log_start),
         log_end: offsets.log_end,
         durable_end: offsets.durable_end,
         high_watermark: offsets.high_watermark,

@@ -22,7 +22,7 @@ use eddy_types::{BatchFacts, BrokerId, LeaderEpoch, LocalPartition, Millis, Offs
 use eddy_wal::{Entry, Lsn, Wal};
 use parking_lot::{Mutex, MutexGuard};
 
-pub(crate) use self::cut::Cuts;
+pub(crate) use self::cut::Milestones;
 pub use self::following::FollowerPosition;
 pub(crate) use self::leading::Followed;
 pub use self::leading::{FollowAnswer, ReplicaRead};
@@ -77,7 +77,7 @@ pub(crate) struct Shared {
     pub(crate) lease: Arc<Lease>,
     pub(crate) isr: Arc<IsrProposals>,
     pub(crate) roles: Arc<RoleFeed>,
-    pub(crate) cuts: Cuts,
+    pub(crate) milestones: Milestones,
     pub(crate) followed: Followed,
     pub(crate) producer_limits: eddy_core::ProducerLimits,
 }
@@ -113,6 +113,8 @@ struct State {
     safe_points: SafePoints,
     /// The newest move of the log start.
     log_start_moved: Option<(Lsn, Offset)>,
+    /// The log start as it is on disk.
+    durable_start: Offset,
     /// The flusher knows that this partition has something to flush or to record in the next checkpoint.
     dirty: bool,
     /// Why it was closed.
@@ -142,6 +144,7 @@ impl Partition {
     /// A replica without a role. Its number is named in the write-ahead log before anything is appended under it.
     pub(crate) fn open(opening: Opening, shared: Arc<Shared>) -> Arc<Partition> {
         let Opening { key, topic, local, log, high_watermark, producers, safe_points } = opening;
+        let durable_start = log.start_offset();
         let replica = Replica::of_nobody(&log, high_watermark, producers);
         let partition = Arc::new(Partition {
             key,
@@ -161,6 +164,7 @@ impl Partition {
                 cuts: 0,
                 safe_points,
                 log_start_moved: None,
+                durable_start,
                 dirty: false,
                 gone: None,
             }),

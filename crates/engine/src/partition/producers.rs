@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use eddy_batch::batches;
 use eddy_core::{ProducerLimits, ProducerSnapshot, ProducerWindows};
-use eddy_log::{Log, ReadOutcome};
+use eddy_log::{Log, LogError, ReadOutcome};
 use eddy_types::{Millis, Offset};
 
 use super::Partition;
 use crate::error::ReadError;
 use crate::read::read_error;
 
+/// How often a segment may go while it is read.
+const TRIES: u32 = 10;
 /// Bytes read at once.
 const READ_BYTES: usize = 1 << 20;
 
@@ -83,10 +85,21 @@ fn scan_producers(
     windows: &mut ProducerWindows,
 ) -> Result<(), ReadError> {
     let mut at = from;
+    let mut tries = TRIES;
     while at < to {
-        let fetched = match log.read(at, to, READ_BYTES, true).map_err(|error| read_error(at, error))? {
-            ReadOutcome::Ready(fetched) => fetched,
-            ReadOutcome::Disk(disk) => disk.run().map_err(|error| read_error(at, error))?,
+        let read = log.read(at, to, READ_BYTES, true).and_then(|found| match found {
+            ReadOutcome::Ready(fetched) => Ok(fetched),
+            ReadOutcome::Disk(disk) => disk.run(),
+        });
+        let fetched = match read {
+            Ok(fetched) => fetched,
+            // Compaction or retention was at work there.
+            Err(eddy_log::ReadError::Log(LogError::Moved { .. })) if tries > 0 => {
+                tries -= 1;
+                at = at.max(log.start_offset());
+                continue;
+            }
+            Err(error) => return Err(read_error(at, error)),
         };
         if fetched.end_offset <= at {
             // Nothing but a gap up to the end.

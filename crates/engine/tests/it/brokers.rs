@@ -61,7 +61,7 @@ pub(crate) struct Brokers {
     /// One change of the metadata at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) clock: Arc<TestClock>,
-    checkpoint: Duration,
+    checkpoint: Arc<Mutex<Duration>>,
 }
 
 pub(crate) fn id(number: usize) -> BrokerId {
@@ -105,7 +105,7 @@ impl Brokers {
             world: Arc::new(Mutex::new(world)),
             turn: Arc::default(),
             clock: Arc::new(TestClock(AtomicI64::new(1_700_000_000_000))),
-            checkpoint,
+            checkpoint: Arc::new(Mutex::new(checkpoint)),
         };
         for number in 1..=count {
             brokers.up(number).await;
@@ -113,11 +113,17 @@ impl Brokers {
         brokers
     }
 
+    /// How often the brokers that start from now on take checkpoints.
+    pub(crate) fn set_checkpoint(&self, interval: Duration) {
+        *self.checkpoint.lock() = interval;
+    }
+
     /// Starts a broker and lets it follow.
     pub(crate) async fn up(&self, number: usize) -> Arc<Engine> {
         let disk = self.world.lock().brokers[number - 1].disk.process();
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let engine = start_broker(id(number), disk, self.checkpoint, clock).await;
+        let checkpoint = *self.checkpoint.lock();
+        let engine = start_broker(id(number), disk, checkpoint, clock).await;
         let _turn = self.turn.lock().await;
         self.world.lock().brokers[number - 1].engine = Some(Arc::clone(&engine));
         self.catch_up(number).await;
