@@ -17,6 +17,8 @@ static ONE_CLUSTER: Mutex<()> = Mutex::new(());
 pub(crate) struct Nodes {
     pub(crate) dir: tempfile::TempDir,
     nodes: Vec<Node>,
+    /// Configuration file of all nodes; without one they have the same from flags.
+    file: Option<String>,
     _one: MutexGuard<'static, ()>,
 }
 
@@ -32,7 +34,12 @@ impl Nodes {
     pub(crate) fn new(count: usize) -> Nodes {
         let one = ONE_CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
         let node = |_| Node { kafka: free_port(), admin: free_port(), cluster: free_port(), child: None };
-        Nodes { dir: tempfile::tempdir().unwrap(), nodes: (0..count).map(node).collect(), _one: one }
+        Nodes {
+            dir: tempfile::tempdir().unwrap(),
+            nodes: (0..count).map(node).collect(),
+            file: None,
+            _one: one,
+        }
     }
 
     /// Three nodes that serve.
@@ -45,6 +52,11 @@ impl Nodes {
             nodes.until_ready(id);
         }
         nodes
+    }
+
+    /// Nodes that are not started yet take their configuration from a file, but for what only a test sets.
+    pub(crate) fn configured_by(&mut self, file: &str) {
+        self.file = Some(file.to_owned());
     }
 
     fn node(&self, id: i32) -> &Node {
@@ -74,12 +86,18 @@ impl Nodes {
             format!("listeners.admin=127.0.0.1:{}", node.admin),
             format!("cluster.listen=127.0.0.1:{}", node.cluster),
             format!("cluster.seeds={}", self.seeds()),
-            "default.replication.factor=3".to_owned(),
-            "min.insync.replicas=2".to_owned(),
             "wal.profile=low".to_owned(),
         ];
+        let replicas = ["default.replication.factor=3".to_owned(), "min.insync.replicas=2".to_owned()];
         let mut arguments = vec!["serve".to_owned()];
-        arguments.extend(settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]));
+        let mut set = |settings: &[String]| {
+            arguments.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), setting.clone()]));
+        };
+        set(&settings);
+        match &self.file {
+            Some(file) => arguments.extend(["-c".to_owned(), file.clone()]),
+            None => set(&replicas),
+        }
         arguments
     }
 

@@ -194,6 +194,29 @@ fn without_a_majority_reads_go_on_and_changes_are_refused_for_now() {
     assert!(before.iter().all(|value| after.contains(value)) && after.contains("back"));
 }
 
+#[test]
+fn the_file_for_three_brokers_starts_three_brokers() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/cluster-3.toml");
+    let mut nodes = Nodes::new(3);
+    nodes.configured_by(file);
+    for id in 1..=3 {
+        nodes.spawn(id);
+    }
+    for id in 1..=3 {
+        nodes.until_ready(id);
+    }
+    // What the file says of topics holds: three replicas, two of them for an acknowledgement.
+    let (code, _, stderr) = nodes.ask(3, &["topic", "create", "orders", "-p", "1"]);
+    assert_eq!(code, 0, "{stderr}");
+    nodes.until_in_sync("orders", 3);
+    let (leader, _) = nodes.leader("orders").unwrap();
+    let follower = (1..=3).find(|id| *id != leader).unwrap();
+    nodes.kill(follower);
+    nodes.produce("orders", "two of three");
+    nodes.kill((1..=3).find(|id| *id != leader && *id != follower).unwrap());
+    assert_eq!(nodes.try_produce("orders", "one of three"), None);
+}
+
 /// Metrics that stand still while brokers of a cluster come and go, with what would move them.
 const STILL: &[(&str, &str)] = &[
     ("eddy_broker_fenced", "seen by a broker that is paused, not by one that is dead"),
@@ -239,6 +262,8 @@ fn the_metrics_of_a_cluster_move_when_brokers_come_and_go() {
     nodes.start(leader);
     nodes.until_in_sync("orders", 3);
     nodes.produce("orders", "five");
+    let (code, _, stderr) = nodes.ask(1, &["topic", "create", "more", "-p", "6"]);
+    assert_eq!(code, 0, "{stderr}");
     wait_until("the return to be counted", || counted(&nodes, "eddy_isr_changes_total", "expand") >= 1.0);
     look(&nodes);
     assert_eq!(counted(&nodes, "eddy_elections_total", "unclean"), 0.0);
