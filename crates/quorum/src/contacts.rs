@@ -16,6 +16,7 @@ pub(crate) struct Contacts(Mutex<State>);
 #[derive(Default)]
 struct State {
     answered: HashMap<MemberId, (Instant, Millis)>,
+    called: HashMap<MemberId, Instant>,
     leader: Option<(Vote<MemberId>, Instant)>,
     voted: Option<(Vote<MemberId>, Instant)>,
 }
@@ -30,6 +31,16 @@ impl Contacts {
         self.state().answered.insert(member, (Instant::now(), SystemClock.now()));
     }
 
+    /// The member is told something, entries or only that the leader is there.
+    pub(crate) fn calling(&self, member: MemberId) {
+        self.state().called.insert(member, Instant::now());
+    }
+
+    /// When the member was last told something.
+    pub(crate) fn called(&self, member: MemberId) -> Option<Instant> {
+        self.state().called.get(&member).copied()
+    }
+
     /// Time since the member's last answer.
     pub(crate) fn silence(&self, member: MemberId) -> Option<Duration> {
         self.state().answered.get(&member).map(|(at, _)| at.elapsed())
@@ -42,7 +53,9 @@ impl Contacts {
 
     /// Forgets all but these members.
     pub(crate) fn keep(&self, members: impl Fn(MemberId) -> bool) {
-        self.state().answered.retain(|member, _| members(*member));
+        let mut state = self.state();
+        state.answered.retain(|member, _| members(*member));
+        state.called.retain(|member, _| members(*member));
     }
 
     /// The leader of this vote has called.

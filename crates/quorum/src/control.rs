@@ -17,6 +17,13 @@ use crate::voters;
 const TICK: Duration = Duration::from_millis(50);
 /// How often the leader calls.
 const HEARTBEAT: Duration = Duration::from_millis(100);
+/// A follower that openraft has told nothing for this long is told that the leader is there: openraft tells nothing while its
+/// own disk is slow, and that is no reason for another leader.
+const SILENT_AFTER: Duration = Duration::from_millis(150);
+/// A leader whose disk has not written anything for this long is no use.
+const STUCK_AFTER: Duration = Duration::from_secs(5);
+/// Time for a follower to take note.
+const NOTE_WITHIN: Duration = Duration::from_millis(300);
 /// How often the leader looks who should vote.
 const TEND_MEMBERS: Duration = Duration::from_millis(250);
 
@@ -30,6 +37,7 @@ pub(crate) async fn run(member: Arc<Member>) {
     cluster.contacts.voted(member.metrics().vote);
     let mut roster = Roster::default();
     let mut next_call = Instant::now();
+    let mut calls = Calls::default();
     loop {
         let metrics = member.metrics();
         roster.follow(cluster, &member, &metrics);
@@ -37,6 +45,7 @@ pub(crate) async fn run(member: Arc<Member>) {
             next_call = Instant::now() + HEARTBEAT;
             let _ = member.raft.trigger().heartbeat().await;
         }
+        calls.tend(cluster, &metrics);
         watch.tend(&member, cluster).await;
         publish(&member, cluster, &watch);
         if metrics.running_state.is_err() {
@@ -48,6 +57,28 @@ pub(crate) async fn run(member: Arc<Member>) {
             _ = ticks.tick() => {}
             changed = roles.changed() => if changed.is_err() { return },
             changed = all.changed(), if beginning => if changed.is_err() { return },
+        }
+    }
+}
+
+/// What the leader says while openraft is busy.
+#[derive(Default)]
+struct Calls(HashMap<MemberId, Instant>);
+
+impl Calls {
+    fn tend(&mut self, cluster: &ClusterMember, metrics: &Metrics) {
+        if !is_leading(metrics) || !metrics.vote.committed {
+            return self.0.clear();
+        }
+        for (id, voter) in metrics.membership_config.nodes().filter(|(id, _)| **id != metrics.id) {
+            let told = cluster.contacts.called(*id).map(|told| told.elapsed());
+            let noted = self.0.get(id).map(Instant::elapsed);
+            let silent = told.is_some_and(|told| told > SILENT_AFTER && told < STUCK_AFTER);
+            if silent && noted.is_none_or(|noted| noted > SILENT_AFTER) {
+                self.0.insert(*id, Instant::now());
+                let (connection, vote) = (cluster.network.to(*id, voter), metrics.vote);
+                tokio::spawn(async move { drop(connection.alive(vote, NOTE_WITHIN).await) });
+            }
         }
     }
 }

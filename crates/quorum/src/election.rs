@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_millis(550);
 const VOTE_PATIENCE: Duration = Duration::from_millis(200);
 /// Spread of attempts that would otherwise come at once.
 const SPREAD: Duration = Duration::from_millis(120);
+/// A member that has not looked for this long was not running.
+const STALLED: Duration = Duration::from_millis(300);
 /// Pause after the others would not vote.
 const PAUSE: Duration = Duration::from_millis(80);
 /// Time for the others to say whether they would vote.
@@ -39,6 +41,8 @@ pub(crate) struct Watch {
     patience: Duration,
     spread: Duration,
     not_before: Instant,
+    /// When this member last looked.
+    looked: Instant,
 }
 
 impl Watch {
@@ -51,6 +55,7 @@ impl Watch {
             patience: patience + up_to(patience),
             spread: up_to(SPREAD),
             not_before: now,
+            looked: now,
         }
     }
 
@@ -62,15 +67,21 @@ impl Watch {
             cluster.contacts.voted(metrics.vote);
         }
         if is_leading(&metrics) || !is_voter(&metrics, member.me) {
+            self.looked = Instant::now();
             return;
         }
         let now = Instant::now();
+        if now - std::mem::replace(&mut self.looked, now) > STALLED {
+            // It was this member that stood still: what the leader said meanwhile is still to be read.
+            self.since = now;
+        }
         if now < self.not_before || !self.is_due(cluster, &metrics, now) {
             return;
         }
         let silent = now - self.heard(cluster);
         if !ask_for_votes(member, cluster, &metrics).await {
-            self.not_before = Instant::now() + PAUSE + up_to(SPREAD);
+            self.looked = Instant::now();
+            self.not_before = self.looked + PAUSE + up_to(SPREAD);
             return;
         }
         // Another one may have begun meanwhile, and have this member's vote.

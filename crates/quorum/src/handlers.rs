@@ -64,7 +64,7 @@ fn reply<T: serde::Serialize>(answer: &T) -> Result<Bytes, String> {
 }
 
 impl Member {
-    async fn answer_raft(&self, from: BrokerId, request: &Bytes) -> Result<Bytes, String> {
+    pub(crate) async fn answer_raft(&self, from: BrokerId, request: &Bytes) -> Result<Bytes, String> {
         let (Envelope { to, call, .. }, bytes) =
             message::decode_with(request).map_err(|error| error.to_string())?;
         if to != self.me {
@@ -89,6 +89,8 @@ impl Member {
                 tracing::debug!(broker = %from, granted, "asked for a vote in advance");
                 RaftAnswer::PreVote { granted }
             }
+            RaftCall::Alive(vote) if self.note_call(cluster, vote) => RaftAnswer::Taken,
+            RaftCall::Alive(_) => return Err("another leader".to_owned()),
             RaftCall::Piece(piece) => {
                 self.note_call(cluster, piece.vote);
                 self.take_piece(cluster, piece, &bytes).await?
@@ -98,10 +100,12 @@ impl Member {
     }
 
     /// A call of the leader counts when it comes, not when the disk has written what it brought.
-    fn note_call(&self, cluster: &ClusterMember, vote: openraft::Vote<MemberId>) {
-        if self.raft.metrics().borrow().vote == vote {
+    fn note_call(&self, cluster: &ClusterMember, vote: openraft::Vote<MemberId>) -> bool {
+        let follows = vote.committed && self.raft.metrics().borrow().vote == vote;
+        if follows {
             cluster.contacts.leader_called(vote);
         }
+        follows
     }
 
     async fn take_piece(

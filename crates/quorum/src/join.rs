@@ -72,6 +72,9 @@ pub(crate) async fn enter(member: &Arc<Member>) -> Result<(), QuorumError> {
                 }
             }
             if joined && caught_up(member).await {
+                if let Some(id) = member.machine.image().cluster_id() {
+                    cluster.peers.set_cluster(id);
+                }
                 return Ok(());
             }
         } else if let Some(founders) = founders(member, cluster, &answers) {

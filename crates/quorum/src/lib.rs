@@ -3,7 +3,7 @@
 //! [`Quorum`] is all that the rest of the broker sees: the newest [`Image`], and [`Quorum::change`], which decides and
 //! commits with nothing in between. openraft, redb and the forms on disk stay inside.
 //!
-//! The group has a thread of its own (`eddy-quorum`) with a runtime of its own, so that load on the broker's runtime delays
+//! The group has threads of its own (`eddy-quorum`) with a runtime of their own, so that load on the broker's runtime delays
 //! neither ticks nor heartbeats, and a second one (`eddy-quorum-log`) that writes the log, since redb blocks.
 //!
 //! A lone node is a group of one. The members of a cluster find each other by their seeds ([`join`]), elect their leader with

@@ -40,7 +40,7 @@ const QUEUE_MAX: usize = 1024;
 /// Writes that share a transaction.
 const BATCH_MAX: usize = 256;
 /// Entries that one message to another member carries, in bytes of their stored form; a larger entry goes alone.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
+const MESSAGE_BYTES_MAX: usize = 256 << 10;
 /// Pages redb keeps in memory, in bytes. The log is read rarely and in order.
 const CACHE_BYTES: usize = 4 << 20;
 

@@ -27,6 +27,8 @@ pub(crate) enum RaftCall {
     Append(AppendEntriesRequest<TypeConfig>),
     Vote(VoteRequest<MemberId>),
     PreVote(PreVote),
+    /// The leader of this vote is there, though its disk or its log keeps it busy.
+    Alive(openraft::Vote<MemberId>),
     /// A piece of a snapshot; its bytes follow the message.
     Piece(Piece),
 }

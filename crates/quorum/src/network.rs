@@ -115,6 +115,11 @@ impl Connection {
         }
     }
 
+    /// Tells the member that the leader is there.
+    pub(crate) async fn alive(&self, vote: Vote<MemberId>, timeout: Duration) -> Result<(), SendError> {
+        self.call(RaftCall::Alive(vote), &[], timeout).await.map(drop)
+    }
+
     async fn send_snapshot(
         &self,
         vote: Vote<MemberId>,
@@ -153,6 +158,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<MemberId>> {
+        self.network.contacts.calling(self.member);
         match self.call(RaftCall::Append(request), &[], option.hard_ttl()).await {
             Ok(RaftAnswer::Append(response)) => Ok(response),
             Ok(_) => Err(failed(&self.other())),

@@ -32,6 +32,8 @@ const ELECTION_MS: std::ops::Range<u64> = 1500..3000;
 /// Time for another member to write entries, and to write a vote, in milliseconds. What takes longer is sent again.
 const APPEND_WITHIN_MS: u64 = 300;
 const VOTE_WITHIN_MS: u64 = 450;
+/// Threads of a member of a cluster: one that applies, one that writes and calls, one that sends.
+const CLUSTER_THREADS: usize = 3;
 /// Files of the group, in its directory.
 const LOG_FILE: &str = "log.redb";
 const SNAPSHOT_FILE: &str = "snapshot";
@@ -68,7 +70,7 @@ pub struct MemberStatus {
 
 /// This broker's part in the metadata group.
 pub struct Quorum {
-    member: Arc<Member>,
+    pub(crate) member: Arc<Member>,
     running: Mutex<Option<Running>>,
 }
 
@@ -219,7 +221,7 @@ fn run(
     mut ready: oneshot::Sender<Result<Arc<Member>, QuorumError>>,
     stopped: oneshot::Receiver<()>,
 ) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+    let runtime = match runtime(&config) {
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(QuorumError::Thread(error)))),
     };
@@ -252,6 +254,16 @@ fn run(
     if log_thread.join().is_err() {
         tracing::error!("thread of the metadata log panicked");
     }
+}
+
+/// A lone node's group has one thing to do at a time. In a cluster, applying a large change and sending it must not keep
+/// the leader from calling.
+fn runtime(config: &QuorumConfig) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match config.cluster {
+        None => tokio::runtime::Builder::new_current_thread(),
+        Some(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.worker_threads(CLUSTER_THREADS).thread_name("eddy-quorum").enable_time().build()
 }
 
 async fn stop(raft: Raft) {

@@ -1,225 +1,20 @@
 //! Groups of several members in one process, over loopback connections.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use eddy_disk::RealDisk;
+use bytes::Bytes;
 use eddy_metadata::Image;
-use eddy_metadata::config::StaticConfig;
-use eddy_metadata::controller::{CreateTopicError, NewTopic, create_topic, register_broker};
-use eddy_peer::{PeerAddress, PeerConfig, Peers};
-use eddy_types::{BrokerId, ClusterId, TopicId};
-use tokio::net::TcpListener;
+use eddy_metadata::controller::{CreateTopicError, allocate_producer_ids};
+use eddy_peer::{Handler, Service};
+use eddy_types::BrokerId;
 
 use super::Follower;
-use crate::{
-    ChangeError, ClusterQuorum, ProposeError, Quorum, QuorumConfig, QuorumError, SNAPSHOT_AFTER, Seed,
-};
-
-/// Longest wait for anything on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Brokers that may run or not, with a directory and an address each.
-pub(super) struct Brokers {
-    root: tempfile::TempDir,
-    addresses: Vec<PeerAddress>,
-    seeds: usize,
-    pub(super) snapshot_after: u64,
-}
-
-/// A broker that runs.
-pub(super) struct Running {
-    pub(super) quorum: Arc<Quorum>,
-    pub(super) peers: Peers,
-}
-
-impl Brokers {
-    /// Brokers 1 to `count`, of which the first `seeds` are seeds.
-    pub(super) async fn new(count: usize, seeds: usize) -> Brokers {
-        let mut addresses = Vec::new();
-        let mut listeners = Vec::new();
-        for _ in 0..count {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            addresses.push(PeerAddress::from(listener.local_addr().unwrap()));
-            listeners.push(listener);
-        }
-        Brokers { root: tempfile::tempdir().unwrap(), addresses, seeds, snapshot_after: SNAPSHOT_AFTER }
-    }
-
-    fn dir(&self, broker: usize) -> std::path::PathBuf {
-        self.root.path().join(broker.to_string())
-    }
-
-    fn seeds(&self) -> Vec<Seed> {
-        let seed = |(index, address): (usize, &PeerAddress)| Seed {
-            broker: id(index + 1),
-            address: address.clone(),
-        };
-        self.addresses.iter().enumerate().take(self.seeds).map(seed).collect()
-    }
-
-    pub(super) async fn peers(&self, broker: usize) -> Peers {
-        let address = &self.addresses[broker - 1];
-        let peers = Peers::new(PeerConfig {
-            me: id(broker),
-            incarnation: random(),
-            advertised: address.clone(),
-            cluster: None,
-        });
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_reuseaddr(true).unwrap();
-        socket.bind(address.to_string().parse().unwrap()).unwrap();
-        peers.listen(socket.listen(64).unwrap());
-        peers
-    }
-
-    pub(super) fn config(&self, broker: usize, peers: &Peers) -> QuorumConfig {
-        QuorumConfig {
-            dir: self.dir(broker),
-            me: id(broker),
-            disk: RealDisk::shared(),
-            static_config: StaticConfig::default(),
-            new_cluster_id: ClusterId([u8::try_from(broker).unwrap(); 16]),
-            snapshot_after: self.snapshot_after,
-            cluster: Some(ClusterQuorum { peers: peers.clone(), seeds: self.seeds() }),
-        }
-    }
-
-    pub(super) async fn start(&self, broker: usize) -> Running {
-        let peers = self.peers(broker).await;
-        let started = Quorum::start(self.config(broker, &peers), Arc::new(Follower::default()));
-        let quorum = tokio::time::timeout(PATIENCE, started).await.expect("in time").unwrap();
-        Running { quorum: Arc::new(quorum), peers }
-    }
-
-    /// Starts brokers at once.
-    pub(super) async fn start_all(&self, brokers: impl IntoIterator<Item = usize>) -> Vec<Running> {
-        let starts: Vec<_> = brokers.into_iter().map(|broker| self.start(broker)).collect();
-        join_all(starts).await
-    }
-
-    pub(super) fn wipe(&self, broker: usize) {
-        std::fs::remove_dir_all(self.dir(broker)).unwrap();
-    }
-}
-
-impl Running {
-    pub(super) async fn stop(self) {
-        self.peers.shutdown().await;
-        self.quorum.shutdown().await;
-    }
-
-    pub(super) async fn create(&self, number: u32) -> Result<(), ChangeError<CreateTopicError>> {
-        let topic = new_topic(number);
-        self.quorum.change(|image| create_topic(image, &topic).map(|(records, _)| (records, ()))).await
-    }
-
-    /// Creates a topic whatever happens to leaders meanwhile; one that is there has been created by an earlier try.
-    pub(super) async fn create_patiently(&self, number: u32) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.create(number).await {
-                Ok(()) | Err(ChangeError::Refused(CreateTopicError::Exists(_))) => return,
-                Err(ChangeError::Propose(ProposeError::Timeout | ProposeError::NotLeader { .. })) => {}
-                Err(error) => panic!("{error}"),
-            }
-            assert!(Instant::now() < deadline);
-        }
-    }
-}
-
-pub(super) async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut pending = false;
-        for (future, output) in futures.iter_mut().zip(&mut outputs) {
-            if output.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => *output = Some(value),
-                    std::task::Poll::Pending => pending = true,
-                }
-            }
-        }
-        if pending { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
-}
-
-pub(super) fn id(broker: usize) -> BrokerId {
-    BrokerId(i32::try_from(broker).unwrap())
-}
-
-fn random() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).unwrap();
-    u64::from_le_bytes(bytes)
-}
-
-pub(super) fn new_topic(number: u32) -> NewTopic {
-    let mut bytes = [1; 16];
-    bytes[..4].copy_from_slice(&number.to_be_bytes());
-    NewTopic::with_defaults(TopicId(bytes), format!("topic-{number}"))
-}
-
-/// Waits for a condition.
-pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "in time: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// Waits until all have the same image.
-pub(super) async fn until_equal(brokers: &[&Running]) {
-    until("equal images", || {
-        let versions: BTreeSet<u64> = brokers.iter().map(|one| one.quorum.image().version()).collect();
-        versions.len() == 1
-    })
-    .await;
-    let first = brokers[0].quorum.image();
-    for other in brokers {
-        assert_eq!(other.quorum.image().to_snapshot(), first.to_snapshot());
-    }
-}
-
-pub(super) fn voters(one: &Running) -> BTreeSet<BrokerId> {
-    one.quorum.status().voters.iter().map(|voter| voter.broker).collect()
-}
-
-pub(super) fn brokers<const N: usize>(ids: [i32; N]) -> BTreeSet<BrokerId> {
-    ids.map(BrokerId).into()
-}
-
-/// The one that leads, once they agree.
-pub(super) async fn leader_of(running: &[&Running]) -> usize {
-    let mut found = None;
-    until("a leader", || {
-        found = running.iter().position(|one| one.quorum.is_leader());
-        let leaders: BTreeSet<_> = running.iter().map(|one| one.quorum.leader()).collect();
-        found.is_some() && leaders.len() == 1
-    })
-    .await;
-    found.unwrap()
-}
-
-/// Registers a broker, so that topics can be placed.
-pub(super) async fn register(one: &Running, broker: i32) {
-    let registration = super::registration(BrokerId(broker), 1);
-    let decide = |image: &Image| register_broker(image, &registration).map(|records| (records, ()));
-    one.quorum.change(decide).await.unwrap();
-}
-
-pub(super) fn log() {
-    let filter = std::env::var("EDDY_TEST_LOG").is_ok();
-    if filter {
-        let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_test_writer().try_init();
-    }
-}
+use super::harness::*;
+use crate::member::Member;
+use crate::{ChangeError, ProposeError, Quorum, QuorumError, handlers};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_brokers_found_one_cluster_whatever_the_order_of_their_starts() {
@@ -314,5 +109,385 @@ async fn the_group_has_a_new_leader_soon_after_the_old_one_is_gone() {
     }
     for one in running {
         one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minority_commits_nothing_and_a_majority_goes_on() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    running.pop().unwrap().stop().await;
+    running[0].create_patiently(1).await;
+    running.pop().unwrap().stop().await;
+    let alone = &running[0];
+    let before = alone.quorum.image().version();
+    let refused = alone.create(2).await;
+    assert!(
+        matches!(
+            refused,
+            Err(ChangeError::Propose(ProposeError::Timeout | ProposeError::NotLeader { .. }))
+        ),
+        "{refused:?}"
+    );
+    // Not even a refusal is given by one that may know only old news.
+    let refused = alone.create(1).await;
+    assert!(matches!(refused, Err(ChangeError::Propose(_))), "{refused:?}");
+    assert_eq!(alone.quorum.image().version(), before);
+    assert!(!alone.quorum.is_leader());
+    assert_eq!(alone.quorum.leader(), None);
+    running.extend(all.start_all(2..=3).await);
+    running[1].create_patiently(3).await;
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_stopped_as_a_whole_is_the_same_again() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    running[1].create(1).await.unwrap();
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    let before = running[0].quorum.image();
+    join_all(running.into_iter().map(Running::stop).collect()).await;
+    let running = all.start_all([3, 2, 1]).await;
+    for one in &running {
+        assert_eq!(one.quorum.image().to_snapshot(), before.to_snapshot());
+        assert_eq!(voters(one), brokers([1, 2, 3]));
+    }
+    running[0].create(2).await.unwrap();
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_broker_comes_back_as_another_member_in_the_place_of_the_old_one() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    for round in 0..3 {
+        // The founder too: it must not found a second cluster.
+        let broker = running[0].peers.me();
+        let wiped = usize::try_from(broker.0).unwrap();
+        running.remove(0).stop().await;
+        all.wipe(wiped);
+        running[0].create_patiently(round).await;
+        let back = all.start(wiped).await;
+        assert_eq!(back.quorum.image().topic_count(), round as usize + 1);
+        running.push(back);
+        let refs: Vec<&Running> = running.iter().collect();
+        until("three voters and nobody else", || {
+            refs.iter().all(|one| {
+                let status = one.quorum.status();
+                status.voters.len() == 3 && status.learners.is_empty() && voters(one) == brokers([1, 2, 3])
+            })
+        })
+        .await;
+        until_equal(&refs).await;
+        let cluster = refs[0].quorum.image().cluster_id();
+        assert!(refs.iter().all(|one| one.quorum.image().cluster_id() == cluster));
+    }
+    // The new members vote: any of them may go now.
+    running.remove(0).stop().await;
+    running[0].create_patiently(100).await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_grows_from_one_to_three_to_five_voters() {
+    log();
+    let all = Brokers::new(5, 1).await;
+    let mut running = vec![all.start(1).await];
+    register(&running[0], 1).await;
+    assert_eq!(voters(&running[0]), brokers([1]));
+    let mut topics = 0;
+    for (broker, expected) in
+        [(2, brokers([1])), (3, brokers([1, 2, 3])), (4, brokers([1, 2, 3])), (5, brokers([1, 2, 3, 4, 5]))]
+    {
+        running.push(all.start(broker).await);
+        running.last().unwrap().create(topics).await.unwrap();
+        topics += 1;
+        until(&format!("{expected:?} vote"), || running.iter().all(|one| voters(one) == expected)).await;
+    }
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    // Five voters do without two, the first one among them.
+    for _ in 0..2 {
+        running.remove(0).stop().await;
+    }
+    running[0].create_patiently(topics).await;
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_leaves_is_a_member_no_longer_whoever_leads() {
+    log();
+    let all = Brokers::new(4, 3).await;
+    let mut running = all.start_all(1..=4).await;
+    register(&running[0], 1).await;
+    let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
+    let gone = running.remove(leader);
+    let broker = gone.peers.me();
+    // It leads while it goes.
+    running[0].quorum.remove_member(broker).await.unwrap();
+    running[0].quorum.remove_member(broker).await.unwrap();
+    let expected = running.iter().map(|one| one.peers.me()).collect();
+    until("the others vote", || running.iter().all(|one| voters(one) == expected)).await;
+    gone.stop().await;
+    running[1].create_patiently(1).await;
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    // It may come again.
+    let back = all.start(usize::try_from(broker.0).unwrap()).await;
+    assert_eq!(back.quorum.image().topic_count(), 1);
+    back.create_patiently(2).await;
+    back.stop().await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_away_for_long_takes_a_snapshot() {
+    log();
+    let mut all = Brokers::new(3, 3).await;
+    all.snapshot_after = 20;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    running.remove(2).stop().await;
+    for number in 0..120 {
+        running[number as usize % 2].create_patiently(number).await;
+    }
+    until("the log is trimmed", || all.purged(1) > 30).await;
+    let back = all.start(3).await;
+    assert_eq!(back.quorum.image().topic_count(), 120);
+    back.create_patiently(200).await;
+    running.push(back);
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_topics_are_the_same_everywhere() {
+    log();
+    let mut all = Brokers::new(4, 3).await;
+    all.snapshot_after = 30;
+    all.compared = false;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    let began = Instant::now();
+    for batch in 0..50u32 {
+        let one = &running[batch as usize % 3];
+        one.create_many(batch * 100..batch * 100 + 100).await;
+    }
+    println!("5,000 topics in 50 changes in {:?}", began.elapsed());
+    let joining = Instant::now();
+    running.push(all.start(4).await);
+    println!("a new broker has them after {:?}", joining.elapsed());
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    assert_eq!(running[3].quorum.image().topic_count(), 5000);
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_of_another_cluster_is_refused() {
+    log();
+    let one = Brokers::new(1, 1).await;
+    let stranger = one.start(1).await;
+    let cluster = stranger.quorum.image().cluster_id();
+    stranger.stop().await;
+
+    // Broker 1 belongs to another cluster and is moved to the place of broker 3 of this one.
+    let all = Brokers::new(3, 2).await;
+    let running = all.start_all(1..=2).await;
+    let peers = all.peers_as(1, 3).await;
+    let mut config = one.config(1, &peers);
+    config.cluster.as_mut().unwrap().seeds = all.seeds();
+    let lost = Quorum::start(config, Arc::new(Follower::default()));
+    let waited = tokio::time::timeout(Duration::from_secs(2), lost).await;
+    if let Ok(Ok(lost)) = waited {
+        // It leads its own cluster of one; it has not become part of this one.
+        assert_eq!(lost.image().cluster_id(), cluster);
+        lost.shutdown().await;
+    }
+    for one in &running {
+        assert_ne!(one.quorum.image().cluster_id(), cluster);
+        let status = one.quorum.status();
+        assert_eq!(status.voters.len() + status.learners.len(), 2, "{status:?}");
+    }
+    peers.shutdown().await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_broker_with_the_id_of_one_that_runs_is_refused() {
+    log();
+    let all = Brokers::new(4, 3).await;
+    let running = all.start_all(1..=3).await;
+    let peers = all.peers_as(2, 4).await;
+    let mut config = all.config(4, &peers);
+    config.me = id(2);
+    let refused = Quorum::start(config, Arc::new(Follower::default())).await.err().unwrap();
+    assert!(matches!(refused, QuorumError::BrokerRuns { broker: BrokerId(2), .. }), "{refused}");
+    let status = running[0].quorum.status();
+    assert_eq!((status.voters.len(), status.learners.len()), (3, 0));
+    peers.shutdown().await;
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_hears_nothing_does_not_raise_the_term() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
+    let term = running[leader].quorum.status().term;
+    let deaf = &running[(leader + 1) % 3];
+    deaf.peers.serve(Service::Raft, Arc::new(Silence));
+    // It asks the others all the time whether they would vote for it.
+    until("it knows of no leader", || deaf.quorum.leader().is_none()).await;
+    for number in 0..40 {
+        running[leader].create(number).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(running[leader].quorum.is_leader());
+    for one in &running {
+        assert_eq!(one.quorum.status().term, term);
+    }
+    handlers::serve(&deaf.peers, &deaf.quorum.member);
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    until("it follows again", || deaf.quorum.leader() == Some(running[leader].peers.me())).await;
+    assert_eq!(deaf.quorum.status().term, term);
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_hears_nobody_is_replaced_and_follows() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    let old = leader_of(&running.iter().collect::<Vec<_>>()).await;
+    // Cut off in both directions: the others neither hear it nor answer it.
+    let others: Vec<&Running> = running.iter().filter(|one| one.peers.me() != running[old].peers.me()).collect();
+    let began = Instant::now();
+    for one in &others {
+        one.peers.serve(Service::Raft, Arc::new(DeafTo { member: one.quorum.member.clone(), to: running[old].peers.me() }));
+    }
+    until("another leader", || others.iter().any(|one| one.quorum.is_leader())).await;
+    println!("a leader that is cut off is replaced after {:?}", began.elapsed());
+    let commits = others[0].create_patiently(1);
+    let refused = running[old].create(2);
+    let (_, refused) = tokio::join!(commits, refused);
+    assert!(!running[old].quorum.is_leader());
+    println!("the change of the old one: {refused:?}");
+    for one in &others {
+        handlers::serve(&one.peers, &one.quorum.member);
+    }
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    let term = running[old].quorum.status().term;
+    assert!(others.iter().all(|one| one.quorum.status().term == term));
+    for one in running {
+        one.stop().await;
+    }
+}
+
+/// Leaders come and go, answers are lost; what was confirmed is there once, what was refused is there before.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_made_once_each_while_leaders_come_and_go() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    let blocks = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..3 {
+        let done = Arc::new(AtomicBool::new(false));
+        let mut allocating = Vec::new();
+        let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
+        for (place, one) in running.iter().enumerate().filter(|(place, _)| *place != leader) {
+            for _ in 0..4 {
+                let (quorum, blocks, done) = (one.quorum.clone(), blocks.clone(), done.clone());
+                let me = id(place + 1);
+                allocating.push(tokio::spawn(async move {
+                    while !done.load(Ordering::Relaxed) {
+                        let allocate = |image: &Image| allocate_producer_ids(image, me);
+                        if let Ok(block) = quorum.change(allocate).await {
+                            blocks.lock().unwrap().push(block.first);
+                        }
+                    }
+                }));
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let gone = running.remove(leader);
+        let broker = usize::try_from(gone.peers.me().0).unwrap();
+        gone.stop().await;
+        let before = blocks.lock().unwrap().len();
+        until("changes go on", || blocks.lock().unwrap().len() > before + 20).await;
+        done.store(true, Ordering::Relaxed);
+        for one in allocating {
+            one.await.unwrap();
+        }
+        running.push(all.start(broker).await);
+    }
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    let given = blocks.lock().unwrap().clone();
+    let distinct: std::collections::BTreeSet<_> = given.iter().collect();
+    assert_eq!(distinct.len(), given.len(), "a block of ids was given twice");
+    println!("{} blocks of producer ids", given.len());
+    for one in running {
+        one.stop().await;
+    }
+}
+
+/// Answers no call, as a process that stands still.
+struct Silence;
+
+impl Handler for Silence {
+    fn call<'a>(
+        &'a self,
+        _: BrokerId,
+        _: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Answers no call of one broker.
+struct DeafTo {
+    member: Arc<Member>,
+    to: BrokerId,
+}
+
+impl Handler for DeafTo {
+    fn call<'a>(
+        &'a self,
+        from: BrokerId,
+        request: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
+        Box::pin(async move {
+            if from == self.to { std::future::pending().await } else { self.member.answer_raft(from, &request).await }
+        })
     }
 }

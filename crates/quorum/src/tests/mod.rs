@@ -1,6 +1,7 @@
 //! The store under openraft's own suite, and the group on disks that lose their power.
 
 mod cluster;
+mod harness;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -139,10 +140,11 @@ async fn log_is_trimmed_behind_a_snapshot_and_both_make_the_image() {
     quorum.shutdown().await;
 
     assert!(dir.path().join("snapshot").exists());
-    let (mut log, _) = LogStore::open(&*disk, &dir.path().join("log.redb"), None).unwrap();
+    let (mut log, thread) = LogStore::open(&*disk, &dir.path().join("log.redb"), None).unwrap();
     let state = openraft::storage::RaftLogStorage::get_log_state(&mut log).await.unwrap();
     assert!(state.last_purged_log_id.is_some_and(|id| id.index >= 50), "{state:?}");
     drop(log);
+    thread.join().unwrap();
 
     let quorum = Quorum::start(small, Arc::new(Follower::default())).await.unwrap();
     assert_eq!(quorum.image().to_snapshot(), before.to_snapshot());
