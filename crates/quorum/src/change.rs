@@ -1,15 +1,17 @@
 //! A change of the metadata, from any broker: decided on this broker's image, committed by the leader if it has the same.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eddy_metadata::{Image, Record};
+use eddy_metadata::{ApplyError, Image, Record};
 use eddy_peer::Service;
 use eddy_types::BrokerId;
 use tokio::sync::watch;
 
 use crate::desk::Turn;
+use crate::draft::Draft;
 use crate::error::{ChangeError, ProposeError};
 use crate::machine::Expected;
 use crate::member::Member;
@@ -24,15 +26,16 @@ const ASK_WITHIN: Duration = Duration::from_secs(2);
 const ASK_PAUSE: Duration = Duration::from_millis(50);
 
 /// What became of a proposal.
-enum Fate {
+#[derive(Clone)]
+pub(crate) enum Fate {
     Applied,
-    Rejected(eddy_metadata::ApplyError),
+    Rejected(ApplyError),
     /// It is not made and never will be: the image has moved on.
     Stale,
 }
 
 /// Leave to decide: the leader's turn, when this broker has it.
-enum Leave {
+pub(crate) enum Leave {
     Mine(Turn),
     /// At the leader, under this number; none when it is tried without.
     Theirs(Option<u64>),
@@ -41,7 +44,7 @@ enum Leave {
 impl Member {
     /// Decides and commits; on a member of a cluster within [`CHANGE_TIMEOUT`].
     pub(crate) async fn change<T, E: std::error::Error>(
-        &self,
+        self: &Arc<Self>,
         mut decide: impl FnMut(&Image) -> Result<(Vec<Record>, T), E>,
     ) -> Result<T, ChangeError<E>> {
         if self.cluster.is_none() {
@@ -86,58 +89,73 @@ impl Member {
     }
 
     async fn change_in_cluster<T, E: std::error::Error>(
-        &self,
+        self: &Arc<Self>,
         decide: &mut impl FnMut(&Image) -> Result<(Vec<Record>, T), E>,
         sent: &AtomicBool,
     ) -> Result<T, ChangeError<E>> {
-        // One change of this broker at a time: others of its own would only make it stale.
-        let _one = self.changing.lock().await;
-        let mut tried = false;
+        let mut contended = false;
         loop {
             self.check_running().map_err(ChangeError::Propose)?;
-            let Some(leave) = self.leave(tried).await else {
-                tokio::time::sleep(ASK_PAUSE).await;
-                continue;
+            let (decided, mut fate) = match self.take_part(decide, contended).await {
+                Some(part) => part,
+                None => continue,
             };
-            tried = true;
-            let image = self.machine.image();
-            let decided = decide(&image);
-            match decided {
-                Ok((records, answer)) if !records.is_empty() => {
-                    let expected = self.machine.expect(self.me);
-                    let proposal = Proposal::new(&records).based_on(image.version(), expected.id);
-                    sent.store(true, Ordering::Relaxed);
-                    match self.settle(proposal, expected, leave).await {
-                        Fate::Applied => return Ok(answer),
-                        Fate::Rejected(error) => {
-                            return Err(ChangeError::Propose(ProposeError::Rejected(error)));
-                        }
-                        Fate::Stale => {}
-                    }
+            // What was only read may be asked for again.
+            sent.store(matches!(decided, Ok(Ok(_))), Ordering::Relaxed);
+            let fate = wait_for(&mut fate, Option::is_some).await.flatten();
+            match (fate, decided) {
+                (Some(Fate::Applied), Ok(answer)) => return answer.map_err(ChangeError::Refused),
+                (Some(Fate::Applied), Err(error)) | (Some(Fate::Rejected(error)), _) => {
+                    return Err(ChangeError::Propose(ProposeError::Rejected(error)));
                 }
-                // An answer that changes nothing is only as good as the image it was read from.
-                unchanging => {
-                    let newest = self.is_newest(image.version()).await;
-                    if let Leave::Theirs(Some(turn)) = leave
-                        && let Some(leader) = self.leader()
-                    {
-                        self.ask(leader, &DeskCall::Back { turn }).await;
-                    }
-                    if newest {
-                        return unchanging.map(|(_, answer)| answer).map_err(ChangeError::Refused);
-                    }
-                }
+                (Some(Fate::Stale), _) => contended = true,
+                (None, _) => return Err(ChangeError::Propose(ProposeError::Timeout)),
             }
         }
     }
 
-    /// Waits for a leader, and for the turn: at once when this broker leads, and when it was in vain without.
-    async fn leave(&self, tried: bool) -> Option<Leave> {
+    /// Decides as part of the draft that is open, or opens one, which is then sent as soon as nobody waits to take part.
+    /// None when it has to be tried again.
+    #[expect(clippy::type_complexity, reason = "what was decided, and where its fate will be told")]
+    async fn take_part<T, E>(
+        self: &Arc<Self>,
+        decide: &mut impl FnMut(&Image) -> Result<(Vec<Record>, T), E>,
+        contended: bool,
+    ) -> Option<(Result<Result<T, E>, ApplyError>, watch::Receiver<Option<Fate>>)> {
+        let mut open = self.drafting.lock().await;
+        if open.is_none() {
+            let Some(leave) = self.leave(contended).await else {
+                tokio::time::sleep(ASK_PAUSE).await;
+                return None;
+            };
+            *open = Some(Draft::new(self.machine.image(), leave));
+            let member = self.clone();
+            // A task of the group: whoever goes away does not take the others' changes along. It stands at the door behind
+            // all who wait there now, and keeps it shut until it knows what became of the draft.
+            self.runtime.spawn(async move {
+                let mut open = member.drafting.lock().await;
+                if let Some(draft) = open.take() {
+                    let _ = tokio::time::timeout(CHANGE_TIMEOUT, draft.send(&member)).await;
+                }
+            });
+        }
+        let draft = open.as_mut()?;
+        let decided = match decide(draft.image().ok()?) {
+            Ok((records, answer)) if records.is_empty() => Ok(Ok(answer)),
+            Ok((records, answer)) => draft.add(records).map(|()| Ok(answer)),
+            Err(error) => Ok(Err(error)),
+        };
+        Some((decided, draft.fate()))
+    }
+
+    /// Waits for a leader, and for the turn: at once when this broker leads, and when it was in vain without. What is decided
+    /// now is decided on the image that the leader has.
+    async fn leave(&self, contended: bool) -> Option<Leave> {
         let leader = wait_for(&mut self.leadership.subscribe(), |leader| leader.is_some()).await?;
         if leader == Some(self.broker) {
             return Some(Leave::Mine(self.desk.enter().await));
         }
-        if !tried {
+        if !contended {
             return Some(Leave::Theirs(None));
         }
         let DeskAnswer::Turn { version, turn } = self.ask(leader?, &DeskCall::Turn).await? else {
@@ -148,7 +166,7 @@ impl Member {
     }
 
     /// Whether everything committed before now is in the image of this version. If not, waits until it is in this broker's.
-    async fn is_newest(&self, version: u64) -> bool {
+    pub(crate) async fn is_newest(&self, version: u64) -> bool {
         let answer = match self.leader() {
             Some(leader) if leader == self.broker => Some(self.desk.version().await),
             Some(leader) => self.ask(leader, &DeskCall::Version).await,
@@ -163,8 +181,17 @@ impl Member {
         newest == version
     }
 
+    /// Gives back a turn that was not used.
+    pub(crate) async fn give_back(&self, leave: Leave) {
+        if let Leave::Theirs(Some(turn)) = leave
+            && let Some(leader) = self.leader()
+        {
+            self.ask(leader, &DeskCall::Back { turn }).await;
+        }
+    }
+
     /// Sends a proposal until it is known what became of it. The same one as often as need be: only one can be applied.
-    async fn settle(&self, proposal: Proposal, mut expected: Expected, leave: Leave) -> Fate {
+    pub(crate) async fn settle(&self, proposal: Proposal, mut expected: Expected, leave: Leave) -> Fate {
         let base = proposal.base.unwrap_or_default();
         let mut leave = Some(leave);
         loop {

@@ -19,6 +19,17 @@ struct State {
     called: HashMap<MemberId, Instant>,
     leader: Option<(Vote<MemberId>, Instant)>,
     voted: Option<(Vote<MemberId>, Instant)>,
+    /// Since when this member, as leader of a term, has waited for others to answer; none for those known not to run.
+    waiting: (u64, HashMap<MemberId, Option<Instant>>),
+}
+
+impl State {
+    fn waiting_in(&mut self, term: u64) -> &mut HashMap<MemberId, Option<Instant>> {
+        if self.waiting.0 != term {
+            self.waiting = (term, HashMap::new());
+        }
+        &mut self.waiting.1
+    }
 }
 
 impl Contacts {
@@ -46,6 +57,21 @@ impl Contacts {
         self.state().answered.get(&member).map(|(at, _)| at.elapsed())
     }
 
+    /// The member is known not to run.
+    pub(crate) fn is_dead(&self, member: MemberId, term: u64) {
+        let mut state = self.state();
+        state.answered.remove(&member);
+        state.waiting_in(term).insert(member, None);
+    }
+
+    /// Whether the member has not answered for so long, all of it while this one led.
+    pub(crate) fn is_gone(&self, member: MemberId, term: u64, long: Duration) -> bool {
+        let mut state = self.state();
+        let answered = state.answered.get(&member).map(|(at, _)| *at);
+        let waiting = *state.waiting_in(term).entry(member).or_insert_with(|| Some(Instant::now()));
+        waiting.is_none_or(|since| answered.map_or(since, |at| at.max(since)).elapsed() > long)
+    }
+
     /// When the member last answered.
     pub(crate) fn last(&self, member: MemberId) -> Option<Millis> {
         self.state().answered.get(&member).map(|(_, at)| *at)
@@ -56,6 +82,7 @@ impl Contacts {
         let mut state = self.state();
         state.answered.retain(|member, _| members(*member));
         state.called.retain(|member, _| members(*member));
+        state.waiting.1.retain(|member, _| members(*member));
     }
 
     /// The leader of this vote has called.

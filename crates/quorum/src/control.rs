@@ -156,7 +156,7 @@ pub(crate) async fn lead(member: Arc<Member>, new_cluster_id: ClusterId) {
     }
 }
 
-async fn name_cluster(member: &Member, cluster_id: ClusterId) {
+async fn name_cluster(member: &Arc<Member>, cluster_id: ClusterId) {
     let decide = |image: &Image| -> Result<_, std::convert::Infallible> {
         let named = image.cluster_id().is_some();
         Ok((if named { Vec::new() } else { vec![Record::ClusterCreated { cluster_id }] }, ()))

@@ -71,6 +71,8 @@ pub(crate) async fn enter(member: &Arc<Member>) -> Result<(), QuorumError> {
                     Err(why) => reason = why,
                 }
             }
+            // A change that its leader could not finish may have taken it out again.
+            joined &= is_member(member) || !member.belongs();
             if joined && caught_up(member).await {
                 if let Some(id) = member.machine.image().cluster_id() {
                     cluster.peers.set_cluster(id);
@@ -90,6 +92,10 @@ pub(crate) async fn enter(member: &Arc<Member>) -> Result<(), QuorumError> {
         }
         tokio::time::sleep(ROUND).await;
     }
+}
+
+fn is_member(member: &Member) -> bool {
+    member.metrics().membership_config.membership().get_node(&member.me).is_some()
 }
 
 fn report(answers: &Answers, reason: &str) {
@@ -235,7 +241,7 @@ async fn caught_up(member: &Member) -> bool {
     };
     let DeskAnswer::Version(newest) = newest else { return false };
     let waited = tokio::time::timeout(CATCH_UP_ROUND, member.until_version(newest)).await;
-    matches!(waited, Ok(Some(_))) && member.machine.image().cluster_id().is_some()
+    matches!(waited, Ok(Some(_))) && is_member(member) && member.machine.image().cluster_id().is_some()
 }
 
 impl Member {
@@ -300,6 +306,7 @@ impl Member {
                 tracing::warn!(broker = %from.broker, "refused a broker whose id is that of one that runs");
                 return MembershipAnswer::BrokerRuns(at);
             }
+            cluster.contacts.is_dead(*id, metrics.current_term);
         }
         tracing::info!(broker = %from.broker, address = ?from.address, "a broker joins the metadata group");
         cluster.peers.set_address(from.broker, from.address.into());

@@ -17,6 +17,7 @@ mod change;
 mod contacts;
 mod control;
 mod desk;
+mod draft;
 mod election;
 mod error;
 mod handlers;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::contacts::Contacts;
 use crate::desk::Desk;
+use crate::draft::Draft;
 use crate::error::ProposeError;
 use crate::install::Receiving;
 use crate::machine::Machine;
@@ -29,8 +30,10 @@ pub(crate) struct Member {
     pub(crate) broker: BrokerId,
     /// The broker that leads, as far as this one knows.
     pub(crate) leadership: watch::Sender<Option<BrokerId>>,
-    /// Held while this broker makes a change.
-    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// The changes of this broker that are made together next; locked while a proposal of it is under way.
+    pub(crate) drafting: tokio::sync::Mutex<Option<Draft>>,
+    /// Where the group's own tasks run.
+    pub(crate) runtime: tokio::runtime::Handle,
     /// None for a lone node.
     pub(crate) cluster: Option<ClusterMember>,
 }

@@ -312,7 +312,8 @@ async fn start(
         me,
         broker: config.me,
         leadership: watch::Sender::new(None),
-        changing: tokio::sync::Mutex::default(),
+        drafting: tokio::sync::Mutex::default(),
+        runtime: runtime.clone(),
         cluster: config.cluster.map(|cluster| ClusterMember::new(cluster, network, contacts)),
     });
     match &member.cluster {
@@ -348,7 +349,7 @@ async fn resign(log: &mut LogStore, me: MemberId) -> Result<(), openraft::Storag
 }
 
 /// A lone node leads at once, and names its cluster when it is new.
-async fn found_alone(member: &Member, new_cluster_id: eddy_types::ClusterId) -> Result<(), QuorumError> {
+async fn found_alone(member: &Arc<Member>, new_cluster_id: eddy_types::ClusterId) -> Result<(), QuorumError> {
     lead(&member.raft, member.me, member.broker).await.map_err(QuorumError::Stopped)?;
     member.leadership.send_replace(Some(member.broker));
     if member.machine.image().cluster_id().is_none() {

@@ -16,6 +16,8 @@ pub(crate) const VOTERS_MAX: usize = 5;
 const LAG_MAX: u64 = 100;
 /// A member that has not answered for this long is not made a voter.
 const SILENT_AFTER: Duration = Duration::from_millis(1500);
+/// A member that has not answered for this long may be replaced by another one of its broker.
+const GONE_AFTER: Duration = Duration::from_secs(3);
 /// Time for one change to be committed.
 const CHANGE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -27,6 +29,8 @@ struct Candidate {
     votes: bool,
     /// It answers, and has nearly all of the log.
     fit: bool,
+    /// It has not answered for long, or is known not to run.
+    gone: bool,
 }
 
 /// What is to be done next; one thing at a time.
@@ -48,7 +52,7 @@ pub(crate) fn target(brokers: usize) -> usize {
 fn next_step(leader: MemberId, candidates: &[Candidate], leaving: Option<BrokerId>) -> Option<Step> {
     // A broker that came back with an empty disk has two members: the old one goes when the new one can take its place.
     let replaced = |one: &Candidate| {
-        !one.fit
+        one.gone
             && candidates
                 .iter()
                 .any(|other| other.broker == one.broker && other.member != one.member && other.fit)
@@ -147,7 +151,8 @@ fn candidates(member: &Member, cluster: &ClusterMember, metrics: &Metrics) -> Ve
         let has = progress.get(id).copied().flatten().is_some_and(|last| last.index + LAG_MAX >= end);
         let answers = cluster.contacts.silence(*id).is_some_and(|silence| silence < SILENT_AFTER);
         let fit = *id == member.me || (has && answers);
-        Candidate { member: *id, broker: voter.broker(), votes: voters.contains(id), fit }
+        let gone = *id != member.me && cluster.contacts.is_gone(*id, metrics.current_term, GONE_AFTER);
+        Candidate { member: *id, broker: voter.broker(), votes: voters.contains(id), fit, gone }
     };
     membership.nodes().map(one).collect()
 }
@@ -156,15 +161,16 @@ fn candidates(member: &Member, cluster: &ClusterMember, metrics: &Metrics) -> Ve
 mod tests {
     use super::*;
 
-    /// Members as `broker:member`, voters with `*`, unfit ones with `?`; the first one leads.
+    /// Members as `broker:member`, voters with `*`, unfit ones with `?`, those that are gone with `!`; the first one leads.
     fn step(members: &str, leaving: Option<i32>) -> Option<Step> {
         let parse = |text: &str| {
-            let (broker, member) = text.trim_end_matches(['*', '?']).split_once(':').unwrap();
+            let (broker, member) = text.trim_end_matches(['*', '?', '!']).split_once(':').unwrap();
             Candidate {
                 member: member.parse().unwrap(),
                 broker: BrokerId(broker.parse().unwrap()),
                 votes: text.contains('*'),
-                fit: !text.contains('?'),
+                fit: !text.contains(['?', '!']),
+                gone: text.contains('!'),
             }
         };
         let members: Vec<Candidate> = members.split(' ').map(parse).collect();
@@ -203,9 +209,15 @@ mod tests {
 
     #[test]
     fn a_wiped_brokers_new_member_takes_the_place_of_the_old_one_in_one_step() {
-        assert_eq!(step("1:10* 2:20* 3:30?* 3:31?", None), None);
-        assert_eq!(step("1:10* 2:20* 3:30?* 3:31", None), vote([10, 20, 31]));
-        assert_eq!(step("1:10* 2:20* 3:30? 3:31*", None), Some(Step::Forget([30].into())));
+        assert_eq!(step("1:10* 2:20* 3:30!* 3:31?", None), None);
+        assert_eq!(step("1:10* 2:20* 3:30!* 3:31", None), vote([10, 20, 31]));
+        assert_eq!(step("1:10* 2:20* 3:30! 3:31*", None), Some(Step::Forget([30].into())));
+    }
+
+    #[test]
+    fn a_new_member_is_not_given_up_for_an_old_one_that_answered_a_moment_ago() {
+        assert_eq!(step("1:10* 2:20* 3:30* 3:31?", None), None);
+        assert_eq!(step("1:10* 2:20* 3:30?* 3:31", None), None);
     }
 
     #[test]

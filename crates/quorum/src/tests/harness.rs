@@ -13,9 +13,7 @@ use eddy_types::{BrokerId, ClusterId, TopicId};
 use tokio::net::TcpListener;
 
 use super::{Deaf, Follower};
-use crate::{
-    Applied, ChangeError, ClusterQuorum, ProposeError, Quorum, QuorumConfig, SNAPSHOT_AFTER, Seed,
-};
+use crate::{Applied, ChangeError, ClusterQuorum, ProposeError, Quorum, QuorumConfig, SNAPSHOT_AFTER, Seed};
 
 /// Longest wait for anything on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -224,7 +222,13 @@ pub(super) async fn until_equal(brokers: &[&Running]) {
     }
 }
 
+/// Brokers that vote; nobody while a change of them is under way.
 pub(super) fn voters(one: &Running) -> BTreeSet<BrokerId> {
+    let metrics = one.quorum.member.metrics();
+    let joint = metrics.membership_config.membership().get_joint_config().len() > 1;
+    if joint || !crate::voters::is_committed(&metrics) {
+        return BTreeSet::new();
+    }
     one.quorum.status().voters.iter().map(|voter| voter.broker).collect()
 }
 
@@ -257,4 +261,3 @@ pub(super) fn log() {
         let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_test_writer().try_init();
     }
 }
-
