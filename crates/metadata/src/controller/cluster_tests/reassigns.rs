@@ -52,7 +52,7 @@ fn a_replica_that_is_back_owes_no_removal() {
 fn a_topic_that_is_removed_takes_what_moved_replicas_left_behind_with_it() {
     let mut cluster = Cluster::of(4).topic("t", &[&[1, 2]], &[]);
     cluster.run("reassign 1").unwrap();
-    let (records, topic) = delete_topic(&cluster.image, &TopicRef::Name("t".into())).unwrap();
+    let (records, topic) = delete_topic(&cluster.image, &TopicRef::Name("t")).unwrap();
     cluster.commit(&records);
     assert_eq!(cluster.image.removed_replicas_of(BrokerId(2)).count(), 0);
     assert_eq!(
