@@ -214,8 +214,7 @@ impl<'a> Change<'a> {
     /// `min.insync.replicas`, so whoever was in the ISR or eligible before stays so (KIP-966).
     fn eligible(&self, standing: &Standing<'_>) -> Vec<BrokerId> {
         let old = self.at.partition;
-        let staying = self.assignment.replicas.len() - self.assignment.removing.len();
-        if self.isr.len() >= standing.min_isr.for_topic(self.at.topic).min(staying) {
+        if self.isr.len() >= standing.min_isr.for_topic(self.at.topic) {
             return Vec::new();
         }
         let holds = |id: &BrokerId| {

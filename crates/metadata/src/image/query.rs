@@ -71,7 +71,7 @@ impl Image {
         self.partitions().filter(move |placed| placed.partition.leader == Some(broker))
     }
 
-    /// How the partitions stand, all of them or those that a broker leads or last led. Linear in all partitions.
+    /// How the partitions stand, with `min.insync.replicas` as this broker sees it. Linear in all partitions.
     #[must_use]
     pub fn partition_counts(&self) -> PartitionCounts {
         let mut counts = PartitionCounts::default();

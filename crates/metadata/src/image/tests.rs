@@ -8,7 +8,10 @@ use proptest::prelude::*;
 
 use crate::config::StaticConfig;
 use crate::quota::{QuotaEntity, QuotaKey, QuotaName, QuotaValue};
-use crate::{ApplyError, Image, Local, PartitionAssignment, Record, Resource, SnapshotError};
+use crate::{
+    ApplyError, Assignment, Endpoint, Image, Local, PartitionAssignment, PartitionCounts, PlacedPartition,
+    Record, Resource, SnapshotError,
+};
 
 const ME: BrokerId = BrokerId(1);
 const TOPIC: TopicId = TopicId([1; 16]);
@@ -50,6 +53,24 @@ fn changed(leader_epoch: i32, partition_epoch: i32) -> Record {
         isr: vec![BrokerId(2)],
         elr: Vec::new(),
         assignment: None,
+        partition_epoch: PartitionEpoch(partition_epoch),
+    }
+}
+
+/// Replicas move from one broker to another.
+fn moved(partition_epoch: i32, from: i32, to: i32) -> Record {
+    Record::PartitionChanged {
+        topic_id: TOPIC,
+        partition: 0,
+        leader: None,
+        leader_epoch: LeaderEpoch(3),
+        isr: vec![BrokerId(to)],
+        elr: vec![BrokerId(from)],
+        assignment: Some(Assignment {
+            replicas: vec![BrokerId(to), BrokerId(from)],
+            adding: vec![BrokerId(to)],
+            removing: vec![BrokerId(from)],
+        }),
         partition_epoch: PartitionEpoch(partition_epoch),
     }
 }
@@ -192,6 +213,85 @@ fn a_snapshot_of_a_newer_version_or_of_nothing_is_refused() {
     assert!(matches!(empty, SnapshotError::Malformed { .. }));
 }
 
+/// What a broker of one node wrote before brokers had directories and partitions eligible leaders.
+#[test]
+fn a_snapshot_of_the_first_version_is_read() {
+    let old = r#"{"snapshot":1,"version":3,"cluster_id":null,
+        "brokers":[{"id":1,"incarnation":7,"epoch":0,"endpoints":[],"rack":null,"fenced":false}],
+        "topics":[{"id":"AQEBAQEBAQEBAQEBAQEBAQ","name":"t","configs":{},"partitions":[
+            {"replicas":[1,2],"leader":1,"leader_epoch":4,"isr":[1],"partition_epoch":5}]}],
+        "removed":{},"broker_configs":{},"broker_default_configs":{},"next_producer_id":0}"#;
+    let image = Image::from_snapshot(old.as_bytes(), local()).unwrap();
+    let broker = image.broker(ME).unwrap();
+    assert_eq!((broker.directory, broker.is_active(), broker.takes_more()), ([0; 16], true, true));
+    let partition = image.partition(TOPIC, 0).unwrap();
+    assert_eq!((partition.leader_epoch, partition.partition_epoch), (LeaderEpoch(4), PartitionEpoch(5)));
+    assert!(partition.elr.is_empty() && !partition.is_reassigning());
+    assert_eq!(image.removed_replicas_of(ME).count(), 0);
+    let again = Image::from_snapshot(&image.to_snapshot(), local()).unwrap();
+    assert_eq!(again.to_snapshot(), image.to_snapshot());
+}
+
+/// A drain is an operator's wish: only an operator ends it. A shutdown ends with the process.
+#[test]
+fn a_registration_ends_a_shutdown_and_not_a_drain() {
+    let mut image = image(&[
+        registered(1, 7),
+        Record::BrokerDraining { broker: ME, draining: true },
+        Record::BrokerShuttingDown { broker: ME },
+    ]);
+    assert!(!image.broker(ME).unwrap().is_active());
+    image.apply(&registered(1, 8)).unwrap();
+    let broker = image.broker(ME).unwrap();
+    assert!(broker.is_active() && broker.draining && !broker.takes_more());
+    image.apply(&Record::BrokerRemoved { broker: ME }).unwrap();
+    for gone in [
+        Record::BrokerRemoved { broker: ME },
+        Record::BrokerDraining { broker: ME, draining: false },
+        Record::BrokerShuttingDown { broker: ME },
+    ] {
+        assert_eq!(refuse(&mut image, &gone), ApplyError::UnknownBroker(ME));
+    }
+}
+
+#[test]
+fn partitions_are_found_and_counted_by_what_they_are() {
+    let endpoint = Endpoint { listener: "kafka".into(), host: "h".into(), port: 9092 };
+    let image = image(&[
+        Record::BrokerRegistered {
+            broker: ME,
+            incarnation: 1,
+            endpoints: vec![endpoint.clone()],
+            rack: None,
+            directory: [1; 16],
+        },
+        created(TOPIC, "t", &[1, 2]),
+        created(TopicId([2; 16]), "u", &[2]),
+        Record::ConfigsSet {
+            resource: Resource::Topic(TOPIC),
+            changes: [("min.insync.replicas".to_owned(), Some("2".to_owned()))].into(),
+        },
+        changed(1, 1),
+        Record::PartitionsAdded { topic_id: TOPIC, first: 1, partitions: vec![assignment(&[1, 2])] },
+    ]);
+    assert_eq!(image.endpoint(ME, "kafka"), Some(&endpoint));
+    assert_eq!((image.endpoint(ME, "admin"), image.endpoint(BrokerId(2), "kafka")), (None, None));
+    let names = |placed: PlacedPartition<'_>| format!("{}-{}", placed.topic.name, placed.index);
+    assert_eq!(image.partitions_of(ME).map(names).collect::<Vec<_>>(), ["t-0", "t-1"]);
+    assert_eq!(image.leads(BrokerId(2)).map(names).collect::<Vec<_>>(), ["t-0", "u-0"]);
+    assert_eq!(image.partition(TOPIC, 2), None);
+    let counts = PartitionCounts {
+        total: 3,
+        leaderless: 0,
+        under_replicated: 1,
+        under_min_isr: 1,
+        at_min_isr: 0,
+        reassigning: 0,
+        not_preferred: 1,
+    };
+    assert_eq!(image.partition_counts(), counts);
+}
+
 fn quota(user: &str, limit: Option<u32>) -> Record {
     let key = QuotaKey::ProducerByteRate;
     let value = limit.map(|limit| QuotaValue::new(key, limit.into()).unwrap());
@@ -211,11 +311,20 @@ fn any_record() -> impl Strategy<Value = Record> {
         (0i32..3).prop_map(|broker| Record::BrokerFenced { broker: BrokerId(broker) }),
         (id(), "[ab]", 1i32..4).prop_map(|(id, name, broker)| created(id, &name, &[1, broker + 1])),
         id().prop_map(|topic_id| Record::TopicRemoved { topic_id }),
-        (id(), 0i32..3).prop_map(|(topic_id, broker)| Record::DirectoriesReclaimed {
+        (0i32..3, any::<bool>())
+            .prop_map(|(broker, draining)| Record::BrokerDraining { broker: BrokerId(broker), draining }),
+        (0i32..3).prop_map(|broker| Record::BrokerShuttingDown { broker: BrokerId(broker) }),
+        (0i32..3).prop_map(|broker| Record::BrokerRemoved { broker: BrokerId(broker) }),
+        (id(), 0i32..3, any::<bool>()).prop_map(|(topic, broker, moved)| Record::DirectoriesReclaimed {
             broker: BrokerId(broker),
-            topic_ids: vec![topic_id],
-            partitions: Vec::new(),
+            topic_ids: if moved { Vec::new() } else { vec![topic] },
+            partitions: if moved { vec![(topic, 0)] } else { Vec::new() },
         }),
+        (0i32..4, 0i32..3, 0i32..3).prop_map(|(partition_epoch, one, other)| moved(
+            partition_epoch,
+            one,
+            other
+        )),
         (0i32..4, 0i32..4).prop_map(|(leader_epoch, partition_epoch)| changed(leader_epoch, partition_epoch)),
         (id(), value()).prop_map(move |(id, value)| set(Resource::Topic(id), "retention.ms", value)),
         value().prop_map(move |value| set(Resource::BrokerDefault, "log.retention.ms", value)),

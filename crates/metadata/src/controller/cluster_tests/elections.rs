@@ -55,6 +55,21 @@ fn records_are_given_up_only_where_somebody_allows_it() {
     );
 }
 
+/// Another history begins, in which nobody else is known to hold anything.
+#[test]
+fn after_an_unclean_election_nobody_is_eligible() {
+    story(
+        three_of_four(),
+        "isr 1         -> 1/0/1 isr 1 elr 2,3
+         isr 1,2       -> 1/0/2 isr 1,2
+         isr 1         -> 1/0/3 isr 1 elr 2
+         fence 2       -> 1/0/3 isr 1 elr 2
+         fence 1       -> none/1/4 isr 1 elr 2
+         elect unclean -> 3/2/5 isr 3
+         restart 1     -> 3/2/5 isr 3",
+    );
+}
+
 /// The high watermark moves on as soon as the minimum is met without them.
 #[test]
 fn replicas_are_no_longer_eligible_when_the_minimum_falls_to_the_isr() {
