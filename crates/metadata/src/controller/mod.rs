@@ -46,7 +46,7 @@ pub use quotas::{
     quota_entity,
 };
 pub use reassignments::{
-    NewReplicas, Reassignment, ReassignmentError, alter_reassignments, check_reassignment, list_reassignments,
+    NewReplicas, Reassignment, ReassignmentError, alter_reassignments, list_reassignments,
 };
 pub use topics::{
     CreateTopicError, CreatedTopic, DeleteTopicError, NewTopic, TopicRef, check_topic_name, create_topic,

@@ -36,9 +36,6 @@ pub enum ReassignmentError {
     /// The replicas cannot be had.
     #[error(transparent)]
     Placement(#[from] PlacementError),
-    /// The caller commits no records.
-    #[error("replicas do not move between brokers yet")]
-    NotServed,
     /// The request names the partition twice.
     #[error("partition is named twice in the request: {0}")]
     NamedTwice(TopicPartition),
@@ -61,9 +58,7 @@ impl ReassignmentError {
             ReassignmentError::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             ReassignmentError::Placement(error) => error.code(),
             ReassignmentError::NamedTwice(_) => ErrorCode::InvalidRequest,
-            ReassignmentError::NotServed | ReassignmentError::UncleanCancel => {
-                ErrorCode::InvalidReplicaAssignment
-            }
+            ReassignmentError::UncleanCancel => ErrorCode::InvalidReplicaAssignment,
         }
     }
 }
@@ -191,54 +186,5 @@ pub fn list_reassignments(image: &Image, partitions: Option<&[TopicPartition]>) 
             let asked: BTreeSet<&TopicPartition> = partitions.iter().collect();
             asked.into_iter().filter_map(|it| find(image, it).ok()).filter(under_way).map(listed).collect()
         }
-    }
-}
-
-/// Checks new `replicas` of one partition, or the end of a reassignment (`None`), for a caller that commits nothing: a good
-/// request that would change something is refused.
-pub fn check_reassignment(
-    image: &Image,
-    topic: &str,
-    partition: i32,
-    replicas: Option<&[BrokerId]>,
-    same_factor: bool,
-) -> Result<(), ReassignmentError> {
-    let partition = TopicPartition { topic: topic.into(), partition };
-    let wish = NewReplicas { partition, replicas: replicas.map(<[BrokerId]>::to_vec) };
-    let (records, results) = alter_reassignments(image, std::slice::from_ref(&wish), same_factor);
-    results.into_iter().collect::<Result<(), _>>()?;
-    if records.is_empty() { Ok(()) } else { Err(ReassignmentError::NotServed) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::controller::tests::{commit, image_with};
-    use crate::controller::{NewTopic, create_topic};
-    use eddy_types::TopicId;
-
-    #[test]
-    fn a_partition_may_be_assigned_to_where_it_is() {
-        let mut image = image_with(&[(1, None), (2, None)], &[]);
-        let mut topic = NewTopic::with_defaults(TopicId([5; 16]), "t");
-        topic.assignments = vec![(0, vec![BrokerId(1)])];
-        let (records, _) = create_topic(&image, &topic).unwrap();
-        commit(&mut image, &records);
-        let code = |topic: &str, partition, replicas: Option<&[i32]>, same_factor| {
-            let replicas: Option<Vec<BrokerId>> =
-                replicas.map(|ids| ids.iter().map(|&id| BrokerId(id)).collect());
-            check_reassignment(&image, topic, partition, replicas.as_deref(), same_factor)
-                .map_err(|error| error.code())
-        };
-        assert_eq!(code("t", 0, Some(&[1]), false), Ok(()));
-        assert_eq!(code("t", 0, None, false), Err(ErrorCode::NoReassignmentInProgress));
-        assert_eq!(code("t", 1, None, false), Err(ErrorCode::UnknownTopicOrPartition));
-        assert_eq!(code("t", -1, Some(&[1]), false), Err(ErrorCode::UnknownTopicOrPartition));
-        assert_eq!(code("nope", 0, None, false), Err(ErrorCode::UnknownTopicOrPartition));
-        for replicas in [&[][..], &[99], &[1, 1], &[-1], &[1, 99]] {
-            let refused = Err(ErrorCode::InvalidReplicaAssignment);
-            assert_eq!(code("t", 0, Some(replicas), false), refused, "{replicas:?}");
-        }
-        assert_eq!(code("t", 0, Some(&[1, 2]), true), Err(ErrorCode::InvalidReplicationFactor));
     }
 }

@@ -6,6 +6,7 @@
 
 mod apply;
 mod query;
+mod replicas;
 mod shared_map;
 mod snapshot;
 #[cfg(test)]
