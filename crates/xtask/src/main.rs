@@ -1,18 +1,27 @@
-//! Project chores. `cargo xtask layers` checks that every crate keeps to its floor.
+//! Project chores: `cargo xtask layers` checks that every crate keeps to its floor, `cargo xtask sim` runs simulated
+//! clusters.
 
 mod layers;
+mod sim;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use clap::Parser;
+
+#[derive(clap::Parser)]
+#[command(name = "xtask", about = "Project chores")]
+enum Chore {
+    /// Check that every crate keeps to its floor.
+    Layers,
+    /// Run simulated clusters, one a seed, under faults.
+    Sim(sim::Args),
+}
 
 fn main() -> anyhow::Result<ExitCode> {
-    let task = std::env::args().nth(1);
-    match task.as_deref() {
-        Some("layers") => layers(),
-        Some(other) => bail!("unknown task: {other} (there is: layers)"),
-        None => bail!("no task given (there is: layers)"),
+    match Chore::parse() {
+        Chore::Layers => layers(),
+        Chore::Sim(args) => sim::simulate(&args),
     }
 }
 

@@ -20,7 +20,8 @@ pub enum IsrDecision {
         /// Version of the partition's state with it.
         partition_epoch: PartitionEpoch,
     },
-    /// The proposal has no effect and never will (a member is fenced or has restarted). A new one comes in its time.
+    /// The proposal has no effect and never will, nor has an earlier attempt of it that got no answer: a member is fenced or has
+    /// restarted in the state that the proposal is based on, and broker epochs only rise. A new one comes in its time.
     Refused,
     /// The state has moved on (INVALID_UPDATE_VERSION): [`PartitionChange`] will tell how. Until then an earlier
     /// attempt of the same proposal may be what moved it.
@@ -84,8 +85,6 @@ struct Pending {
     proposal: IsrProposal,
     /// The next tick sends it again.
     repeat: bool,
-    /// An attempt got no answer and may yet reach the controller: no refusal of another attempt is final.
-    may_linger: bool,
 }
 
 /// What a follower reports with a fetch.
@@ -319,7 +318,7 @@ impl InSync {
             partition_epoch: self.partition_epoch,
             isr: members.into_iter().map(member).collect(),
         };
-        self.pending = Some(Pending { proposal: proposal.clone(), repeat: false, may_linger: false });
+        self.pending = Some(Pending { proposal: proposal.clone(), repeat: false });
         Some(proposal)
     }
 
@@ -332,16 +331,12 @@ impl InSync {
         };
         match decision {
             IsrDecision::Accepted { isr, partition_epoch } => self.adopt_isr(isr, partition_epoch),
-            IsrDecision::Refused if pending.may_linger => pending.repeat = true,
             IsrDecision::Refused => {
                 self.quiet_until = now + PAUSE_AFTER_REFUSAL;
                 self.abandon_pending();
             }
             IsrDecision::Superseded => {}
-            IsrDecision::Unanswered => {
-                pending.repeat = true;
-                pending.may_linger = true;
-            }
+            IsrDecision::Unanswered => pending.repeat = true,
         }
     }
 

@@ -237,15 +237,14 @@ impl Leader {
         Ok(FetchGrant { upto: log_end, high_watermark: self.high_watermark, log_start })
     }
 
-    /// Time passes: lagging members are to leave the ISR, idle producers are forgotten. Some ten times per
+    /// Time passes: lagging members are to leave the ISR, who has been refused asks again, idle producers are forgotten. Some ten times per
     /// `replica.lag.time.max.ms` is often enough.
     pub fn tick(&mut self, now: Millis, out: &mut Effects) {
         self.now = self.now.max(now);
         self.producers.expire(now);
-        let proposal = match self.in_sync.repeat_unanswered() {
-            Some(again) => Some(again),
-            None => self.in_sync.propose_without_laggards(self.now, self.ends()),
-        };
+        let ends = self.ends();
+        let proposal = self.in_sync.repeat_unanswered();
+        let proposal = proposal.or_else(|| self.in_sync.propose_without_laggards(self.now, ends));
         out.extend(proposal.map(Effect::ProposeIsr));
         self.propose_joins(out);
         // Someone who was about to join may have stopped fetching and holds the high watermark back no longer.

@@ -272,8 +272,39 @@ fn a_refused_proposal_pauses_and_an_unanswered_one_is_repeated() {
             fetch 2 at 0                                 -> up to 0, propose 1,2 on 5
             isr unanswered                               ->
             tick 1500                                    -> propose 1,2 on 5
+            isr accepted 1,2 as 6                        ->
+            tick 2000                                    ->
+        "#]],
+    );
+}
+
+/// The same proposal again and again would keep the partition from any other for ever.
+#[test]
+fn a_refusal_is_final_even_if_an_earlier_attempt_got_no_answer() {
+    let start = LeaderStart { isr: brokers(&[1]), ..leader(&[1, 2, 3]) };
+    check(
+        start,
+        expect![[r#"
+            fetch 2 at 0                                 -> up to 0, propose 1,2 on 5
+            isr unanswered                               ->
+            tick 500                                     -> propose 1,2 on 5
             isr refused                                  ->
-            tick 2000                                    -> propose 1,2 on 5
+            time 1500                                    ->
+            fetch 3 at 0                                 -> up to 0, propose 1,3 on 5
+        "#]],
+    );
+}
+
+#[test]
+fn who_was_refused_asks_again_without_saying_anything() {
+    let start = LeaderStart { isr: brokers(&[1]), ..leader(&[1, 2]) };
+    check(
+        start,
+        expect![[r#"
+            fetch 2 at 0                                 -> up to 0, propose 1,2 on 5
+            isr refused                                  ->
+            tick 999                                     ->
+            tick 1000                                    -> propose 1,2 on 5
             isr accepted 1,2 as 6                        ->
             tick 2500                                    ->
         "#]],

@@ -1,0 +1,75 @@
+//! A consumer: reads a partition from its beginning, without a gap.
+
+use eddy_types::Offset;
+
+use super::{Client, PATIENCE};
+use crate::message::{Call, Fetched};
+use crate::queue::Micros;
+use crate::world::World;
+
+#[derive(Debug)]
+pub(super) struct Consumer {
+    pub(super) partition: usize,
+    pub(super) position: Offset,
+    request: Option<(u64, Micros)>,
+}
+
+impl Consumer {
+    pub(super) fn new(partition: usize) -> Consumer {
+        Consumer { partition, position: Offset::ZERO, request: None }
+    }
+}
+
+impl World {
+    fn consumer(&mut self, client: usize) -> Option<&mut Consumer> {
+        match self.clients.clients.get_mut(client) {
+            Some(Client::Consumer(consumer)) => Some(consumer),
+            _ => None,
+        }
+    }
+
+    pub(super) fn consumer_acts(&mut self, client: usize) {
+        let (now, node) = (self.now, self.scenario.brokers);
+        let Some(consumer) = self.consumer(client) else { return };
+        if consumer.request.is_some_and(|(_, since)| since + PATIENCE > now) {
+            return;
+        }
+        let (partition, offset) = (consumer.partition, consumer.position);
+        let request = self.request_number();
+        let leader = self.leader_of(partition);
+        if let Some(consumer) = self.consumer(client) {
+            consumer.request = Some((request, now));
+        }
+        self.send(node, leader, Call::Fetch { client, request, partition, offset });
+        if self.scenario.deletes && !self.healed && self.workload.percent(1) {
+            let before = Offset(self.workload.below(offset.0.unsigned_abs() + 1).cast_signed());
+            self.send(node, leader, Call::Delete { partition, before });
+        }
+    }
+
+    pub(super) fn fetched(&mut self, client: usize, request: u64, result: Fetched) {
+        let Some(consumer) = self.consumer(client) else { return };
+        if consumer.request.is_none_or(|(waits, _)| waits != request) {
+            return;
+        }
+        consumer.request = None;
+        let (partition, mut position) = (consumer.partition, consumer.position);
+        match result {
+            Fetched::NotLeader => {}
+            Fetched::BelowStart(start) => {
+                position = start;
+                self.oracle.skipped(partition, start);
+            }
+            Fetched::Records { high_watermark, epoch, batches } => {
+                for batch in batches {
+                    self.statistics.reads += batch.offsets.unsigned_abs() as u64;
+                    self.oracle.read(partition, position, high_watermark, epoch, &batch);
+                    position = position.max(batch.end());
+                }
+            }
+        }
+        if let Some(consumer) = self.consumer(client) {
+            consumer.position = position;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What brokers and clients say to each other.
+
+use eddy_core::{Acks, IsrProposal};
+use eddy_types::{LeaderEpoch, Offset};
+
+use crate::controller::Record;
+use crate::log::Batch;
+
+/// From a follower to a leader, on a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Up {
+    /// I follow this partition from here on; what you sent for it before does not count any more.
+    Follow {
+        partition: usize,
+        leader_epoch: LeaderEpoch,
+        /// Epoch of the follower's registration.
+        broker_epoch: i64,
+        generation: u32,
+        last_epoch: LeaderEpoch,
+        log_start: Offset,
+        log_end: Offset,
+        durable_end: Offset,
+    },
+    /// So much of it have I, and so much of that on disk.
+    Progress { partition: usize, generation: u32, log_start: Offset, log_end: Offset, durable_end: Offset },
+}
+
+/// From a leader to a follower, on a stream.
+#[derive(Clone, Debug)]
+pub(crate) enum Down {
+    Data { partition: usize, generation: u32, high_watermark: Offset, log_start: Offset, batches: Vec<Batch> },
+    Diverging { partition: usize, generation: u32, epoch: LeaderEpoch, end: Offset },
+    OutOfRange { partition: usize, generation: u32, log_start: Offset },
+    Refused { partition: usize, generation: u32 },
+}
+
+/// A call, or the answer to one; it may be lost.
+#[derive(Clone, Debug)]
+pub(crate) enum Call {
+    Heartbeat { incarnation: u64 },
+    /// The controller takes the broker for alive.
+    Alive { incarnation: u64 },
+    Propose { token: u64, incarnation: u64, version: u64, records: Vec<Record> },
+    /// Committed up to this entry, or refused because the log is at this entry.
+    Proposed { token: u64, incarnation: u64, result: Result<usize, usize> },
+    Produce { client: usize, request: u64, partition: usize, acks: Acks, batch: Batch },
+    Fetch { client: usize, request: u64, partition: usize, offset: Offset },
+    Delete { partition: usize, before: Offset },
+}
+
+/// From a broker to a client.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Produced { request: u64, result: Result<Offset, ProduceError> },
+    Fetched { request: u64, result: Fetched },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProduceError {
+    NotLeader,
+    /// Nothing was written.
+    NotEnoughReplicas,
+    OutOfOrder,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Fetched {
+    Records { high_watermark: Offset, epoch: LeaderEpoch, batches: Vec<Batch> },
+    BelowStart(Offset),
+    NotLeader,
+}
+
+/// Something that a broker wants committed; decided anew whenever the image has moved.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Register,
+    Fence(usize),
+    MoveAway,
+    Isr { partition: usize, proposal: IsrProposal },
+}

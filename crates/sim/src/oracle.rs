@@ -1,0 +1,318 @@
+//! What must hold after every event: the properties of logs, replicas and metadata, compared with what was promised.
+//!
+//! There is one truth for each partition: the batches that some leader's high watermark has ever covered. Every replica's
+//! log below its own high watermark, every answer to a producer and every record served must agree with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eddy_core::Acks;
+use eddy_types::{LeaderEpoch, Offset};
+
+use crate::broker::{Role, Token};
+use crate::controller::Image;
+use crate::log::Batch;
+use crate::scenario::Scenario;
+use crate::world::{World, id_of, index_of};
+
+/// A property that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which: L, R, M, B as in the list of properties, or the id of a machine's invariant.
+    pub property: String,
+    /// When, in virtual milliseconds.
+    pub at_ms: u64,
+    /// What was seen.
+    pub seen: String,
+}
+
+#[derive(Debug, Default)]
+struct Truth {
+    batches: Vec<Batch>,
+    end: Offset,
+    /// Where each value is.
+    places: BTreeMap<u64, Offset>,
+    /// End of what producers were promised with acks=all.
+    acked_end: Offset,
+    /// The log may begin here at most.
+    deleted: Offset,
+    /// Values that were certainly not written.
+    rejected: BTreeSet<u64>,
+}
+
+impl Truth {
+    fn at(&self, base: Offset) -> Option<&Batch> {
+        let index = self.batches.partition_point(|batch| batch.base < base);
+        self.batches.get(index).filter(|batch| batch.base == base)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) violation: Option<Violation>,
+    truths: Vec<Truth>,
+    /// Who led each partition in each epoch: broker and run.
+    leaders: BTreeMap<(usize, i32), (usize, u64)>,
+    /// Replicas whose disk was replaced, until they are in sync again.
+    wiped: BTreeSet<(usize, usize)>,
+}
+
+impl Oracle {
+    pub(crate) fn new(scenario: &Scenario) -> Oracle {
+        Oracle {
+            violation: None,
+            truths: (0..scenario.partitions).map(|_| Truth::default()).collect(),
+            leaders: BTreeMap::new(),
+            wiped: BTreeSet::new(),
+        }
+    }
+
+    /// The first violation counts.
+    pub(crate) fn report(&mut self, property: &str, seen: String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { property: property.to_owned(), at_ms: 0, seen });
+        }
+    }
+
+    pub(crate) fn end(&self, partition: usize) -> Offset {
+        self.truths[partition].end
+    }
+
+    pub(crate) fn acked_end(&self, partition: usize) -> Offset {
+        self.truths[partition].acked_end
+    }
+
+    /// Somebody may move the log start up to here (L11).
+    pub(crate) fn deleted(&mut self, partition: usize, before: Offset) {
+        let deleted = &mut self.truths[partition].deleted;
+        *deleted = (*deleted).max(before);
+    }
+
+    pub(crate) fn wipe(&mut self, broker: usize, partition: usize) {
+        self.wiped.insert((broker, partition));
+    }
+
+    pub(crate) fn is_wiped(&self, broker: usize, partition: usize) -> bool {
+        self.wiped.contains(&(broker, partition))
+    }
+
+    /// A producer learned that its batch was not written.
+    pub(crate) fn rejected(&mut self, partition: usize, batch: &Batch) {
+        if self.truths[partition].places.contains_key(&batch.value) {
+            self.report("L9", format!("value {} was refused and is in the log", batch.value));
+        }
+        self.truths[partition].rejected.insert(batch.value);
+    }
+
+    /// A producer with acks=all got its answer.
+    pub(crate) fn acknowledged(&mut self, partition: usize, batch: &Batch, base: Offset, floor: Offset) {
+        if base < floor {
+            let value = batch.value;
+            self.report("L5", format!("value {value} at {base}, acknowledged before it began: {floor}"));
+        }
+        let end = base + i64::from(batch.offsets);
+        let truth = &mut self.truths[partition];
+        truth.acked_end = truth.acked_end.max(end);
+    }
+
+    /// A consumer passes over deleted records.
+    pub(crate) fn skipped(&mut self, partition: usize, start: Offset) {
+        if start > self.truths[partition].deleted {
+            self.report("L11", format!("partition {partition} begins at {start}, nobody deleted that much"));
+        }
+    }
+
+    /// A consumer at `position` was served a batch.
+    pub(crate) fn read(
+        &mut self,
+        partition: usize,
+        position: Offset,
+        high_watermark: Offset,
+        epoch: LeaderEpoch,
+        batch: &Batch,
+    ) {
+        let truth = &self.truths[partition];
+        let place = format!("partition {partition}, leader epoch {epoch}, at {position}: {batch:?}");
+        if batch.base > position {
+            self.report("L8", format!("a gap: {place}"));
+        } else if batch.end() > high_watermark || batch.end() > truth.end {
+            self.report("L7", format!("beyond what is replicated ({}): {place}", truth.end));
+        } else if truth.at(batch.base) != Some(batch) {
+            self.report("L2", format!("two histories, {:?} and {place}", truth.at(batch.base)));
+        }
+    }
+}
+
+impl World {
+    /// The high watermark of a replica has moved: what it covers is the truth, or becomes it.
+    pub(crate) fn judge_high_watermark(&mut self, broker: usize, partition: usize) {
+        let replica = &mut self.brokers[broker].replicas[partition];
+        let (leads, high_watermark) = match &replica.role {
+            Role::None => return,
+            Role::Leader(leader) => (true, leader.offsets().high_watermark),
+            Role::Follower { machine, .. } => (false, machine.offsets().high_watermark),
+        };
+        let from = replica.verified.max(replica.log.start);
+        replica.verified = high_watermark.max(from);
+        let covered = replica.log.read(from, high_watermark).to_vec();
+        let reported = &mut self.brokers[broker].reported[partition];
+        *reported = (*reported).max(high_watermark);
+        let grew = self.oracle.truths[partition].end < high_watermark;
+        for batch in &covered {
+            self.compare(broker, partition, leads, batch);
+        }
+        if leads && grew {
+            self.judge_copies(broker, partition, high_watermark);
+        }
+    }
+
+    fn compare(&mut self, broker: usize, partition: usize, leads: bool, batch: &Batch) {
+        let truth = &mut self.oracle.truths[partition];
+        let who = format!("broker {broker} partition {partition}: {batch:?}");
+        if batch.end() <= truth.end {
+            if truth.at(batch.base) != Some(batch) {
+                let property = if leads { "L1" } else { "R1" };
+                let other = format!("{:?}", truth.at(batch.base));
+                self.oracle.report(property, format!("the log was {other}, now {who}"));
+            }
+            return;
+        }
+        if batch.base != truth.end || !leads {
+            let end = truth.end;
+            self.oracle.report("L4", format!("the log ends at {end}, then {who}"));
+            return;
+        }
+        let earlier = truth.places.insert(batch.value, batch.base);
+        let rejected = truth.rejected.contains(&batch.value);
+        let falls = truth.batches.last().is_some_and(|last| last.epoch > batch.epoch);
+        // A replica that was filled again after a deletion does not know the producers of what is deleted.
+        let deleted = truth.deleted;
+        truth.end = batch.end();
+        truth.batches.push(*batch);
+        if let Some(earlier) = earlier.filter(|earlier| *earlier >= deleted && batch.producer.is_some()) {
+            self.oracle.report("L3", format!("value at {earlier} again: {who}"));
+        }
+        if rejected {
+            self.oracle.report("L9", format!("was refused: {who}"));
+        }
+        if falls {
+            self.oracle.report("L4", format!("leader epochs fall: {who}"));
+        }
+    }
+
+    /// What the high watermark covers is on the disks of the whole ISR as its leader sees it, and of enough brokers (R5).
+    fn judge_copies(&mut self, broker: usize, partition: usize, high_watermark: Offset) {
+        let Role::Leader(leader) = &self.brokers[broker].replicas[partition].role else { return };
+        let members: Vec<usize> = leader.isr().map(index_of).collect();
+        let required = self.scenario.min_insync.min(self.scenario.replication_factor.min(self.brokers.len()));
+        if members.len() < required {
+            self.oracle.report("R5", format!("high watermark {high_watermark} moves with ISR {members:?}"));
+        }
+        for member in members {
+            let on_disk = self.brokers[member].disk.synced(partition).end();
+            if on_disk < high_watermark && !self.oracle.is_wiped(member, partition) {
+                let seen = format!("high watermark {high_watermark}, broker {member} has {on_disk} on disk");
+                self.oracle.report("R5", format!("partition {partition} led by {broker}: {seen}"));
+            }
+        }
+    }
+
+    /// A new leader has everything that was ever promised, and nobody else leads in its epoch.
+    pub(crate) fn judge_leader(&mut self, broker: usize, partition: usize, epoch: LeaderEpoch) {
+        let run = (broker, self.brokers[broker].incarnation);
+        let alone = self.scenario.replication_factor == 1;
+        let other = *self.oracle.leaders.entry((partition, epoch.0)).or_insert(run);
+        if other != run && !(alone && other.0 == broker) {
+            self.oracle.report("R3", format!("partition {partition} epoch {epoch}: {other:?} and {run:?}"));
+        }
+        if epoch < self.raft.head().partitions[partition].leader_epoch {
+            // It learns late of a leadership that has ended: it can neither acknowledge nor serve what matters.
+            return;
+        }
+        let log = &self.brokers[broker].replicas[partition].log;
+        let (end, promised) = (log.end(), self.oracle.truths[partition].end);
+        if end < promised {
+            let seen = format!("leader {broker} of epoch {epoch} ends at {end}, promised {promised}");
+            self.oracle.report("L1", format!("partition {partition}: {seen}"));
+        }
+        let known = log.read(log.start, promised).to_vec();
+        for batch in &known {
+            self.compare(broker, partition, true, batch);
+        }
+    }
+
+    /// An answer leaves: what it promises is so.
+    pub(crate) fn judge_ack(&mut self, partition: usize, token: &Token, base: Offset) {
+        let truth = &self.oracle.truths[partition];
+        if token.acks == Acks::All && truth.at(base).is_none_or(|batch| batch.value != token.value) {
+            let (value, end) = (token.value, truth.end);
+            let near: Vec<_> = truth.batches.iter().filter(|batch| (batch.base.0 - base.0).abs() < 4).collect();
+            let seen = format!("value {value} acknowledged at {base} of {end}, there is {near:?}");
+            self.oracle.report("L1", seen);
+        }
+    }
+
+    pub(crate) fn judge_truncation(&mut self, broker: usize, partition: usize, to: Offset) {
+        let reported = self.brokers[broker].reported[partition];
+        if to < reported {
+            let seen = format!("broker {broker} partition {partition} cut to {to}, had reported {reported}");
+            self.oracle.report("R2", seen);
+        }
+    }
+
+    pub(crate) fn judge_log_start(&mut self, partition: usize, to: Offset) {
+        if to > self.oracle.truths[partition].deleted {
+            self.oracle.report("L11", format!("partition {partition} begins at {to}, nobody deleted that much"));
+        }
+    }
+
+    /// The metadata group commits: elections are clean (R4), members of the ISR hold what was promised (R6), epochs rise.
+    pub(crate) fn judge_commit(&mut self, before: &Image, after: &Image) {
+        for partition in 0..self.scenario.partitions {
+            let (was, is) = (&before.partitions[partition], &after.partitions[partition]);
+            if was == is {
+                continue;
+            }
+            let place = format!("partition {partition}: {was:?}, then {is:?}");
+            if is.leader_epoch < was.leader_epoch || is.partition_epoch <= was.partition_epoch {
+                self.oracle.report("EP-1", place.clone());
+            }
+            if is.leader != was.leader && is.leader_epoch == was.leader_epoch {
+                self.oracle.report("R3", format!("another leader in the same epoch: {place}"));
+            }
+            let clean = |leader| was.isr.contains(&leader) || was.elr.contains(&leader);
+            if is.leader != was.leader && is.leader.is_some_and(|leader| !clean(leader)) {
+                self.oracle.report("R4", place.clone());
+            }
+            let promised = self.oracle.truths[partition].end;
+            for member in is.isr.iter().map(|id| index_of(*id)) {
+                let state = after.brokers.get(&id_of(member));
+                let disk = &self.brokers[member].disk;
+                let noticed = state.is_some_and(|state| state.directory == disk.directory);
+                let end = disk.synced(partition).end();
+                if noticed && end < promised {
+                    let seen = format!("broker {member} has {end} of {promised} on disk");
+                    self.oracle.report("R6", format!("{seen}; {place}"));
+                } else if noticed && end >= promised {
+                    self.oracle.wiped.remove(&(member, partition));
+                }
+            }
+        }
+    }
+
+    /// Everything is well: the same log on every replica, known to be replicated to its end (R1).
+    pub(crate) fn judge_end(&mut self) {
+        for partition in 0..self.scenario.partitions {
+            let replicas = self.raft.head().partitions[partition].replicas.clone();
+            for broker in replicas.into_iter().map(index_of) {
+                let log = self.brokers[broker].disk.synced(partition).clone();
+                for batch in log.read(log.start, log.end()) {
+                    self.compare(broker, partition, false, batch);
+                }
+                if log.batches().len() as u64 > 0 && log.end() != self.oracle.end(partition) {
+                    let seen = format!("broker {broker} partition {partition} ends at {}", log.end());
+                    self.oracle.report("R1", seen);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Stands for the metadata group: one log of decisions, committed by one leader at a time, which reaches every broker in
+//! order and sooner or later. That the group keeps these promises is not tested here.
+
+use std::rc::Rc;
+
+use crate::broker::Task;
+use crate::controller::{Image, PartitionState, Record};
+use crate::message::Call;
+use crate::queue::{MILLI, Micros};
+use crate::scenario::Scenario;
+use crate::world::{Event, World, id_of, index_of};
+
+const TICK: Micros = 100 * MILLI;
+
+pub(crate) struct Raft {
+    pub(crate) leader: Option<usize>,
+    /// The image after each entry; the first is that of the empty log.
+    images: Vec<Rc<Image>>,
+    /// Since when the leader cannot lead.
+    lost_since: Option<Micros>,
+}
+
+impl Raft {
+    pub(crate) fn new(scenario: &Scenario) -> Raft {
+        let place = |partition: usize| PartitionState {
+            replicas: (0..scenario.replication_factor.min(scenario.brokers))
+                .map(|replica| id_of((partition + replica) % scenario.brokers))
+                .collect(),
+            leader: None,
+            leader_epoch: eddy_types::LeaderEpoch(0),
+            isr: Vec::new(),
+            elr: Vec::new(),
+            partition_epoch: eddy_types::PartitionEpoch(0),
+        };
+        let mut partitions: Vec<PartitionState> = (0..scenario.partitions).map(place).collect();
+        for partition in &mut partitions {
+            partition.isr = partition.replicas.clone();
+        }
+        let image = Image { partitions, min_insync: scenario.min_insync, ..Image::default() };
+        Raft { leader: None, images: vec![Rc::new(image)], lost_since: Some(0) }
+    }
+
+    /// The image after `entries` entries.
+    pub(crate) fn image(&self, entries: usize) -> Rc<Image> {
+        self.images[entries].clone()
+    }
+
+    /// Entries committed.
+    pub(crate) fn end(&self) -> usize {
+        self.images.len() - 1
+    }
+
+    pub(crate) fn head(&self) -> Rc<Image> {
+        self.image(self.end())
+    }
+}
+
+impl World {
+    /// The leader of the group must live and reach a majority; otherwise somebody else is chosen, after a while.
+    pub(crate) fn raft_tick(&mut self) {
+        self.queue.push(self.now + TICK, Event::Raft);
+        if self.raft.leader.is_some_and(|leader| self.can_lead_raft(leader)) {
+            self.raft.lost_since = None;
+            return;
+        }
+        let since = *self.raft.lost_since.get_or_insert(self.now);
+        if self.now < since + 400 * MILLI && self.now > TICK {
+            return;
+        }
+        let able: Vec<usize> = (0..self.brokers.len()).filter(|broker| self.can_lead_raft(*broker)).collect();
+        let Some(chosen) = self.chance.pick(&able) else { return };
+        self.raft.leader = Some(chosen);
+        self.raft.lost_since = None;
+        // A leader has every committed entry, and hears from everybody anew.
+        self.catch_up(chosen, self.raft.end());
+        self.became_controller(chosen);
+    }
+
+    fn can_lead_raft(&self, broker: usize) -> bool {
+        let lives = |other: usize| self.brokers[other].up && self.brokers[other].paused_until <= self.now;
+        let reached = |other: usize| {
+            other == broker || (lives(other) && self.links.pass_both(self.now, broker, other))
+        };
+        let count = (0..self.brokers.len()).filter(|other| reached(*other)).count();
+        lives(broker) && count * 2 > self.brokers.len()
+    }
+
+    /// A proposal reached `at`: committed if it leads and the log is where the proposer thinks.
+    pub(crate) fn propose_at(
+        &mut self,
+        at: usize,
+        version: u64,
+        records: &[Record],
+    ) -> Option<Result<usize, usize>> {
+        if self.raft.leader != Some(at) || !self.can_lead_raft(at) {
+            return None;
+        }
+        let before = self.raft.head();
+        if before.version != version {
+            return Some(Err(self.raft.end()));
+        }
+        let mut after = Image::clone(&before);
+        for record in records {
+            after.apply(record);
+            if let Record::Registered { broker, .. } = record {
+                // Who registers is alive: its first heartbeat may still be on the way.
+                let now = self.now;
+                self.brokers[at].heard[index_of(*broker)] = now;
+            }
+        }
+        self.judge_commit(&before, &after);
+        self.trace(|| format!("committed {records:?}"));
+        self.raft.images.push(Rc::new(after));
+        let end = self.raft.end();
+        for broker in 0..self.brokers.len() {
+            self.schedule_apply(broker);
+        }
+        Some(Ok(end))
+    }
+
+    /// The next entries reach a broker, later, if it is not cut off.
+    pub(crate) fn schedule_apply(&mut self, broker: usize) {
+        if self.brokers[broker].up && !self.brokers[broker].applying {
+            self.brokers[broker].applying = true;
+            let delay = self.delay() * 2;
+            self.later(broker, delay, Task::Apply);
+        }
+    }
+
+    pub(crate) fn apply_next(&mut self, broker: usize) {
+        self.brokers[broker].applying = false;
+        let connected = self
+            .raft
+            .leader
+            .is_some_and(|leader| {
+                leader == broker || self.brokers[leader].up && self.links.pass_both(self.now, leader, broker)
+            });
+        if self.brokers[broker].applied >= self.raft.end() {
+            return;
+        }
+        if connected {
+            let upto = self.brokers[broker].applied + 1;
+            self.catch_up(broker, upto);
+        } else {
+            self.brokers[broker].applying = true;
+            self.later(broker, 20 * MILLI, Task::Apply);
+            return;
+        }
+        if self.brokers[broker].applied < self.raft.end() {
+            self.schedule_apply(broker);
+        }
+    }
+
+    fn catch_up(&mut self, broker: usize, upto: usize) {
+        while self.brokers[broker].applied < upto {
+            self.brokers[broker].applied += 1;
+            self.image_moved(broker);
+        }
+    }
+
+    /// What a broker wants committed goes to the leader of the group, as far as anybody knows it.
+    pub(crate) fn send_to_controller(&mut self, broker: usize, call: Call) {
+        if let Some(leader) = self.raft.leader {
+            self.send(broker, leader, call);
+        }
+    }
+}
