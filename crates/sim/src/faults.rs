@@ -76,7 +76,9 @@ impl World {
             Fault::SlowDisk => self.brokers[target].slow_until = until,
             Fault::Wipe => {
                 if self.may_wipe(target) {
-                    self.crash(target, span);
+                    // Back at once, the cluster may not have noticed that it was away (KIP-903).
+                    let down_for = if self.chance.percent(50) { span % (20 * MILLI) } else { span };
+                    self.crash(target, down_for);
                     self.wipe(target);
                 }
             }

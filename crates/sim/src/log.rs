@@ -115,6 +115,12 @@ impl Log {
         self.batches.get(first..after.max(first)).unwrap_or(&[])
     }
 
+    /// Where the first batch begins: before the log start, when that lies within a batch. A replica that is filled anew
+    /// begins here.
+    pub(crate) fn floor(&self) -> Offset {
+        self.read(self.start, self.end).first().map_or(self.start, |batch| batch.base.min(self.start))
+    }
+
     pub(crate) fn batches(&self) -> &[Batch] {
         &self.batches
     }

@@ -31,8 +31,6 @@ pub enum Mutant {
     UncleanElection,
     /// A replica that takes over knows nothing of the producers.
     ForgetsProducers,
-    /// Reports from before a truncation count after it.
-    StaleProgressCounts,
     /// Records from before a truncation are appended after it.
     StaleDataCounts,
 }
@@ -54,7 +52,6 @@ impl Mutant {
         Mutant::ProposalCountsAtOnce,
         Mutant::UncleanElection,
         Mutant::ForgetsProducers,
-        Mutant::StaleProgressCounts,
         Mutant::StaleDataCounts,
     ];
 }

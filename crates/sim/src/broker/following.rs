@@ -4,7 +4,7 @@ use eddy_core::{Effects, TruncationKind};
 use eddy_types::{LeaderEpoch, Offset};
 
 use super::Task;
-use super::replica::{Following, Role};
+use super::replica::{Cut, Following, Role};
 use crate::disk::Entry;
 use crate::log::Batch;
 use crate::message::{Down, Up};
@@ -28,6 +28,9 @@ impl World {
         };
         for partition in 0..self.scenario.partitions {
             let replica = &self.brokers[broker].replicas[partition];
+            if replica.cutting.is_some() {
+                continue;
+            }
             let Role::Follower { leader: Some(leader), epoch, .. } = &replica.role else { continue };
             let (leader, leader_epoch) = (index_of(*leader), *epoch);
             let following = replica.following;
@@ -103,7 +106,7 @@ impl World {
         let of_this_stream = replica.following.is_some_and(|following| following.stream == stream);
         let stale = replica.generation != generation;
         let is_data = matches!(message, Down::Data { .. });
-        if !of_this_stream || (stale && !(is_data && self.mutant == Some(Mutant::StaleDataCounts))) {
+        if replica.cutting.is_some() || !of_this_stream || (stale && !(is_data && self.mutant == Some(Mutant::StaleDataCounts))) {
             return;
         }
         match message {
@@ -116,10 +119,7 @@ impl World {
                 self.carry_out(broker, partition, out);
             }
             Down::Diverging { epoch, end, .. } => self.diverged(broker, partition, epoch, end),
-            Down::OutOfRange { log_start, .. } => {
-                self.restart_log(broker, partition, log_start);
-                self.send_follow(broker, partition);
-            }
+            Down::OutOfRange { log_start, .. } => self.cut(broker, partition, Cut::Restart(log_start)),
             Down::Refused { .. } => {
                 // One of the two has old metadata: it will have newer soon.
                 self.brokers[broker].replicas[partition].following = None;
@@ -132,11 +132,6 @@ impl World {
         let now = self.clock(broker);
         let mut out = Effects::new();
         for batch in batches {
-            let log = &self.brokers[broker].replicas[partition].log;
-            if log.start == log.end() && batch.base < log.end() && batch.end() > log.end() {
-                // The leader's log begins within a batch.
-                self.restart_log(broker, partition, batch.base);
-            }
             let replica = &mut self.brokers[broker].replicas[partition];
             let Role::Follower { machine, .. } = &mut replica.role else { return };
             if let Err(error) = machine.append(now, &batch.facts(), batch.base, batch.epoch, &mut out) {
@@ -172,45 +167,60 @@ impl World {
             false => end.min(log.start),
         };
         if to < log.start {
-            self.restart_log(broker, partition, to);
+            self.cut(broker, partition, Cut::Restart(to));
+        } else if to < log.end() {
+            self.cut(broker, partition, Cut::Truncate(to));
         } else {
-            self.truncate(broker, partition, to);
+            self.send_follow(broker, partition);
         }
-        self.send_follow(broker, partition);
     }
 
-    pub(crate) fn truncate(&mut self, broker: usize, partition: usize, to: Offset) {
-        let replica = &mut self.brokers[broker].replicas[partition];
-        if to >= replica.log.end() {
-            return;
+    /// Begins to cut a log: first in the write-ahead log. Until that is synced nothing is appended.
+    pub(crate) fn cut(&mut self, broker: usize, partition: usize, cut: Cut) {
+        let entry = match cut {
+            Cut::Truncate(to) => Entry::Truncate { partition, to },
+            Cut::Restart(at) => Entry::RestartAt { partition, at },
+        };
+        let number = self.brokers[broker].disk.push(entry);
+        self.brokers[broker].replicas[partition].cutting = Some((number, cut));
+        if self.mutant == Some(Mutant::SyncOfWhatWasCutOff) {
+            self.carry_out_cut(broker, partition, number);
         }
-        let mut remains = replica.log.clone();
-        remains.truncate(to);
-        let Role::Follower { machine, .. } = &mut replica.role else { return };
-        let cut = machine.truncate(to, remains.last_epoch(), TruncationKind::Clean, remains.producers());
-        if let Err(error) = cut {
-            self.oracle.report("R2", format!("broker {broker} partition {partition}: {error}"));
-            return;
-        }
-        replica.log = remains;
-        let number = self.brokers[broker].disk.push(Entry::Truncate { partition, to });
-        self.brokers[broker].replicas[partition].cut(number, to);
-        self.statistics.truncations += 1;
-        self.judge_truncation(broker, partition, to);
         self.write(broker);
     }
 
-    fn restart_log(&mut self, broker: usize, partition: usize, at: Offset) {
+    /// The entry of a cut is synced.
+    pub(crate) fn carry_out_cut(&mut self, broker: usize, partition: usize, number: u64) {
         let replica = &mut self.brokers[broker].replicas[partition];
+        let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
         let Role::Follower { machine, .. } = &mut replica.role else { return };
-        machine.restart_at(at, eddy_core::ProducerWindows::default());
-        replica.log.restart_at(at);
-        replica.verified = at;
-        let number = self.brokers[broker].disk.push(Entry::RestartAt { partition, at });
-        self.brokers[broker].replicas[partition].cut(number, Offset::NONE);
-        self.brokers[broker].replicas[partition].verified = at;
-        self.statistics.restarts_of_logs += 1;
-        self.write(broker);
+        match cut {
+            Cut::Truncate(to) => {
+                replica.log.truncate(to);
+                let (last, producers) = (replica.log.last_epoch(), replica.log.producers());
+                let done = machine.truncate(to, last, TruncationKind::Clean, producers);
+                self.statistics.truncations += 1;
+                if let Err(error) = done {
+                    self.oracle.report("R2", format!("broker {broker} partition {partition}: {error}"));
+                    return;
+                }
+                replica.verified = replica.verified.min(to);
+                self.judge_truncation(broker, partition, to);
+            }
+            Cut::Restart(at) => {
+                machine.restart_at(at, eddy_core::ProducerWindows::default());
+                replica.log.restart_at(at);
+                replica.verified = at;
+                self.statistics.restarts_of_logs += 1;
+            }
+        }
+        // Another role may have come meanwhile.
+        self.assume_roles(broker);
+        if self.brokers[broker].replicas[partition].following.is_some() {
+            self.send_follow(broker, partition);
+        } else {
+            self.connect_later(broker, 0);
+        }
     }
 }
 

@@ -56,7 +56,7 @@ impl World {
             Up::Progress { partition, generation, log_start, log_end, durable_end } => {
                 let session = self.brokers[leader].replicas[partition].sessions.get(&stream).copied();
                 let Some(session) = session else { return };
-                if session.generation != generation && self.mutant != Some(Mutant::StaleProgressCounts) {
+                if session.generation != generation {
                     return;
                 }
                 // What it has said about a log that it has cut since can be any offset.
@@ -84,10 +84,11 @@ impl World {
                 return Some(Down::Diverging { partition, generation, epoch: at.epoch, end: at.end_offset });
             }
             EpochMatch::OutOfRange => {
-                return Some(Down::OutOfRange { partition, generation, log_start: replica.log.start });
+                return Some(Down::OutOfRange { partition, generation, log_start: replica.log.floor() });
             }
         }
         let leader_epoch = machine.epoch();
+        let floor = replica.log.floor();
         match self.heard_of(stream, partition, at.report) {
             Ok(()) => {
                 let told = (Offset::NONE, Offset::NONE);
@@ -96,8 +97,8 @@ impl World {
                 self.brokers[leader].replicas[partition].sessions.insert(stream, session);
                 None
             }
-            Err(Some(FetchError::OutOfRange { log_start, .. })) => {
-                Some(Down::OutOfRange { partition, generation, log_start })
+            Err(Some(FetchError::OutOfRange { .. })) => {
+                Some(Down::OutOfRange { partition, generation, log_start: floor })
             }
             Err(_) => refused,
         }
@@ -114,12 +115,15 @@ impl World {
             return Err(None);
         }
         let Report { broker_epoch, log_start, log_end, durable_end } = report;
-        let fetch = FollowerFetch { offset: log_end, durable_end, log_start, broker_epoch };
         let now = self.clock(leader);
         let mut out = Effects::new();
-        let Role::Leader(machine) = &mut self.brokers[leader].replicas[partition].role else {
-            return Err(None);
-        };
+        let replica = &mut self.brokers[leader].replicas[partition];
+        let floor = replica.log.floor();
+        let Role::Leader(machine) = &mut replica.role else { return Err(None) };
+        // A log that ends in the batch in which ours begins lacks nothing that may still be read.
+        let lift = |end: Offset| if end >= floor { end.max(machine.offsets().log_start) } else { end };
+        let (offset, durable_end) = (lift(log_end), lift(durable_end));
+        let fetch = FollowerFetch { offset, durable_end, log_start, broker_epoch };
         let granted = machine.follower_fetched(now, from, fetch, &mut out);
         self.carry_out(leader, partition, out);
         granted.map(|_| ()).map_err(Some)

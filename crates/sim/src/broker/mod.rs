@@ -12,7 +12,7 @@ use eddy_types::Offset;
 
 pub(crate) use self::membership::Wanted;
 pub(crate) use self::replica::{Replica, Role, Token};
-use crate::disk::Disk;
+use crate::disk::{Disk, Entry};
 use crate::message::Call;
 use crate::network::Node;
 use crate::queue::{MILLI, Micros};
@@ -156,6 +156,7 @@ impl World {
             Task::Unanswered(token) => self.unanswered(broker, token),
             Task::Stop { down_for } => {
                 self.stop(broker, true);
+                let down_for = if self.healed { 0 } else { down_for };
                 self.queue.push(self.now + down_for, Event::Start(broker));
             }
         }
@@ -213,15 +214,24 @@ impl World {
         let entries = self.brokers[broker].disk.finish_write();
         let partitions = self.scenario.partitions;
         let mut ends = vec![Offset::NONE; partitions];
+        let mut cuts = Vec::new();
         for (number, entry) in entries {
-            let partition = entry.partition();
-            let end = self.brokers[broker].replicas[partition].settled(number, entry, self.mutant);
-            ends[partition] = ends[partition].max(end);
+            match entry {
+                Entry::Append { partition, batch } => ends[partition] = ends[partition].max(batch.end()),
+                Entry::Truncate { partition, .. } | Entry::RestartAt { partition, .. } => {
+                    cuts.push((number, partition));
+                }
+                Entry::Trim { .. } => {}
+            }
         }
         for (partition, end) in ends.into_iter().enumerate() {
             if end > Offset::NONE {
                 self.durable(broker, partition, end);
             }
+        }
+        // Nothing is appended to a log that is being cut, so all these appends came before.
+        for (number, partition) in cuts {
+            self.carry_out_cut(broker, partition, number);
         }
         self.write(broker);
     }

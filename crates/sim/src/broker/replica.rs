@@ -64,14 +64,23 @@ pub(crate) struct Session {
     pub(crate) told: (Offset, Offset),
 }
 
+/// A cut of a follower's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Everything from here on goes.
+    Truncate(Offset),
+    /// Everything goes, the log begins anew here.
+    Restart(Offset),
+}
+
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) role: Role,
     pub(crate) log: Log,
     pub(crate) durable_end: Offset,
     pub(crate) high_watermark: Offset,
-    /// Numbers of the entries that cut the log and are not synced, and where they cut it.
-    cuts: Vec<(u64, Offset)>,
+    /// A cut that is not carried out before its entry, of this number, is synced.
+    pub(crate) cutting: Option<(u64, Cut)>,
     pub(crate) pending: PendingAcks<(Token, Offset)>,
     pub(crate) generation: u32,
     pub(crate) following: Option<Following>,
@@ -87,31 +96,13 @@ impl Replica {
             log: synced.clone(),
             durable_end: synced.end(),
             high_watermark: synced.start,
-            cuts: Vec::new(),
+            cutting: None,
             pending: PendingAcks::new(10_000),
             generation: 0,
             following: None,
             sessions: BTreeMap::new(),
             verified: synced.start,
         }
-    }
-
-    /// An entry is synced: gives the end that is durable by it, if it still counts.
-    pub(crate) fn settled(&mut self, number: u64, entry: Entry, mutant: Option<Mutant>) -> Offset {
-        let Entry::Append { batch, .. } = entry else {
-            self.cuts.retain(|(cut, _)| *cut > number);
-            return Offset::NONE;
-        };
-        if mutant == Some(Mutant::SyncOfWhatWasCutOff) {
-            return batch.end();
-        }
-        // What is cut off by a later entry is not there, even if other batches are at its offsets now.
-        self.cuts.iter().filter(|(cut, _)| *cut > number).map(|(_, to)| *to).fold(batch.end(), Offset::min)
-    }
-
-    pub(crate) fn cut(&mut self, number: u64, to: Offset) {
-        self.cuts.push((number, to));
-        self.verified = self.verified.min(to.max(self.log.start));
     }
 
     fn producers(&mut self, mutant: Option<Mutant>) -> ProducerWindows {
@@ -135,7 +126,9 @@ impl World {
         let registered = image.broker_epoch(me, self.brokers[broker].incarnation).is_some();
         for partition in 0..self.scenario.partitions {
             let state = &image.partitions[partition];
-            if !state.replicas.contains(&me) {
+            // A new role waits for the end of a cut.
+            let cutting = self.brokers[broker].replicas[partition].cutting.is_some();
+            if !state.replicas.contains(&me) || cutting {
                 continue;
             }
             let leads = state.leader == Some(me);
@@ -228,7 +221,9 @@ impl World {
         replica.role = Role::Follower { machine, leader: state.leader, epoch: state.leader_epoch };
         if mutant == Some(Mutant::TruncateAtHighWatermark) {
             let to = self.brokers[broker].replicas[partition].high_watermark;
-            self.truncate(broker, partition, to);
+            if to < self.brokers[broker].replicas[partition].log.end() {
+                self.cut(broker, partition, Cut::Truncate(to));
+            }
         }
         self.connect_later(broker, 0);
     }
