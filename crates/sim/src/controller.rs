@@ -163,9 +163,7 @@ pub(crate) fn register(
         let lost = other_disk.then_some(broker);
         let change = Change { image, before, mutant };
         let alive = |other: BrokerId| other == broker || image.is_alive(other);
-        records.extend(
-            change.decide(isr, lost, renew, alive).map(|after| Record::Partition(index, after)),
-        );
+        records.extend(change.decide(isr, lost, renew, alive).map(|after| Record::Partition(index, after)));
     }
     records
 }
@@ -190,8 +188,7 @@ pub(crate) fn move_away(image: &Image, broker: BrokerId, mutant: Option<Mutant>)
         let isr = before.isr.iter().copied().filter(|member| *member != broker).collect();
         let change = Change { image, before, mutant };
         let alive = |other: BrokerId| other != broker && image.is_alive(other);
-        records
-            .extend(change.decide(isr, None, false, alive).map(|after| Record::Partition(index, after)));
+        records.extend(change.decide(isr, None, false, alive).map(|after| Record::Partition(index, after)));
     }
     records
 }
@@ -221,9 +218,8 @@ pub(crate) fn alter(
     }
     let isr: Vec<BrokerId> = proposal.isr.iter().map(|member| member.broker).collect();
     let change = Change { image, before, mutant };
-    let after = change.decide(isr, None, false, |broker| {
-        Some(broker) == before.leader || image.is_alive(broker)
-    });
+    let after =
+        change.decide(isr, None, false, |broker| Some(broker) == before.leader || image.is_alive(broker));
     let after = after.map(|after| Record::Partition(index, after));
     Ok(after.into_iter().collect())
 }

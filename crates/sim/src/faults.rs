@@ -55,7 +55,9 @@ impl World {
                     self.links.cut(target, other, until);
                 } else {
                     // Deaf: hears nobody, is heard by all.
-                    (0..nodes).filter(|node| *node != target).for_each(|node| self.links.cut(node, target, until));
+                    (0..nodes)
+                        .filter(|node| *node != target)
+                        .for_each(|node| self.links.cut(node, target, until));
                 }
             }
             Fault::Bridge => {
@@ -191,11 +193,14 @@ impl World {
                     continue;
                 }
                 let offsets = match &replica.role {
-                    Role::None => return Some(format!("broker {broker} has no role in partition {partition}")),
+                    Role::None => {
+                        return Some(format!("broker {broker} has no role in partition {partition}"));
+                    }
                     Role::Leader(leader) => leader.offsets(),
                     Role::Follower { machine, .. } => machine.offsets(),
                 };
-                if offsets.high_watermark != offsets.log_end || offsets.log_end != self.oracle.end(partition) {
+                if offsets.high_watermark != offsets.log_end || offsets.log_end != self.oracle.end(partition)
+                {
                     return Some(format!("broker {broker} partition {partition}: {:?}", replica.role));
                 }
             }

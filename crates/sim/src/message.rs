@@ -37,15 +37,42 @@ pub(crate) enum Down {
 /// A call, or the answer to one; it may be lost.
 #[derive(Clone, Debug)]
 pub(crate) enum Call {
-    Heartbeat { incarnation: u64 },
+    Heartbeat {
+        incarnation: u64,
+    },
     /// The controller takes the broker for alive.
-    Alive { incarnation: u64 },
-    Propose { token: u64, incarnation: u64, version: u64, records: Vec<Record> },
+    Alive {
+        incarnation: u64,
+    },
+    Propose {
+        token: u64,
+        incarnation: u64,
+        version: u64,
+        records: Vec<Record>,
+    },
     /// Committed up to this entry, or refused because the log is at this entry.
-    Proposed { token: u64, incarnation: u64, result: Result<usize, usize> },
-    Produce { client: usize, request: u64, partition: usize, acks: Acks, batch: Batch },
-    Fetch { client: usize, request: u64, partition: usize, offset: Offset },
-    Delete { partition: usize, before: Offset },
+    Proposed {
+        token: u64,
+        incarnation: u64,
+        result: Result<usize, usize>,
+    },
+    Produce {
+        client: usize,
+        request: u64,
+        partition: usize,
+        acks: Acks,
+        batch: Batch,
+    },
+    Fetch {
+        client: usize,
+        request: u64,
+        partition: usize,
+        offset: Offset,
+    },
+    Delete {
+        partition: usize,
+        before: Offset,
+    },
 }
 
 /// From a broker to a client.

@@ -245,7 +245,8 @@ impl World {
         let truth = &self.oracle.truths[partition];
         if token.acks == Acks::All && truth.at(base).is_none_or(|batch| batch.value != token.value) {
             let (value, end) = (token.value, truth.end);
-            let near: Vec<_> = truth.batches.iter().filter(|batch| (batch.base.0 - base.0).abs() < 4).collect();
+            let near: Vec<_> =
+                truth.batches.iter().filter(|batch| (batch.base.0 - base.0).abs() < 4).collect();
             let seen = format!("value {value} acknowledged at {base} of {end}, there is {near:?}");
             self.oracle.report("L1", seen);
         }
@@ -261,7 +262,8 @@ impl World {
 
     pub(crate) fn judge_log_start(&mut self, partition: usize, to: Offset) {
         if to > self.oracle.truths[partition].deleted {
-            self.oracle.report("L11", format!("partition {partition} begins at {to}, nobody deleted that much"));
+            self.oracle
+                .report("L11", format!("partition {partition} begins at {to}, nobody deleted that much"));
         }
     }
 

@@ -78,9 +78,8 @@ impl World {
 
     fn can_lead_raft(&self, broker: usize) -> bool {
         let lives = |other: usize| self.brokers[other].up && self.brokers[other].paused_until <= self.now;
-        let reached = |other: usize| {
-            other == broker || (lives(other) && self.links.pass_both(self.now, broker, other))
-        };
+        let reached =
+            |other: usize| other == broker || (lives(other) && self.links.pass_both(self.now, broker, other));
         let count = (0..self.brokers.len()).filter(|other| reached(*other)).count();
         lives(broker) && count * 2 > self.brokers.len()
     }
@@ -129,12 +128,9 @@ impl World {
 
     pub(crate) fn apply_next(&mut self, broker: usize) {
         self.brokers[broker].applying = false;
-        let connected = self
-            .raft
-            .leader
-            .is_some_and(|leader| {
-                leader == broker || self.brokers[leader].up && self.links.pass_both(self.now, leader, broker)
-            });
+        let connected = self.raft.leader.is_some_and(|leader| {
+            leader == broker || self.brokers[leader].up && self.links.pass_both(self.now, leader, broker)
+        });
         if self.brokers[broker].applied >= self.raft.end() {
             return;
         }

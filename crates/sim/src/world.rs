@@ -20,9 +20,17 @@ use crate::scenario::Scenario;
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A broker does something; not if it has died since.
-    Task { broker: usize, incarnation: u64, task: Task },
+    Task {
+        broker: usize,
+        incarnation: u64,
+        task: Task,
+    },
     /// A call arrives at a broker.
-    Call { from: Node, to: usize, call: Call },
+    Call {
+        from: Node,
+        to: usize,
+        call: Call,
+    },
     /// An answer arrives at the clients.
     Answer(usize, Answer),
     /// A message of a stream may be due.

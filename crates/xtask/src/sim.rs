@@ -27,7 +27,8 @@ pub(crate) fn simulate(args: &Args) -> anyhow::Result<ExitCode> {
         Some("all") => Ok(every_mutant(args)),
         Some(name) => {
             let mutant = Mutant::ALL.iter().copied().find(|mutant| format!("{mutant:?}") == name);
-            let mutant = mutant.ok_or_else(|| anyhow::anyhow!("no such mutant: {name} (there are: {:?})", Mutant::ALL))?;
+            let mutant = mutant
+                .ok_or_else(|| anyhow::anyhow!("no such mutant: {name} (there are: {:?})", Mutant::ALL))?;
             Ok(runs(args, Some(mutant)))
         }
         None => Ok(runs(args, None)),

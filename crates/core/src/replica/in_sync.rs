@@ -117,6 +117,8 @@ pub(super) struct InSync {
     followers: BTreeMap<BrokerId, Progress>,
     pending: Option<Pending>,
     quiet_until: Millis,
+    /// Who was refused the last time.
+    refused_last: BrokerId,
 }
 
 impl InSync {
@@ -132,6 +134,7 @@ impl InSync {
             followers: BTreeMap::new(),
             pending: None,
             quiet_until: Millis(i64::MIN),
+            refused_last: BrokerId(-1),
         };
         in_sync.adopt(state);
         in_sync
@@ -270,9 +273,23 @@ impl InSync {
         };
         let joiners: Vec<BrokerId> = self.followers.iter().filter_map(waits).collect();
         if joiners.is_empty() {
-            return None;
+            return self.propose_refused(now, ends);
         }
         let members = self.isr.iter().copied().chain(joiners).collect();
+        self.propose(now, members)
+    }
+
+    /// Proposes somebody again who was refused, one at a time and in turn: if only one of several stays refused, the others get
+    /// in. An ISR below its minimum takes no records, so nothing else may ever move here.
+    fn propose_refused(&mut self, now: Millis, ends: LeaderEnds) -> Option<IsrProposal> {
+        let waits = |broker: &BrokerId| {
+            let progress = self.followers.get(broker);
+            !self.isr.contains(broker) && progress.is_some_and(|progress| progress.has_enough(ends))
+        };
+        let (after, before): (Vec<BrokerId>, Vec<BrokerId>) =
+            self.followers.keys().copied().filter(waits).partition(|broker| *broker > self.refused_last);
+        let joiner = after.into_iter().chain(before).next()?;
+        let members = self.isr.iter().copied().chain([joiner]).collect();
         self.propose(now, members)
     }
 
@@ -344,6 +361,7 @@ impl InSync {
     fn abandon_pending(&mut self) {
         let proposed = self.pending.take().map(|pending| pending.proposal.isr).unwrap_or_default();
         for member in proposed.iter().filter(|member| !self.isr.contains(&member.broker)) {
+            self.refused_last = member.broker;
             if let Some(progress) = self.followers.get_mut(&member.broker) {
                 progress.caught_up_at = None;
             }

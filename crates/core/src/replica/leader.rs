@@ -237,8 +237,8 @@ impl Leader {
         Ok(FetchGrant { upto: log_end, high_watermark: self.high_watermark, log_start })
     }
 
-    /// Time passes: lagging members are to leave the ISR, who has been refused asks again, idle producers are forgotten. Some ten times per
-    /// `replica.lag.time.max.ms` is often enough.
+    /// Time passes: lagging members are to leave the ISR, who was refused is proposed again, idle producers are forgotten. Some
+    /// ten times per `replica.lag.time.max.ms` is often enough.
     pub fn tick(&mut self, now: Millis, out: &mut Effects) {
         self.now = self.now.max(now);
         self.producers.expire(now);

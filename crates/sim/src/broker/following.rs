@@ -106,7 +106,10 @@ impl World {
         let of_this_stream = replica.following.is_some_and(|following| following.stream == stream);
         let stale = replica.generation != generation;
         let is_data = matches!(message, Down::Data { .. });
-        if replica.cutting.is_some() || !of_this_stream || (stale && !(is_data && self.mutant == Some(Mutant::StaleDataCounts))) {
+        if replica.cutting.is_some()
+            || !of_this_stream
+            || (stale && !(is_data && self.mutant == Some(Mutant::StaleDataCounts)))
+        {
             return;
         }
         match message {

@@ -106,7 +106,12 @@ impl World {
 
     /// A follower says how far it is. What it says counts only once this broker knows of its registration: the ISR
     /// proposal names its epoch.
-    fn heard_of(&mut self, stream: usize, partition: usize, report: Report) -> Result<(), Option<FetchError>> {
+    fn heard_of(
+        &mut self,
+        stream: usize,
+        partition: usize,
+        report: Report,
+    ) -> Result<(), Option<FetchError>> {
         let (leader, follower) = (self.streams[stream].leader, self.streams[stream].follower);
         let from = id_of(follower);
         let incarnation = self.streams[stream].follower_incarnation;

@@ -100,7 +100,8 @@ impl World {
                 State::Again(end) if applied >= end => self.decide(broker, token),
                 State::Committed(end) if applied >= end => {
                     let Some(wanted) = self.brokers[broker].wanted.remove(&token) else { continue };
-                    if let (Wish::Isr { partition, proposal }, Some(decision)) = (wanted.wish, wanted.decision)
+                    if let (Wish::Isr { partition, proposal }, Some(decision)) =
+                        (wanted.wish, wanted.decision)
                     {
                         self.isr_decided(broker, partition, proposal.partition_epoch, decision);
                     }
@@ -208,10 +209,9 @@ impl World {
 /// The decision that a leader hears of when these records are committed.
 fn accepted(records: &[Record]) -> Option<IsrDecision> {
     records.iter().find_map(|record| match record {
-        Record::Partition(_, state) => Some(IsrDecision::Accepted {
-            isr: state.isr.clone(),
-            partition_epoch: state.partition_epoch,
-        }),
+        Record::Partition(_, state) => {
+            Some(IsrDecision::Accepted { isr: state.isr.clone(), partition_epoch: state.partition_epoch })
+        }
         _ => None,
     })
 }

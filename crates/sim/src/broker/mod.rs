@@ -34,7 +34,9 @@ pub(crate) enum Task {
     /// A proposal has got no answer.
     Unanswered(u64),
     /// The end of a controlled shutdown, and how long until the next start.
-    Stop { down_for: Micros },
+    Stop {
+        down_for: Micros,
+    },
 }
 
 #[derive(Debug)]
@@ -287,8 +289,7 @@ impl World {
         if !state.open {
             return None;
         }
-        let (from, to) =
-            if up { (state.follower, state.leader) } else { (state.leader, state.follower) };
+        let (from, to) = if up { (state.follower, state.leader) } else { (state.leader, state.follower) };
         if !self.links.pass(self.now, from, to) {
             let state = &mut self.streams[stream];
             let since = if up { &mut state.up.stuck_since } else { &mut state.down.stuck_since };
@@ -308,7 +309,11 @@ impl World {
             state.down.stuck_since = None;
             (None, state.down.queue.pop_front().map(|due| due.1))
         };
-        let next = if up { state.up.queue.front().map(|due| due.0) } else { state.down.queue.front().map(|due| due.0) };
+        let next = if up {
+            state.up.queue.front().map(|due| due.0)
+        } else {
+            state.down.queue.front().map(|due| due.0)
+        };
         if let Some(at) = next {
             self.schedule_pump(stream, up, at);
         }

@@ -21,7 +21,11 @@ pub(crate) enum Role {
     /// Nothing is known yet, or this run of the broker is not registered.
     None,
     Leader(Box<Leader>),
-    Follower { machine: Box<Follower>, leader: Option<BrokerId>, epoch: LeaderEpoch },
+    Follower {
+        machine: Box<Follower>,
+        leader: Option<BrokerId>,
+        epoch: LeaderEpoch,
+    },
 }
 
 impl std::fmt::Debug for Role {

@@ -122,7 +122,7 @@ fn a_follower_leaves_after_the_lag_limit_and_guards_until_the_controller_agrees_
             tick 30001                                   -> propose 1 on 5
             tick 31000                                   ->
             offsets                                      -> start 0 stable 2 hw 2 durable 5 end 5
-            isr accepted 1 as 6                          -> hw 5, ack 0..5
+            isr accepted 1 as 6                          -> propose 1,2 on 6
         "#]],
     );
 }
@@ -210,9 +210,9 @@ fn the_high_watermark_waits_for_one_about_to_join_but_not_for_one_that_left_r_3_
             durable 5                                    -> durable 5, ack 0..5
             fetch 2 at 5                                 -> up to 5, hw 5
             append 5                                     -> log 5..10
-            metadata 6 replicas 1,2 isr 1 min 1          ->
-            durable 10                                   -> durable 10, ack 5..10, hw 10
-            fetch 2 at 10                                -> up to 10, propose 1,2 on 6
+            metadata 6 replicas 1,2 isr 1 min 1          -> propose 1,2 on 6
+            durable 10                                   -> durable 10, ack 5..10
+            fetch 2 at 10                                -> up to 10, hw 10
             append 1                                     -> log 10..11
             isr refused                                  ->
             durable 11                                   -> durable 11, ack 10..11, hw 11
