@@ -105,7 +105,7 @@ async fn what_only_a_dead_leader_had_is_cut_when_it_comes_back() {
         world.kill(*other).await;
     }
     // Too few are in sync for the high watermark to move: this is on one disk and was promised to nobody.
-    let node = world.node(leader).clone();
+    let node = world.node(leader);
     let partition = node.engine.partition(&node.engine.image(), key).await.unwrap();
     append(&node.engine, &partition, Acks::Leader, batch(9, 0, &[b"lost".to_vec()])).await.unwrap();
     assert_eq!(partition.offsets().log_end.0, 11);
@@ -134,7 +134,7 @@ async fn a_follower_that_was_away_catches_up_from_segments() {
     for sequence in 0..100 {
         world.produce(key, 7, sequence * 10, &filler).await;
     }
-    let node = world.node(leader).clone();
+    let node = world.node(leader);
     let partition = node.engine.partition(&node.engine.image(), key).await.unwrap();
     until("some of it left memory", || (partition.log().unflushed_bytes() < 5_000_000).then_some(())).await;
     world.restart(away).await;

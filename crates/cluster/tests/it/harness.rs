@@ -25,6 +25,7 @@ use eddy_types::{
     TopicId,
 };
 use eddy_wal::{Profile, WalConfig};
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -48,9 +49,9 @@ fn log() {
 }
 
 /// A machine: what stays when the broker on it dies.
-pub(crate) struct Machine {
-    pub(crate) id: BrokerId,
-    pub(crate) disk: SimDisk,
+struct Machine {
+    id: BrokerId,
+    disk: SimDisk,
     address: PeerAddress,
     seeds: Vec<Seed>,
     listener: Option<TcpListener>,
@@ -66,9 +67,13 @@ pub(crate) struct Node {
 
 /// A cluster of brokers 1, 2, 3.
 pub(crate) struct World {
-    pub(crate) machines: Vec<Machine>,
-    pub(crate) nodes: Vec<Option<Node>>,
+    machines: Vec<Machine>,
+    brokers: Brokers,
 }
+
+/// The brokers that run at the moment, for whoever wants something of them.
+#[derive(Clone)]
+pub(crate) struct Brokers(Arc<Mutex<Vec<Option<Node>>>>);
 
 impl World {
     /// Machines with empty disks, and a broker on each.
@@ -94,39 +99,29 @@ impl World {
             })
             .collect();
         let nodes = machines.iter().map(|_| None).collect();
-        let mut world = World { machines, nodes };
-        let starts: Vec<_> = world.machines.iter_mut().map(|machine| tokio::spawn(machine.boot())).collect();
-        for (index, start) in starts.into_iter().enumerate() {
-            world.nodes[index] = Some(start.await.unwrap());
-        }
+        let mut world = World { machines, brokers: Brokers(Arc::new(Mutex::new(nodes))) };
+        let all: Vec<BrokerId> = world.machines.iter().map(|machine| machine.id).collect();
+        world.restart_all(all).await;
         world
-    }
-
-    /// The brokers that run.
-    pub(crate) fn running(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().flatten()
-    }
-
-    /// A broker that runs.
-    pub(crate) fn any(&self) -> &Node {
-        self.running().next().unwrap()
-    }
-
-    /// The broker with an id.
-    pub(crate) fn node(&self, id: BrokerId) -> &Node {
-        self.nodes[index(id)].as_ref().unwrap()
     }
 
     /// The process dies: its disk keeps what it was told, its sockets are closed by the system.
     pub(crate) async fn kill(&mut self, id: BrokerId) {
-        let node = self.nodes[index(id)].take().unwrap();
+        let node = self.brokers.take(id);
         self.machines[index(id)].disk.kill();
+        bury(node).await;
+    }
+
+    /// The power goes, and of what was not synced the seed says what is lost.
+    pub(crate) async fn crash(&mut self, id: BrokerId, seed: u64) {
+        let node = self.brokers.take(id);
+        self.machines[index(id)].disk.crash(seed);
         bury(node).await;
     }
 
     /// The power goes: what was not synced is lost.
     pub(crate) async fn power_cut(&mut self, id: BrokerId) {
-        let node = self.nodes[index(id)].take().unwrap();
+        let node = self.brokers.take(id);
         self.machines[index(id)].disk.power_cut();
         bury(node).await;
     }
@@ -134,7 +129,7 @@ impl World {
     /// Starts the broker again on the disk that it left.
     pub(crate) async fn restart(&mut self, id: BrokerId) {
         let node = self.machines[index(id)].boot().await;
-        self.nodes[index(id)] = Some(node);
+        self.brokers.put(id, node);
     }
 
     /// Starts several brokers again at once: one alone would wait for the others.
@@ -142,32 +137,67 @@ impl World {
         let boots: Vec<_> =
             ids.into_iter().map(|id| (id, tokio::spawn(self.machines[index(id)].boot()))).collect();
         for (id, boot) in boots {
-            self.nodes[index(id)] = Some(boot.await.unwrap());
+            self.brokers.put(id, boot.await.unwrap());
         }
     }
 
     /// Stops a broker in order.
     pub(crate) async fn shut_down(&mut self, id: BrokerId) {
-        let node = self.nodes[index(id)].take().unwrap();
+        let node = self.brokers.take(id);
         node.cluster.shut_down(Instant::now() + DEADLINE).await;
         node.stop().await;
     }
 
     /// Stops everything; the quick way, since the disks are thrown away.
     pub(crate) async fn stop(mut self) {
-        for index in 0..self.nodes.len() {
-            if let Some(node) = self.nodes[index].take() {
-                self.machines[index].disk.kill();
-                bury(node).await;
-            }
+        for node in self.running() {
+            self.kill(node.engine.me()).await;
         }
+    }
+}
+
+impl std::ops::Deref for World {
+    type Target = Brokers;
+
+    fn deref(&self) -> &Brokers {
+        &self.brokers
+    }
+}
+
+impl Brokers {
+    fn put(&self, id: BrokerId, node: Node) {
+        self.0.lock()[index(id)] = Some(node);
+    }
+
+    fn take(&self, id: BrokerId) -> Node {
+        self.0.lock()[index(id)].take().unwrap()
+    }
+
+    /// The brokers that run.
+    pub(crate) fn running(&self) -> Vec<Node> {
+        self.0.lock().iter().flatten().cloned().collect()
+    }
+
+    /// A broker that runs.
+    pub(crate) fn any(&self) -> Node {
+        self.running().swap_remove(0)
+    }
+
+    /// The broker with an id, if it runs.
+    pub(crate) fn find(&self, id: BrokerId) -> Option<Node> {
+        self.0.lock()[index(id)].clone()
+    }
+
+    /// The broker with an id.
+    pub(crate) fn node(&self, id: BrokerId) -> Node {
+        self.find(id).unwrap()
     }
 
     /// Creates a topic with a replica on every broker, and waits until all know it.
     pub(crate) async fn create(&self, name: &str, id: u8, partitions: i32, min_insync: &str) -> TopicId {
         let topic = TopicId([id; 16]);
         let mut new = NewTopic { partitions, ..NewTopic::with_defaults(topic, name) };
-        new.replication_factor = i16::try_from(self.nodes.len()).unwrap();
+        new.replication_factor = i16::try_from(self.0.lock().len()).unwrap();
         new.configs.push(("min.insync.replicas".to_owned(), Some(min_insync.to_owned())));
         let node = self.any();
         node.engine.quorum().change(|image| create_topic(image, &new)).await.unwrap();
@@ -179,10 +209,10 @@ impl World {
     /// The leader of a partition as the newest image says, once there is one among the brokers that run.
     pub(crate) async fn leader(&self, key: PartitionKey) -> (BrokerId, LeaderEpoch) {
         let find = || {
-            let newest =
-                self.running().map(|node| node.engine.image()).max_by_key(|image| image.version())?;
+            let images = self.running().into_iter().map(|node| node.engine.image());
+            let newest = images.max_by_key(|image| image.version())?;
             let state = partition_state(&newest, key)?.clone();
-            let leader = state.leader.filter(|leader| self.nodes[index(*leader)].is_some())?;
+            let leader = state.leader.filter(|leader| self.find(*leader).is_some())?;
             Some((leader, state.leader_epoch))
         };
         until("a partition has a leader that runs", find).await
@@ -197,7 +227,7 @@ impl World {
                 isr.sort_unstable();
                 (isr == members).then_some(())
             };
-            self.running().all(|node| agrees(node).is_some()).then_some(())
+            self.running().iter().all(|node| agrees(node).is_some()).then_some(())
         };
         until(&format!("the ISR of {key} is {members:?}"), is_so).await;
     }
@@ -213,9 +243,9 @@ impl World {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let (leader, _) = self.leader(key).await;
-            let engine = &self.node(leader).engine;
+            let Some(Node { engine, .. }) = self.find(leader) else { continue };
             let appended = match engine.partition(&engine.image(), key).await {
-                Ok(partition) => append(engine, &partition, Acks::All, batch(producer, sequence, values))
+                Ok(partition) => append(&engine, &partition, Acks::All, batch(producer, sequence, values))
                     .await
                     .map_err(|e| e.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -241,7 +271,7 @@ impl World {
                     logs.push(read_all(&replica).await);
                 }
             }
-            if logs.len() == self.running().count() && logs.windows(2).all(|pair| pair[0] == pair[1]) {
+            if logs.len() == self.running().len() && logs.windows(2).all(|pair| pair[0] == pair[1]) {
                 return logs.pop().unwrap();
             }
             assert!(Instant::now() < deadline, "replicas of {key} differ: {:?}", self.ends(key).await);

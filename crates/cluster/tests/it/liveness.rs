@@ -39,7 +39,7 @@ async fn a_leader_that_is_cut_off_stops_to_acknowledge() {
     let key = PartitionKey { topic, index: 0 };
     let (leader, _) = world.leader(key).await;
     world.produce(key, 7, 0, &[b"first".to_vec()]).await;
-    let node = world.node(leader).clone();
+    let node = world.node(leader);
     let partition = node.engine.partition(&node.engine.image(), key).await.unwrap();
     node.peers.shutdown().await;
     let cut = Instant::now();
