@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eddy_core::Diverging;
+use eddy_core::{Diverging, FollowerError};
 use eddy_engine::{AppendError, Engine, Partition, PartitionKey, ReplicaWatch, ReplicateError, Role, Room};
 use eddy_peer::{PeerStream, StreamReader, StreamWriter};
 use eddy_types::{LeaderEpoch, Offset};
@@ -235,7 +235,41 @@ impl<'a> Stream<'a> {
                 tracing::info!(%partition, %leader, %epoch, %to, "truncated a log that left its leader's");
                 self.follow_again(slot, generation, true);
             }
+            Err(ReplicateError::Refused(FollowerError::BelowHighWatermark { high_watermark, .. }))
+                if !self.is_in_sync(partition.key()) =>
+            {
+                self.start_over(slot, generation, &partition, high_watermark).await;
+            }
             Err(error) => self.failed(slot, generation, &partition, &error),
+        }
+    }
+
+    /// Whether this broker is in the ISR of a partition: it may be asked to lead it, and keeps what it has promised.
+    fn is_in_sync(&self, key: PartitionKey) -> bool {
+        let image = self.engine().image();
+        image.partition(key.topic, key.index).is_none_or(|known| known.isr.contains(&self.engine().me()))
+    }
+
+    /// The leader lacks what was committed here, and this broker is outside the ISR: an operator has accepted that loss with an
+    /// unclean election. The leader's log is the log now, from where ours begins.
+    async fn start_over(
+        &self,
+        slot: u32,
+        generation: u32,
+        partition: &Arc<Partition>,
+        high_watermark: Offset,
+    ) {
+        let Some((_, epoch)) = self.current(slot, generation) else { return };
+        let at = partition.offsets().log_start;
+        match partition.restart_at(epoch, at).await {
+            Ok(()) => {
+                self.fetcher.counters.truncations.fetch_add(1, Ordering::Relaxed);
+                let (partition, leader) = (partition.key(), self.fetcher.leader);
+                tracing::error!(%partition, %leader, %epoch, %high_watermark,
+                    "the leader lacks committed records after an unclean election: copying its log anew");
+                self.follow_again(slot, generation, true);
+            }
+            Err(error) => self.failed(slot, generation, partition, &error),
         }
     }
 

@@ -1,13 +1,16 @@
 //! Brokers that die, and what is left of what was acknowledged.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use eddy_core::Acks;
 use eddy_engine::PartitionKey;
+use eddy_metadata::Image;
+use eddy_metadata::controller::{ElectionKind, elect_leaders, fence_broker};
 use eddy_types::BrokerId;
 use tokio::time::Instant;
 
-use crate::harness::{World, append, batch, until};
+use crate::harness::{World, append, batch, partition_state, until};
 
 fn value(sequence: i32) -> Vec<u8> {
     format!("value {sequence}").into_bytes()
@@ -140,5 +143,40 @@ async fn a_follower_that_was_away_catches_up_from_segments() {
     world.restart(away).await;
     world.until_isr(key, &[1, 2, 3]).await;
     assert_eq!(world.until_equal(key).await.len(), 1000);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_an_unclean_election_the_leaders_log_is_the_log_r_3_107() {
+    let mut world = World::start(3).await;
+    let topic = world.create("t", 1, 1, "1").await;
+    let key = PartitionKey { topic, index: 0 };
+    world.produce(key, 7, 0, &[value(0)]).await;
+    let (leader, _) = world.leader(key).await;
+    let others: Vec<BrokerId> = (1..4).map(BrokerId).filter(|id| *id != leader).collect();
+    // The metadata group needs a majority, so one of them stays and only ceases to follow.
+    world.kill(others[0]).await;
+    world.node(others[1]).cluster.stop().await;
+    for other in &others {
+        let fence = |image: &Image| Ok::<_, Infallible>((fence_broker(image, *other), ()));
+        world.node(leader).engine.quorum().change(fence).await.unwrap();
+    }
+    for sequence in 1..5 {
+        world.produce(key, 7, sequence, &[value(sequence)]).await;
+    }
+    world.shut_down(leader).await;
+    world.kill(others[1]).await;
+    world.restart_all(others).await;
+    let none = || (partition_state(&world.any().engine.image(), key)?.leader.is_none()).then_some(());
+    until("nobody leads: those who may are dead", none).await;
+    let elect = |image: &Image| {
+        let (records, _) = elect_leaders(image, ElectionKind::Unclean, None);
+        Ok::<_, Infallible>((records, ()))
+    };
+    world.any().engine.quorum().change(elect).await.unwrap();
+    world.produce(key, 8, 0, &[value(1)]).await;
+    world.restart(leader).await;
+    world.until_isr(key, &[1, 2, 3]).await;
+    verify(&world, key, 2).await;
     world.stop().await;
 }

@@ -6,3 +6,4 @@ mod failover;
 mod harness;
 mod liveness;
 mod replicate;
+mod stream;
