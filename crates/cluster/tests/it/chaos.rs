@@ -36,7 +36,8 @@ async fn produce(brokers: Brokers, key: PartitionKey, enough: Arc<AtomicBool>) -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_was_acknowledged_is_there_once_and_in_order_after_any_deaths() {
     let seeds = std::env::var("EDDY_CHAOS_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
-    for seed in 0..seeds {
+    let first = std::env::var("EDDY_CHAOS_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    for seed in first..first + seeds {
         run(seed).await;
     }
 }
