@@ -6,6 +6,7 @@ Rules: R-3.100 to R-3.109.
 import json
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -303,14 +304,15 @@ def test_replica_verification_tool_finds_every_replica_the_same(cluster, placed)
         "--broker-list", cluster.bootstrap, "--topics-include", topic, "--report-interval-ms", "1000", "--time", "-2",
     )  # fmt: skip
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        limit = threading.Timer(SECONDS, process.kill)
+        limit.start()
         said = []
-        try:
-            for line in process.stdout:
-                said.append(line)
-                if "max lag is 0" in line:
-                    break
-        finally:
-            process.kill()
+        for line in process.stdout:
+            said.append(line)
+            if "max lag is 0" in line:
+                break
+        limit.cancel()
+        process.kill()
     assert "max lag is 0" in said[-1], said
     assert not any("differ" in line for line in said), said
 

@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 from harness import paths
 from harness.raw_kafka import Connection
 
-START_SECONDS = 30
+START_SECONDS = 60
 STOP_SECONDS = 30
 TOPIC_SECONDS = 20
 EARLIEST = -2
