@@ -52,14 +52,24 @@ SpawnedService = None
 '''
 
 NODE_RDKAFKA = "3.6.1"
-# What librdkafka 2.12 has of groups, offsets, consuming and administration, apart from what needs a mock, several brokers, security or transactions.
+# What librdkafka 2.12 has, number:part for a part of a test, of groups, offsets, consuming and administration, apart from what needs a mock, several brokers, security or transactions.
 LIBRDKAFKA_TESTS = """
     0001 0002 0003 0004 0005 0006 0007 0008 0011 0012 0013 0014 0015 0017 0018 0019 0020 0021 0022 0025 0026 0028 0029 0030 0031 0033 0034 0036
-    0039 0040 0041 0042 0044 0045 0046 0048 0049 0050 0051 0052 0053 0054 0055 0056 0057 0059 0060 0061 0062 0063 0064 0065 0067 0069 0070 0073
-    0074 0078 0079 0080 0081 0082 0083 0084 0085 0086 0089 0090 0091 0092 0093 0099 0100 0102 0106 0107 0109 0110 0112 0113 0114 0116 0118 0122
-    0125 0127 0130 0132 0137 0140 0153
+    0039 0040 0041 0042 0044 0045 0046 0048 0049 0050 0051 0052 0053 0054 0056 0057 0059 0060 0061 0062 0063 0064 0065 0067 0069 0070 0073 0074
+    0078 0079 0080 0081:AlterConsumerGroupOffsets 0081:CreatePartitions 0081:CreateTopics 0081:DeleteConsumerGroupOffsets
+    0081:DeleteGroups 0081:DeleteRecords 0081:DeleteTopics 0081:DescribeCluster 0081:DescribeConfigs 0081:DescribeConsumerGroups 0081:DescribeTopics
+    0081:ListConsumerGroup 0081:ListOffsets 0082 0083 0084 0085 0086 0089 0090 0091 0092 0093 0099 0100 0102 0106 0107 0109 0110 0112 0113 0114 0116 0118 0122
+    0125 0127 0130 0132 0140 0153
 """.split()
-LIBRDKAFKA_LEFT_OUT = {}
+LIBRDKAFKA_LEFT_OUT = {
+    "0052": "runs Kafka's own scripts on the broker's host",
+    "0061": "its second half is about transactions, which are not served yet",
+    "0137": "its second half is about transactions, which are not served yet",
+    "0109": "runs Kafka's own scripts on the broker's host",
+    "0081, ACLs": "needs an authorizer",
+    "0081, AlterConfigs and IncrementalAlterConfigs": "set a key of Kerberos",
+    "0081, UserScramCredentials": "needs security, which is not served yet",
+}
 
 
 def free_port():
@@ -162,14 +172,15 @@ def librdkafka(arguments):
         (tests / "test.conf").write_text(f"bootstrap.servers={address}\n")
         for test in arguments or [test for test in LIBRDKAFKA_TESTS if test not in LIBRDKAFKA_LEFT_OUT]:
             # One test a process: the runner runs them at once, which two cores do not carry. Mocks say nothing of a broker.
-            environment = {**os.environ, "TESTS": test, "TEST_KAFKA_VERSION": "4.0.0", "TESTS_SKIP": "mock", "LD_LIBRARY_PATH": "../src:../src-cpp"}
+            number, _, part = test.partition(":")
+            environment = {**os.environ, "TESTS": number, "SUBTESTS": part, "TEST_KAFKA_VERSION": "4.0.0", "TESTS_SKIP": "mock", "LD_LIBRARY_PATH": "../src:../src-cpp"}
             began = time.monotonic()
             run = subprocess.run(["./test-runner", "-p1"], cwd=tests, env=environment, capture_output=True, text=True, errors="replace", timeout=900)
             ended = "passed" if run.returncode == 0 else "FAILED"
             print(f"{ended}: {test} in {time.monotonic() - began:.0f} s", flush=True)
             if run.returncode:
                 failed.append(test)
-                (CACHE / f"librdkafka-{test}.log").write_text(run.stdout + run.stderr)
+                (CACHE / f"librdkafka-{test.replace(':', '-')}.log").write_text(run.stdout + run.stderr)
                 print("\n".join(re.findall(r"^.*(?:TEST FAILURE|FAILED).*$", run.stdout + run.stderr, re.M)[:5]))
     print(f"{len(failed)} failed: {' '.join(failed)}" if failed else "all passed")
     return 1 if failed else 0
