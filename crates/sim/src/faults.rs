@@ -132,7 +132,7 @@ impl World {
 
     fn wipe(&mut self, broker: usize) {
         let partitions = self.scenario.partitions;
-        let directory = self.chance.next();
+        let directory = self.chance.bits();
         let state = &mut self.brokers[broker];
         state.disk = Disk::new(directory, partitions);
         state.applied = 0;
