@@ -1,5 +1,6 @@
 //! Configuration resources as the protocol numbers them, and the two requests that alter them.
 
+use eddy_metadata::Image;
 use eddy_metadata::controller::{self, AlterConfigsError, ConfigChange, ConfigTarget, check_topic_name};
 use eddy_types::{BrokerId, ErrorCode};
 use eddy_wire::Str;
@@ -84,7 +85,7 @@ async fn alter(call: &Call, one: &Alteration, validate_only: bool) -> Result<(),
         this_broker(me, &one.name)?;
         return loggers::alter(call.ctx.settings.loggers.as_ref(), changes, validate_only);
     }
-    let target = target(me, one.resource_type, &one.name)?;
+    let target = target(&call.image(), one.resource_type, &one.name)?;
     let decide = |image: &_| {
         let records = match what {
             What::Replace(entries) => controller::replace_configs(image, &target, entries),
@@ -99,13 +100,14 @@ async fn alter(call: &Call, one: &Alteration, validate_only: bool) -> Result<(),
 }
 
 /// What a request to alter configurations means.
-fn target(me: BrokerId, resource_type: i8, name: &str) -> Result<ConfigTarget, Refusal> {
+fn target(image: &Image, resource_type: i8, name: &str) -> Result<ConfigTarget, Refusal> {
     let refused = |sentence: &str| Err((ErrorCode::InvalidRequest, sentence.to_owned()));
     match resource_type {
         TOPIC if name.is_empty() => refused("Default topic resources are not allowed."),
         TOPIC => topic_name(name).map(|()| ConfigTarget::Topic(name.to_owned())),
         BROKER if name.is_empty() => Ok(ConfigTarget::BrokerDefault),
-        BROKER => this_broker(me, name).map(|()| ConfigTarget::Broker(me)),
+        // Kafka wants to be asked at the broker itself; what is kept for it is kept in the metadata, and any broker gets there.
+        BROKER => registered(image, name).map(ConfigTarget::Broker),
         CLIENT_METRICS if name.is_empty() => refused("Subscription name can't be empty"),
         CLIENT_METRICS => Ok(ConfigTarget::ClientMetrics(name.to_owned())),
         GROUP if name.is_empty() => refused("Default group resources are not allowed."),
@@ -119,11 +121,23 @@ fn target(me: BrokerId, resource_type: i8, name: &str) -> Result<ConfigTarget, R
 /// # Errors
 /// The name is not a number, or another broker's: INVALID_REQUEST.
 pub(crate) fn this_broker(me: BrokerId, name: &str) -> Result<(), Refusal> {
-    match name.parse().map(BrokerId) {
-        Ok(broker) if broker == me => Ok(()),
-        Ok(broker) => Err((ErrorCode::InvalidRequest, format!("this is broker {me}, ask broker {broker}"))),
-        Err(_) => Err((ErrorCode::InvalidRequest, format!("not a broker id: {name:?}"))),
+    let broker = broker_id(name)?;
+    if broker == me {
+        return Ok(());
     }
+    Err((ErrorCode::InvalidRequest, format!("this is broker {me}, ask broker {broker}")))
+}
+
+/// The broker that a name is the id of.
+fn registered(image: &Image, name: &str) -> Result<BrokerId, Refusal> {
+    let broker = broker_id(name)?;
+    let unknown = || (ErrorCode::InvalidRequest, format!("no such broker: {broker}"));
+    image.broker(broker).map(|known| known.id).ok_or_else(unknown)
+}
+
+fn broker_id(name: &str) -> Result<BrokerId, Refusal> {
+    let refused = |_| (ErrorCode::InvalidRequest, format!("not a broker id: {name:?}"));
+    name.parse().map(BrokerId).map_err(refused)
 }
 
 /// Checks that a name may be a topic's.

@@ -52,7 +52,7 @@ async fn partitions(
     let mut described = Vec::new();
     for index in (0..).take(topic.partitions.len()).filter(|&index| asked(index)) {
         let key = PartitionKey { topic: topic.id, index };
-        let Ok(partition) = call.ctx.engine.partition(&image, key).await else { continue };
+        let Ok(partition) = call.ctx.engine.replica(&image, key).await else { continue };
         described.push(DescribeLogDirsPartition {
             partition_index: index,
             partition_size: i64::try_from(partition.log().size_bytes()).unwrap_or(i64::MAX),

@@ -11,13 +11,14 @@ use eddy_wire::messages::describe_quorum::{
 use eddy_wire::{ApiKey, Str};
 
 use super::Api;
+use crate::brokers;
 use crate::call::Call;
 
 pub(crate) const API: Api = Api::new(ApiKey::DescribeQuorum, 0, 2);
 
 /// The name under which clients know the metadata's log.
 const METADATA_TOPIC: &str = "__cluster_metadata";
-/// Name of this broker's listener, in capitals: the Java client reads the whole answer only if every name is.
+/// Name of the listener, in capitals: the Java client reads the whole answer only if every name is.
 const LISTENER: Str = Str::from_static("KAFKA");
 
 pub(crate) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
@@ -28,7 +29,7 @@ pub(crate) async fn handle(call: Call, request: DescribeQuorumRequest) -> Descri
             partitions: vec![describe(&call)],
         }];
         if call.version >= 2 {
-            response.nodes = vec![this_node(&call)];
+            response.nodes = nodes(&call);
         }
     } else {
         // As in Kafka: one topic too many, and none is described.
@@ -67,10 +68,16 @@ fn describe(call: &Call) -> ResponsePartitionData {
     }
 }
 
-fn this_node(call: &Call) -> Node {
-    let (host, port) = call.advertised();
-    let listener = Listener { name: LISTENER, host: host.into(), port };
-    Node { node_id: call.ctx.engine.me().0, listeners: vec![listener] }
+/// Where the members are, as far as clients can reach them.
+fn nodes(call: &Call) -> Vec<Node> {
+    let (status, image) = (call.ctx.engine.quorum().status(), call.image());
+    let members = status.voters.iter().chain(&status.learners);
+    let addresses = members.filter_map(|member| brokers::address(call, &image, member.broker));
+    let nodes = addresses.map(|address| {
+        let listener = Listener { name: LISTENER, host: address.host.into(), port: address.port };
+        Node { node_id: address.broker.0, listeners: vec![listener] }
+    });
+    nodes.collect()
 }
 
 fn unknown(call: &Call, topic: &RequestTopicData) -> ResponseTopicData {
