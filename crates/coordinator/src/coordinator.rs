@@ -185,7 +185,12 @@ impl GroupCoordinator {
         let mut asked = Vec::new();
         for (index, partition) in (0..).zip(&topic.partitions) {
             if partition.leader == Some(self.engine.me()) {
-                let shard = self.shards.get(PartitionKey { topic: topic.id, index }, deadline).await?;
+                let shard = match self.shards.get(PartitionKey { topic: topic.id, index }, deadline).await {
+                    Ok(shard) => shard,
+                    // It has moved a moment ago: another broker lists its groups.
+                    Err(Unavailable::NotCoordinator) => continue,
+                    Err(error) => return Err(error),
+                };
                 asked
                     .push(shard.ask(None, |groups, _, token, out| groups.list_groups(token, &request, out))?);
             }

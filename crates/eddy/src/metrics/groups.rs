@@ -138,7 +138,7 @@ fn lag(partition: &Partition, committed: Offset) -> i64 {
 
 /// Timestamp of the batch that holds the record at `offset`, or of the next one. Opens the partition.
 async fn next_record(engine: &Engine, key: PartitionKey, offset: Offset) -> Option<Millis> {
-    let partition = engine.partition(&engine.image(), key).await.ok()?;
+    let partition = engine.replica(&engine.image(), key).await.ok()?;
     let request = ReadRequest {
         offset: offset.max(partition.offsets().log_start),
         leader_epoch: LeaderEpoch::NONE,

@@ -15,7 +15,7 @@ use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
-use crate::deadline::within;
+use crate::deadline::{timeout, within};
 use crate::error::change_code;
 use crate::quota::{Mutations, Refused};
 
@@ -57,6 +57,7 @@ pub(crate) async fn handle(call: Call, request: DeleteTopicsRequest) -> DeleteTo
             responses.push(one(&call, &asked, topic, found, request.timeout_ms, &mut mutations).await);
         }
     }
+    call.until_known(timeout(request.timeout_ms)).await;
     DeleteTopicsResponse { throttle_time_ms: mutations.finish(), responses }
 }
 

@@ -1,13 +1,14 @@
 //! UnregisterBroker, key 64, version 0 (KIP-631): a broker leaves the cluster for good.
 //!
 //! A dead one whatever it held, a living one only when it holds nothing: Kafka's controller asks no such question, and the
-//! partitions of a broker that was unregistered by mistake are lost to it until it is started again.
+//! partitions of a broker that was unregistered by mistake are lost to it until it is started again. A dead one loses its vote in the
+//! metadata group too, or it would count as a member that is missing for ever.
 
 use eddy_metadata::Image;
 use eddy_metadata::controller::{DrainError, Removal, remove_broker};
 use eddy_types::{BrokerId, ErrorCode};
-use eddy_wire::ApiKey;
 use eddy_wire::messages::unregister_broker::{UnregisterBrokerRequest, UnregisterBrokerResponse};
+use eddy_wire::{ApiKey, Str};
 
 use super::Api;
 use crate::call::Call;
@@ -26,19 +27,31 @@ enum Stays {
 
 pub(crate) async fn handle(call: Call, request: UnregisterBrokerRequest) -> UnregisterBrokerResponse {
     let broker = BrokerId(request.broker_id);
-    let changed = call.ctx.engine.quorum().change(|image| decide(image, broker)).await;
-    let (code, message) = match changed {
+    let (code, message) = match unregister(&call, broker).await {
         Ok(()) => (ErrorCode::None, None),
-        Err(error) => {
-            let (code, message) = change_code(error, |stays: Stays| (code(&stays), stays.to_string()));
-            (code, Some(message.into()))
-        }
+        Err((code, message)) => (code, Some(message)),
     };
     UnregisterBrokerResponse {
         error_code: call.code(code),
-        error_message: message,
+        error_message: message.map(Str::from),
         ..UnregisterBrokerResponse::default()
     }
+}
+
+async fn unregister(call: &Call, broker: BrokerId) -> Result<(), (ErrorCode, String)> {
+    let refused = |stays: Stays| (code(&stays), stays.to_string());
+    let quorum = call.ctx.engine.quorum();
+    let image = call.image();
+    // What is refused shall not cost it its vote.
+    decide(&image, broker).map_err(refused)?;
+    let status = quorum.status();
+    let is_member = status.voters.iter().chain(&status.learners).any(|member| member.broker == broker);
+    if is_member && image.broker(broker).is_some_and(|broker| broker.fenced) {
+        let removed = quorum.remove_member(broker).await;
+        removed.map_err(|error| (ErrorCode::RequestTimedOut, error.to_string()))?;
+    }
+    let changed = quorum.change(|image| decide(image, broker)).await;
+    changed.map_err(|error| change_code(error, refused))
 }
 
 fn decide(image: &Image, broker: BrokerId) -> Result<(Vec<eddy_metadata::Record>, ()), Stays> {

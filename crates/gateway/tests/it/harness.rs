@@ -12,9 +12,11 @@ use eddy_core::ProducerLimits;
 use eddy_disk::RealDisk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
 use eddy_gateway::{LogLevel, Loggers, Parts, ROOT, Settings};
+use eddy_metadata::Endpoint;
 use eddy_metadata::config::StaticConfig;
 use eddy_metadata::controller::Registration;
-use eddy_quorum::{QuorumConfig, SNAPSHOT_AFTER};
+use eddy_peer::Peers;
+use eddy_quorum::{ClusterQuorum, QuorumConfig, SNAPSHOT_AFTER};
 use eddy_types::{BrokerId, ClusterId, SystemClock};
 use eddy_wal::{Profile, WalConfig};
 use eddy_wire::{ApiKey, Decode, Encode, Reader, Writer};
@@ -38,11 +40,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Broker {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Arc<Engine>,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) groups: Arc<GroupCoordinator>,
     pub(crate) gateway: JoinHandle<()>,
+    peers: Option<Peers>,
     registry: Registry,
     dir: TempDir,
 }
+
+/// Where a broker stands.
+pub(crate) struct Place {
+    pub(crate) me: BrokerId,
+    pub(crate) dir: TempDir,
+    pub(crate) rack: Option<&'static str>,
+    /// The cluster that it is in.
+    pub(crate) others: Option<ClusterQuorum>,
+}
+
+/// Time after which a broker that is not heard is taken for dead.
+const SESSION: Duration = Duration::from_millis(1500);
 
 /// The loggers of a process that has three.
 #[derive(Debug)]
@@ -107,8 +123,13 @@ impl Broker {
     }
 
     async fn on(dir: TempDir, settings: Settings, config: &[(&str, &str)]) -> Broker {
+        Broker::among(Place { me: BrokerId(1), dir, rack: None, others: None }, settings, config).await
+    }
+
+    /// A broker where it stands.
+    pub(crate) async fn among(place: Place, settings: Settings, config: &[(&str, &str)]) -> Broker {
+        let Place { me, dir, rack, others } = place;
         let disk = RealDisk::shared();
-        let me = BrokerId(1);
         let fixed = StaticConfig::from_pairs(config.iter().copied()).unwrap();
         let mut wal = WalConfig::new(Profile::Low);
         wal.file_bytes = 4 << 20;
@@ -123,7 +144,7 @@ impl Broker {
                 static_config: fixed,
                 new_cluster_id: ClusterId([7; 16]),
                 snapshot_after: SNAPSHOT_AFTER,
-                cluster: None,
+                cluster: others.clone(),
             },
             tail_bytes: wal.limits.queue_bytes_max,
             wal,
@@ -139,22 +160,40 @@ impl Broker {
             },
         };
         let engine = Engine::start(engine, disk, Arc::new(SystemClock)).await.unwrap();
-        let registration = Registration {
-            broker: me,
-            incarnation: 1,
-            endpoints: Vec::new(),
-            rack: None,
-            directory: [0; 16],
-        };
-        let config = ClusterConfig::new(Arc::clone(&engine), None, registration);
-        let cluster = Cluster::start(config).await.unwrap();
         let listener = eddy_gateway::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
+        let peers = others.map(|others| others.peers);
+        let endpoint = Endpoint { listener: "kafka".into(), host: "127.0.0.1".into(), port: address.port() };
+        let registration = Registration {
+            broker: me,
+            incarnation: peers.as_ref().map_or(1, Peers::incarnation),
+            // A lone one is reached where it is reached.
+            endpoints: peers.iter().map(|_| endpoint.clone()).collect(),
+            rack: rack.map(str::to_owned),
+            directory: [u8::try_from(me.0).unwrap(); 16],
+        };
+        let mut config = ClusterConfig::new(Arc::clone(&engine), peers.clone(), registration);
+        config.session_timeout = SESSION;
+        config.heartbeat_interval = SESSION / 6;
+        let cluster = Cluster::start(config).await.unwrap();
         let mut registry = Registry::default();
         let groups = GroupCoordinator::start(Arc::clone(&engine));
-        let parts = Parts { engine: Arc::clone(&engine), cluster, groups: Arc::clone(&groups) };
+        let (served, joined) = (Arc::clone(&engine), Arc::clone(&cluster));
+        let parts = Parts { engine: served, cluster: joined, groups: Arc::clone(&groups) };
         let gateway = eddy_gateway::serve(parts, settings, listener, &mut registry);
-        Broker { address, engine, groups, gateway, registry, dir }
+        Broker { address, engine, cluster, groups, gateway, peers, registry, dir }
+    }
+
+    /// Ends without a word to the others, as a process that is killed does.
+    pub(crate) async fn kill(self) {
+        let Broker { engine, cluster, groups, gateway, peers, .. } = self;
+        if let Some(peers) = peers {
+            peers.shutdown().await;
+        }
+        cluster.stop().await;
+        groups.stop().await;
+        engine.stop().await;
+        gateway.await.unwrap();
     }
 
     pub(crate) async fn connect(&self) -> Client {

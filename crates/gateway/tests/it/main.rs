@@ -4,6 +4,9 @@
 
 mod admin;
 mod api_versions;
+mod brokers;
+mod cluster;
+mod cluster_groups;
 mod configs;
 mod connections;
 mod every_version;
