@@ -5,6 +5,7 @@
     benches/compare.py                     every case, three runs each
     benches/compare.py closed-loop idle    some cases
     benches/compare.py --runs 5 --seconds 20
+    benches/compare.py --nodes 3           clusters of three, three replicas, two in sync at least
 
 Kafka's jars come through Maven (JDK 17 or later and mvn are needed), with the versions of tests/clients/drivers/java/pom.xml, into
 .cache/clients/java/libs. Both brokers keep running and take turns, so that whatever else the machine does meets both; only the one being
@@ -33,6 +34,7 @@ STOP_SECONDS = 60
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 MANY_PARTITIONS = 1000
 IDLE_SECONDS = 30
+SETTLE_SECONDS = 8
 
 
 def free_port():
@@ -52,49 +54,78 @@ def answers(port):
 
 
 class Broker:
+    """A lone broker, or a cluster of several nodes."""
+
     name = ""
+    nodes = 1
 
     def __init__(self, directory):
         self.directory = directory
-        self.port = free_port()
-        self.process = None
+        self.ports = [free_port() for _ in range(self.nodes)]
+        self.processes = []
         directory.mkdir(parents=True)
 
-    def command(self):
+    @property
+    def port(self):
+        return self.ports[0]
+
+    @property
+    def pids(self):
+        return ",".join(str(process.pid) for process in self.processes)
+
+    def command(self, node):
         raise NotImplementedError
 
+    def home(self, node):
+        home = self.directory / f"node-{node + 1}"
+        home.mkdir(exist_ok=True)
+        return home
+
     def start(self):
-        """Starts it; gives the milliseconds from the start of the process to its first answer."""
-        with open(self.directory / "broker.log", "ab") as log:
-            began = time.monotonic()
-            self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, start_new_session=True
-            )
-        while not answers(self.port):
-            if self.process.poll() is not None:
-                sys.exit(f"{self.name} ended with {self.process.returncode}: see {self.directory}/broker.log")
-            if time.monotonic() - began > START_SECONDS:
-                sys.exit(f"{self.name} does not answer: see {self.directory}/broker.log")
-            time.sleep(0.001)
+        """Starts every node; gives the milliseconds from the start of the processes to the first answer of the last one."""
+        commands = [self.command(node) for node in range(self.nodes)]
+        began = time.monotonic()
+        self.processes = []
+        for node, command in enumerate(commands):
+            with open(self.home(node) / "broker.log", "ab") as log:
+                quiet = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+                self.processes.append(subprocess.Popen(command, cwd=self.home(node), start_new_session=True, **quiet))
+        for port, process in zip(self.ports, self.processes):
+            while not answers(port):
+                if process.poll() is not None:
+                    sys.exit(f"{self.name} ended with {process.returncode}: see {self.directory}/*/broker.log")
+                if time.monotonic() - began > START_SECONDS:
+                    sys.exit(f"{self.name} does not answer: see {self.directory}/*/broker.log")
+                time.sleep(0.001)
         return (time.monotonic() - began) * 1000
 
     def stop(self, how=signal.SIGTERM):
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(how)
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(how)
+        for process in self.processes:
             try:
-                self.process.wait(STOP_SECONDS)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                process.kill()
+                process.wait()
 
     def resident_mib(self):
-        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
-            return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+        """Of a node, in the mean."""
+        total = 0
+        for process in self.processes:
+            with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+                total += next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmRSS"))
+        return total / self.nodes
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            user, system = stat.read().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        """Of a node, in the mean."""
+        total = 0
+        for process in self.processes:
+            with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
+                user, system = stat.read().rpartition(")")[2].split()[11:13]
+            total += int(user) + int(system)
+        return total / os.sysconf("SC_CLK_TCK") / self.nodes
 
 
 class Eddy(Broker):
@@ -102,36 +133,51 @@ class Eddy(Broker):
     binary = REPOSITORY / "target" / "release" / "eddy"
     profile = "high"
 
-    def command(self):
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.internal = [free_port() for _ in range(self.nodes)]
+        self.admin = [free_port() for _ in range(self.nodes)]
+
+    def command(self, node):
         settings = [
-            f"listeners.kafka=127.0.0.1:{self.port}",
-            f"listeners.admin=127.0.0.1:{free_port()}",
+            f"listeners.kafka=127.0.0.1:{self.ports[node]}",
+            f"listeners.admin=127.0.0.1:{self.admin[node]}",
             f"wal.profile={self.profile}",
         ]
+        if self.nodes > 1:
+            seeds = ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(self.internal))
+            settings += [f"node.id={node + 1}", f"cluster.listen=127.0.0.1:{self.internal[node]}", f"cluster.seeds={seeds}"]
+            settings += ["default.replication.factor=3", "min.insync.replicas=2"]
         sets = [part for setting in settings for part in ("--set", setting)]
-        return [str(self.binary), "serve", "--data-dir", str(self.directory / "data"), *sets]
+        return [str(self.binary), "serve", "--data-dir", str(self.home(node) / "data"), *sets]
 
 
 class Kafka(Broker):
-    """One combined node, with the heap and collector of Kafka's own start script."""
+    """Combined nodes, with the collector of Kafka's own start script and its heap."""
 
     name = "kafka"
 
-    def command(self):
-        properties = self.directory / "server.properties"
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.controllers = [free_port() for _ in range(self.nodes)]
+
+    def command(self, node):
+        properties = self.home(node) / "server.properties"
         if not properties.exists():
-            controller = free_port()
+            factor = min(self.nodes, 3)
             settings = {
                 "process.roles": "broker,controller",
-                "node.id": "1",
-                "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-                "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+                "node.id": str(node + 1),
+                "controller.quorum.voters": ",".join(f"{index + 1}@127.0.0.1:{port}" for index, port in enumerate(self.controllers)),
+                "listeners": f"PLAINTEXT://127.0.0.1:{self.ports[node]},CONTROLLER://127.0.0.1:{self.controllers[node]}",
+                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.ports[node]}",
                 "controller.listener.names": "CONTROLLER",
-                "log.dirs": self.directory / "data",
-                "offsets.topic.replication.factor": "1",
-                "transaction.state.log.replication.factor": "1",
-                "transaction.state.log.min.isr": "1",
+                "log.dirs": self.home(node) / "data",
+                "default.replication.factor": factor,
+                "min.insync.replicas": max(1, factor - 1),
+                "offsets.topic.replication.factor": factor,
+                "transaction.state.log.replication.factor": factor,
+                "transaction.state.log.min.isr": max(1, factor - 1),
             }
             properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
             subprocess.run(
@@ -175,7 +221,7 @@ class Comparison:
         environment = {**os.environ, "RUST_BACKTRACE": "0"}
         # What the other broker has left in the page cache would be written to the disk during this one's turn.
         os.sync()
-        done = subprocess.run([*command, "--pid", str(broker.process.pid)], capture_output=True, text=True, env=environment, check=False)
+        done = subprocess.run([*command, "--pid", broker.pids], capture_output=True, text=True, env=environment, check=False)
         if done.returncode != 0:
             sys.exit(f"{broker.name}: {' '.join(arguments)}: {done.stderr}")
         return json.loads(done.stdout) if done.stdout else {}
@@ -185,6 +231,9 @@ class Comparison:
         brokers = self.pair(name)
         for broker in brokers:
             broker.start()
+        if Broker.nodes > 1:
+            # A Kafka that answers may not have registered yet.
+            time.sleep(SETTLE_SECONDS)
         best = {}
         for run in range(self.options.runs):
             for broker in brokers if run % 2 == 0 else reversed(brokers):
@@ -211,6 +260,17 @@ class Comparison:
             "records_per_second", "records/s",
         )
 
+    def one_client(self):
+        """One producer that waits for each record's acknowledgement."""
+        self.alternate(
+            "one client", ["closed-loop", "--clients", "1", "--bytes", "256", "--acks", "all", *self.course()],
+            "records_per_second", "records/s",
+        )
+
+    def open_loop(self):
+        """5,000 records a second, whatever the answers do."""
+        self.alternate("open loop", ["open-loop", "--rate", "5000", "--bytes", "256", "--acks", "all", *self.course()], "records_per_second", "records/s")
+
     def pipelined(self):
         """Batches of 16 KiB, five in flight a producer."""
         load = ["--bytes", "1024", "--batch", "16384", "--in-flight", "5", "--producers", "4", "--acks", "all"]
@@ -226,6 +286,8 @@ class Comparison:
         for run in range(self.options.runs):
             for broker in self.pair(f"ready-{run}"):
                 times = {"empty": broker.start()}
+                if Broker.nodes > 1:
+                    time.sleep(SETTLE_SECONDS)
                 self.load(broker, "create", "--topic", "many", "--partitions", str(MANY_PARTITIONS))
                 self.load(broker, "closed-loop", "--topic", "many", "--clients", "64", "--seconds", "2", "--warm-up", "0")
                 broker.stop()
@@ -265,6 +327,8 @@ class Comparison:
 
 CASES = {
     "closed-loop": Comparison.closed_loop,
+    "one-client": Comparison.one_client,
+    "open-loop": Comparison.open_loop,
     "pipelined": Comparison.pipelined,
     "catch-up": Comparison.catch_up,
     "ready": Comparison.ready,
@@ -278,6 +342,7 @@ def main():
     parser.add_argument("--eddy", type=Path, default=Eddy.binary, help="the broker's binary")
     parser.add_argument("--load", type=Path, default=REPOSITORY / "target" / "release" / "eddy-load", help="the load generator's binary")
     parser.add_argument("--profile", default=Eddy.profile, help="wal.profile of eddy")
+    parser.add_argument("--nodes", type=int, default=1, help="nodes of each cluster")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--warm-up", type=float, default=15, help="seconds before each run; a JVM that is not warm makes any ratio look good")
@@ -286,6 +351,7 @@ def main():
     options = parser.parse_args()
     if unknown := [case for case in options.cases if case not in CASES]:
         parser.error(f"no such case: {', '.join(unknown)}")
+    Broker.nodes = options.nodes
     Eddy.binary, Eddy.profile = options.eddy.resolve(), options.profile
     if not options.only_eddy:
         Kafka.install()

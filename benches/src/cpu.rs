@@ -8,13 +8,14 @@ use anyhow::Context;
 #[derive(Debug)]
 pub(crate) struct Meter {
     began: Instant,
-    broker: Option<(u32, f64)>,
+    brokers: Vec<(u32, f64)>,
     client: f64,
 }
 
 /// Mean number of cores in use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
+    /// Of all brokers together.
     pub(crate) broker: Option<f64>,
     pub(crate) client: f64,
     /// Seconds over which the mean was taken.
@@ -22,18 +23,19 @@ pub(crate) struct Cores {
 }
 
 impl Meter {
-    pub(crate) fn start(broker: Option<u32>) -> anyhow::Result<Meter> {
-        let broker =
-            broker.map(|pid| Ok::<_, anyhow::Error>((pid, cpu_seconds(&pid.to_string())?))).transpose()?;
-        Ok(Meter { broker, client: cpu_seconds("self")?, began: Instant::now() })
+    pub(crate) fn start(brokers: &[u32]) -> anyhow::Result<Meter> {
+        let since = |pid: &u32| Ok::<_, anyhow::Error>((*pid, cpu_seconds(&pid.to_string())?));
+        let brokers = brokers.iter().map(since).collect::<anyhow::Result<_>>()?;
+        Ok(Meter { brokers, client: cpu_seconds("self")?, began: Instant::now() })
     }
 
     pub(crate) fn stop(self) -> anyhow::Result<Cores> {
         let seconds = self.began.elapsed().as_secs_f64();
-        let broker = match self.broker {
-            Some((pid, before)) => Some((cpu_seconds(&pid.to_string())? - before) / seconds),
-            None => None,
-        };
+        let mut broker = (!self.brokers.is_empty()).then_some(0.0);
+        for (pid, before) in self.brokers {
+            let used = (cpu_seconds(&pid.to_string())? - before) / seconds;
+            broker = broker.map(|sum| sum + used);
+        }
         Ok(Cores { broker, client: (cpu_seconds("self")? - self.client) / seconds, seconds })
     }
 }

@@ -26,9 +26,9 @@ struct Arguments {
     /// Address of the broker, as host:port
     #[arg(long, global = true, default_value = "127.0.0.1:9092")]
     bootstrap: String,
-    /// Process id of the broker, for its CPU time
-    #[arg(long, global = true)]
-    pid: Option<u32>,
+    /// Process id of the broker, for its CPU time; those of a cluster separated by commas
+    #[arg(long, global = true, value_delimiter = ',')]
+    pid: Vec<u32>,
     /// Topic, created when it is missing
     #[arg(long, global = true, default_value = "bench")]
     topic: String,
@@ -46,6 +46,8 @@ enum Command {
     ClosedLoop(ClosedLoop),
     /// Each producer keeps batches in flight
     Pipelined(Pipelined),
+    /// Records are sent at a fixed rate, whatever the answers do; latency counts from when each was due
+    OpenLoop(OpenLoop),
     /// One consumer reads a topic of one partition from its start, as fast as it can
     CatchUp(CatchUp),
     /// Members of consumer groups join one after the other; tells when all groups are stable
@@ -99,6 +101,21 @@ struct Pipelined {
     /// Batches of a producer in flight
     #[arg(long, default_value_t = 5)]
     in_flight: usize,
+    #[command(flatten)]
+    course: Course,
+}
+
+#[derive(Debug, Args)]
+struct OpenLoop {
+    /// Records a second, of all clients
+    #[arg(long, default_value_t = 5000.0)]
+    rate: f64,
+    /// Clients, each with its own connection
+    #[arg(long, default_value_t = 16)]
+    clients: usize,
+    /// Bytes of a record
+    #[arg(long, default_value_t = 256)]
+    bytes: usize,
     #[command(flatten)]
     course: Course,
 }
@@ -158,6 +175,7 @@ async fn main() -> anyhow::Result<()> {
     let report: Option<Report> = match &arguments.command {
         Command::ClosedLoop(load) => Some(produce::closed_loop(&target, load).await?),
         Command::Pipelined(load) => Some(produce::pipelined(&target, load).await?),
+        Command::OpenLoop(load) => Some(produce::open_loop(&target, load).await?),
         Command::CatchUp(load) => Some(catch_up::run(&target, load).await?),
         Command::Commits(load) => Some(groups::commits(&target, load).await?),
         Command::Members(load) => {

@@ -1,19 +1,20 @@
 //! Producers: one record at a time, or batches in flight.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
-use eddy_client::{Acks, Connection, PartitionName, PendingProduce, encode_batch};
+use eddy_client::{Acks, CallError, Connection, PartitionName, PendingProduce, encode_batch};
 use eddy_types::Offset;
 use hdrhistogram::Histogram;
 
 use crate::report::{Report, latency_histogram};
 use crate::target::Target;
 use crate::verify;
-use crate::{ClosedLoop, Course, Pipelined};
+use crate::{ClosedLoop, Course, OpenLoop, Pipelined};
 
 const PRODUCE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -25,7 +26,7 @@ const OVER: u8 = 2;
 pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::Result<Report> {
     let batches =
         (0..load.clients).map(|client| Batch::of_one(load.bytes, client)).collect::<Result<_, _>>()?;
-    let (report, acknowledged) = run(target, 1, batches, load.course).await?;
+    let (report, acknowledged) = run(target, Pace::InFlight(1), batches, load.course).await?;
     if load.verify {
         verify::read_back(target, acknowledged, load.bytes).await?;
     }
@@ -36,7 +37,36 @@ pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::R
 pub(crate) async fn pipelined(target: &Target, load: &Pipelined) -> anyhow::Result<Report> {
     let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1))?;
     let batches = vec![batch; load.producers];
-    Ok(run(target, load.in_flight.max(1), batches, load.course).await?.0)
+    Ok(run(target, Pace::InFlight(load.in_flight.max(1)), batches, load.course).await?.0)
+}
+
+/// Each client sends a record whenever one is due.
+pub(crate) async fn open_loop(target: &Target, load: &OpenLoop) -> anyhow::Result<Report> {
+    let batches =
+        (0..load.clients).map(|client| Batch::of_one(load.bytes, client)).collect::<Result<_, _>>()?;
+    let every = Duration::try_from_secs_f64(load.clients as f64 / load.rate)?;
+    Ok(run(target, Pace::Every(every), batches, load.course).await?.0)
+}
+
+/// When a producer sends.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// As soon as fewer batches are in flight.
+    InFlight(usize),
+    /// At fixed times.
+    Every(Duration),
+}
+
+/// Batches in flight of a producer at fixed times: beyond it the broker is seconds behind.
+const OPEN_LOOP_IN_FLIGHT_MAX: usize = 4096;
+
+impl Pace {
+    fn in_flight_max(self) -> usize {
+        match self {
+            Pace::InFlight(batches) => batches,
+            Pace::Every(_) => OPEN_LOOP_IN_FLIGHT_MAX,
+        }
+    }
 }
 
 /// A batch that is sent again and again; the broker does not look for repetitions without a producer id.
@@ -84,7 +114,7 @@ pub(crate) fn noise(length: usize, seed: usize) -> Bytes {
 
 async fn run(
     target: &Target,
-    in_flight: usize,
+    pace: Pace,
     batches: Vec<Batch>,
     course: Course,
 ) -> anyhow::Result<(Report, Vec<Acknowledged>)> {
@@ -93,13 +123,16 @@ async fn run(
     let mut tasks = Vec::with_capacity(batches.len());
     for (batch, partition) in batches.iter().zip(topic.partitions().collect::<Vec<_>>().into_iter().cycle()) {
         let producer = Producer {
-            connection: target.connect(in_flight).await?,
+            connection: target.connect_leader(&topic, &partition, pace.in_flight_max()).await?,
             partition,
             batch: batch.clone(),
             acks: course.acks,
             phase: phase.clone(),
         };
-        tasks.push(tokio::spawn(producer.run(in_flight)));
+        tasks.push(match pace {
+            Pace::InFlight(batches) => tokio::spawn(producer.run(batches)),
+            Pace::Every(period) => tokio::spawn(producer.run_at(period)),
+        });
     }
     tokio::time::sleep(course.warm_up).await;
     let meter = target.meter()?;
@@ -144,13 +177,7 @@ impl Producer {
             let phase = self.phase.load(Ordering::Relaxed);
             while phase != OVER && flight.len() < in_flight {
                 let began = Instant::now();
-                let pending = self.connection.start_produce(
-                    &self.partition,
-                    self.acks,
-                    PRODUCE_TIMEOUT,
-                    self.batch.encoded.clone(),
-                );
-                flight.push_back((began, pending.await?));
+                flight.push_back((began, self.send().await?));
             }
             let Some((began, oldest)) = flight.pop_front() else {
                 return Ok((latency, Acknowledged { partition: self.partition, offsets }));
@@ -161,4 +188,48 @@ impl Producer {
             }
         }
     }
+
+    /// Sends a batch at each time it is due; its latency counts from then, however late it is sent.
+    async fn run_at(self, period: Duration) -> anyhow::Result<(Histogram<u64>, Acknowledged)> {
+        let mut latency = latency_histogram()?;
+        let mut offsets = Vec::new();
+        let mut flight: VecDeque<(Instant, Awaited)> = VecDeque::new();
+        let mut due = tokio::time::interval(period);
+        due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Burst);
+        loop {
+            let phase = self.phase.load(Ordering::Relaxed);
+            if phase == OVER && flight.is_empty() {
+                return Ok((latency, Acknowledged { partition: self.partition, offsets }));
+            }
+            let may_send = phase != OVER && flight.len() < OPEN_LOOP_IN_FLIGHT_MAX;
+            let due_at = flight.front().map(|(at, _)| *at);
+            let oldest = flight.front_mut().map(|(_, awaited)| awaited);
+            tokio::select! {
+                at = due.tick(), if may_send => {
+                    let pending = self.send().await?;
+                    flight.push_back((at.into_std(), Box::pin(pending.acknowledged())));
+                }
+                Some(answer) = oldest_of(oldest) => {
+                    offsets.push(answer?.base_offset);
+                    flight.pop_front();
+                    if let Some(at) = due_at.filter(|_| phase == MEASURING) {
+                        latency.saturating_record(u64::try_from(at.elapsed().as_micros())?);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&self) -> anyhow::Result<PendingProduce> {
+        let batch = self.batch.encoded.clone();
+        Ok(self.connection.start_produce(&self.partition, self.acks, PRODUCE_TIMEOUT, batch).await?)
+    }
+}
+
+/// An acknowledgement that is waited for.
+type Awaited = Pin<Box<dyn Future<Output = Result<eddy_client::Acknowledged, CallError>> + Send>>;
+
+/// What the oldest batch is acknowledged with; `None` without one.
+async fn oldest_of(oldest: Option<&mut Awaited>) -> Option<Result<eddy_client::Acknowledged, CallError>> {
+    Some(oldest?.await)
 }

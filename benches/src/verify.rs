@@ -16,7 +16,7 @@ pub(crate) async fn read_back(
     acknowledged: Vec<Acknowledged>,
     bytes: usize,
 ) -> anyhow::Result<()> {
-    let connection = target.connect(1).await?;
+    let topic = target.topic().await?;
     let values: Vec<_> = (0..acknowledged.len()).map(|producer| noise(bytes, producer)).collect();
     let mut partitions: BTreeMap<i32, (_, BTreeMap<Offset, usize>)> = BTreeMap::new();
     for (producer, acknowledged) in acknowledged.into_iter().enumerate() {
@@ -31,6 +31,7 @@ pub(crate) async fn read_back(
     let mut count = 0;
     for (index, (partition, mut writers)) in partitions {
         let mut wrong = None;
+        let connection = target.connect_leader(&topic, &partition, 1).await?;
         let mut reader = PartitionReader::new(partition, Offset::ZERO, FetchLimits::default());
         reader
             .read_all(&connection, |offset, value| match writers.remove(&offset) {
