@@ -15,12 +15,16 @@ use openraft::raft::{
 };
 use openraft::{OptionalSend, RaftNetwork, RaftNetworkFactory, Snapshot, Vote};
 
+use tokio::task::JoinHandle;
+
 use crate::contacts::Contacts;
 use crate::message::{self, Envelope, MessageError, Piece, PreVote, RaftAnswer, RaftCall};
-use crate::types::{MemberId, TypeConfig, Voter};
+use crate::types::{EntryId, MemberId, TypeConfig, Voter};
 
 /// Pause after a member could not be reached. Its connection has its own, longer one.
 const UNREACHABLE_PAUSE: Duration = Duration::from_millis(100);
+/// Time for entries to be on the other disk, however large they are and however slow it is.
+const ENTRIES_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a snapshot that go in one message.
 const PIECE_BYTES: usize = 1 << 20;
 /// Time for one piece to be answered; the last one until the snapshot is on the other disk.
@@ -36,12 +40,42 @@ pub(crate) struct Network {
     pub(crate) contacts: Arc<Contacts>,
 }
 
-/// A connection to a member.
+/// How a member is called.
 #[derive(Clone)]
-pub(crate) struct Connection {
+pub(crate) struct Line {
     network: Network,
     member: MemberId,
     broker: BrokerId,
+}
+
+/// A connection as openraft uses it.
+pub(crate) struct Connection {
+    line: Line,
+    sent: Option<Sent>,
+}
+
+/// Entries that are on their way. openraft gives a call little time and then makes it again; a large entry or a slow disk
+/// takes longer, and sending everything again would only add to it. So the second call waits for the answer of the first.
+struct Sent {
+    vote: Vote<MemberId>,
+    after: Option<EntryId>,
+    last: EntryId,
+    answer: JoinHandle<Result<RaftAnswer, SendError>>,
+}
+
+impl Sent {
+    /// Whether it is what this request would send, or the beginning of it.
+    fn begins(&self, request: &AppendEntriesRequest<TypeConfig>) -> bool {
+        self.vote == request.vote
+            && self.after == request.prev_log_id
+            && request.entries.iter().any(|entry| entry.log_id == self.last)
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.answer.abort();
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,17 +110,17 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     type Network = Connection;
 
     async fn new_client(&mut self, member: MemberId, node: &Voter) -> Connection {
-        self.to(member, node)
+        Connection { line: self.to(member, node), sent: None }
     }
 }
 
 impl Network {
-    pub(crate) fn to(&self, member: MemberId, node: &Voter) -> Connection {
-        Connection { network: self.clone(), member, broker: node.broker() }
+    pub(crate) fn to(&self, member: MemberId, node: &Voter) -> Line {
+        Line { network: self.clone(), member, broker: node.broker() }
     }
 }
 
-impl Connection {
+impl Line {
     async fn call(&self, call: RaftCall, bytes: &[u8], timeout: Duration) -> Result<RaftAnswer, SendError> {
         let peers = self.network.peers.as_ref().ok_or(SendError::Alone)?;
         let message = Envelope { from: self.network.me, to: self.member, call };
@@ -152,16 +186,48 @@ fn failed(error: &SendError) -> RPCError<MemberId, Voter, RaftError<MemberId>> {
     }
 }
 
+impl Connection {
+    /// Sends entries, or waits for the answer to those that were sent before.
+    async fn send_entries(
+        &mut self,
+        request: AppendEntriesRequest<TypeConfig>,
+        last: EntryId,
+    ) -> Result<AppendEntriesResponse<MemberId>, SendError> {
+        let whole = last;
+        if !self.sent.as_ref().is_some_and(|sent| sent.begins(&request)) {
+            let (vote, after) = (request.vote, request.prev_log_id);
+            let line = self.line.clone();
+            let answer =
+                tokio::spawn(async move { line.call(RaftCall::Append(request), &[], ENTRIES_TIMEOUT).await });
+            self.sent = Some(Sent { vote, after, last, answer });
+        }
+        let Some(sent) = &mut self.sent else { return Err(self.line.other()) };
+        let (answer, last) = ((&mut sent.answer).await, sent.last);
+        self.sent = None;
+        match answer.map_err(|_| self.line.other())?? {
+            RaftAnswer::Append(AppendEntriesResponse::Success) if last != whole => {
+                Ok(AppendEntriesResponse::PartialSuccess(Some(last)))
+            }
+            RaftAnswer::Append(response) => Ok(response),
+            _ => Err(self.line.other()),
+        }
+    }
+}
+
 impl RaftNetwork<TypeConfig> for Connection {
     async fn append_entries(
         &mut self,
         request: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> RpcResult<AppendEntriesResponse<MemberId>> {
-        self.network.contacts.calling(self.member);
-        match self.call(RaftCall::Append(request), &[], option.hard_ttl()).await {
+        self.line.network.contacts.calling(self.line.member);
+        if let Some(last) = request.entries.last() {
+            let last = last.log_id;
+            return self.send_entries(request, last).await.map_err(|error| failed(&error));
+        }
+        match self.line.call(RaftCall::Append(request), &[], option.hard_ttl()).await {
             Ok(RaftAnswer::Append(response)) => Ok(response),
-            Ok(_) => Err(failed(&self.other())),
+            Ok(_) => Err(failed(&self.line.other())),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -171,9 +237,9 @@ impl RaftNetwork<TypeConfig> for Connection {
         request: VoteRequest<MemberId>,
         option: RPCOption,
     ) -> RpcResult<VoteResponse<MemberId>> {
-        match self.call(RaftCall::Vote(request), &[], option.hard_ttl()).await {
+        match self.line.call(RaftCall::Vote(request), &[], option.hard_ttl()).await {
             Ok(RaftAnswer::Vote(response)) => Ok(response),
-            Ok(_) => Err(failed(&self.other())),
+            Ok(_) => Err(failed(&self.line.other())),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -186,7 +252,7 @@ impl RaftNetwork<TypeConfig> for Connection {
         _: RPCOption,
     ) -> Result<SnapshotResponse<MemberId>, StreamingError<TypeConfig, Fatal<MemberId>>> {
         tokio::select! {
-            sent = self.send_snapshot(vote, &snapshot) => {
+            sent = self.line.send_snapshot(vote, &snapshot) => {
                 sent.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))
             }
             closed = cancel => Err(closed.into()),

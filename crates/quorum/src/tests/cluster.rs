@@ -14,6 +14,7 @@ use eddy_types::BrokerId;
 use super::Follower;
 use super::harness::*;
 use crate::member::Member;
+use crate::message::{self, RaftCall};
 use crate::{ChangeError, ProposeError, Quorum, QuorumError, handlers};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -414,6 +415,28 @@ async fn a_leader_that_hears_nobody_is_replaced_and_follows() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn followers_whose_disks_are_slow_neither_stop_the_group_nor_change_its_leader() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
+    let term = running[leader].quorum.status().term;
+    for one in running.iter().filter(|one| !one.quorum.is_leader()) {
+        one.peers.serve(Service::Raft, Arc::new(SlowDisk(one.quorum.member.clone())));
+    }
+    for number in 0..3 {
+        running[(leader + number as usize) % 3].create_patiently(number).await;
+    }
+    for one in &running {
+        assert_eq!(one.quorum.status().term, term);
+    }
+    for one in running {
+        one.stop().await;
+    }
+}
+
 /// Leaders come and go, answers are lost; what was confirmed is there once, what was refused is there before.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_are_made_once_each_while_leaders_come_and_go() {
@@ -472,6 +495,25 @@ impl Handler for Silence {
         _: Bytes,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
         Box::pin(std::future::pending())
+    }
+}
+
+/// Takes longer for entries than openraft's calls may last.
+struct SlowDisk(Arc<Member>);
+
+impl Handler for SlowDisk {
+    fn call<'a>(
+        &'a self,
+        from: BrokerId,
+        request: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
+        Box::pin(async move {
+            let (message, _) = message::decode_with(&request).unwrap();
+            if matches!(message.call, RaftCall::Append(append) if !append.entries.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+            }
+            self.0.answer_raft(from, &request).await
+        })
     }
 }
 

@@ -138,17 +138,25 @@ impl Running {
         self.quorum.change(|image| create_topic(image, &topic).map(|(records, _)| (records, ()))).await
     }
 
-    /// Creates topics in one change.
+    /// Creates topics in one change, whatever happens to leaders meanwhile.
     pub(super) async fn create_many(&self, numbers: std::ops::Range<u32>) {
         let topics: Vec<NewTopic> = numbers.map(new_topic).collect();
         let decide = |image: &Image| -> Result<_, CreateTopicError> {
             let mut records = Vec::new();
-            for topic in &topics {
+            for topic in topics.iter().filter(|topic| image.topic(&topic.name).is_none()) {
                 records.extend(create_topic(image, topic)?.0);
             }
             Ok((records, ()))
         };
-        self.quorum.change(decide).await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.quorum.change(decide).await {
+                Ok(()) => return,
+                Err(ChangeError::Propose(ProposeError::Timeout | ProposeError::NotLeader { .. })) => {}
+                Err(error) => panic!("{error}"),
+            }
+            assert!(Instant::now() < deadline);
+        }
     }
 
     /// Creates a topic whatever happens to leaders meanwhile; one that is there has been created by an earlier try.
