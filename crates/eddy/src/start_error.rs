@@ -53,6 +53,7 @@ fn code(error: &StartError) -> &'static Code {
             QuorumError::BrokerRuns { .. } => &codes::DUPLICATE_NODE,
             QuorumError::Log { .. }
             | QuorumError::Snapshot { .. }
+            | QuorumError::NotAlone { .. }
             | QuorumError::Stopped(_)
             | QuorumError::Propose(_) => &codes::METADATA_FAILED,
         },

@@ -16,6 +16,8 @@ use crate::types::{MemberId, Outcome, Proposal, Raft, Voter};
 
 /// Time a turn is kept for another broker that asked for it: a round trip, its decision, and a busy machine.
 const TURN_KEPT: Duration = Duration::from_millis(500);
+/// Time that another broker waits for the turn: less than it waits for the answer, or the turn would be kept for nobody.
+const TURN_WITHIN: Duration = Duration::from_millis(1500);
 /// Time the leader waits for a majority before it frees the turn. The proposal may still be committed later; it then meets
 /// the image it was decided on, or is stale.
 const COMMIT_WITHIN: Duration = Duration::from_secs(4);
@@ -56,6 +58,11 @@ impl Desk {
         self.turn.clone().lock_owned().await
     }
 
+    async fn enter_in_time(&self) -> Result<Turn, DeskAnswer> {
+        let entered = tokio::time::timeout(TURN_WITHIN, self.enter()).await;
+        entered.map_err(|_| DeskAnswer::Unknown("others commit all the time".to_owned()))
+    }
+
     /// Commits a proposal and ends the turn.
     pub(crate) async fn commit(&self, proposal: Proposal, turn: Turn) -> DeskAnswer {
         let raft = self.raft.clone();
@@ -84,7 +91,10 @@ impl Desk {
             DeskCall::Commit { proposal, turn } => {
                 let turn = match turn.and_then(|number| self.take_kept(number)) {
                     Some(turn) => turn,
-                    None => self.enter().await,
+                    None => match self.enter_in_time().await {
+                        Ok(turn) => turn,
+                        Err(busy) => return busy,
+                    },
                 };
                 let version = self.machine.image().version();
                 if proposal.base != Some(version) {
@@ -93,7 +103,10 @@ impl Desk {
                 self.commit(proposal, turn).await
             }
             DeskCall::Turn => {
-                let turn = self.enter().await;
+                let turn = match self.enter_in_time().await {
+                    Ok(turn) => turn,
+                    Err(busy) => return busy,
+                };
                 let version = self.machine.image().version();
                 DeskAnswer::Turn { version, turn: self.keep(turn) }
             }

@@ -58,6 +58,14 @@ pub enum QuorumError {
         /// Where the other one listens for its peers.
         at: PeerAddress,
     },
+    /// The directory is that of a member of a cluster, and the broker is to run alone.
+    #[error(
+        "this broker is one of {voters} voters of a cluster and cannot run alone: say where its peers are"
+    )]
+    NotAlone {
+        /// Voters of the cluster.
+        voters: usize,
+    },
     /// The group stopped while it started.
     #[error("metadata group stopped: {0}")]
     Stopped(String),

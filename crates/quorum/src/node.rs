@@ -233,22 +233,21 @@ fn run(
             () = ready.closed() => None,
         }
     });
-    let (log_thread, raft) = match started {
+    let (log_thread, member) = match started {
         Some(Ok((member, log_thread))) => {
-            let raft = member.raft.clone();
-            if ready.send(Ok(member)).is_err() {
+            if ready.send(Ok(member.clone())).is_err() {
                 // Whoever started it is gone: stop again.
                 drop(stopped);
-                return runtime.block_on(stop(raft));
+                return runtime.block_on(stop(&member));
             }
-            (log_thread, raft)
+            (log_thread, member)
         }
         Some(Err(error)) => return drop(ready.send(Err(error))),
         None => return,
     };
     // Dropping the handle without a word means stop, too.
     drop(runtime.block_on(stopped));
-    runtime.block_on(stop(raft));
+    runtime.block_on(stop(&member));
     // With the runtime go the last handles on the log, and then its thread.
     drop(runtime);
     if log_thread.join().is_err() {
@@ -266,10 +265,11 @@ fn runtime(config: &QuorumConfig) -> std::io::Result<tokio::runtime::Runtime> {
     builder.worker_threads(CLUSTER_THREADS).thread_name("eddy-quorum").enable_time().build()
 }
 
-async fn stop(raft: Raft) {
-    if let Err(error) = raft.shutdown().await {
+async fn stop(member: &Member) {
+    if let Err(error) = member.raft.shutdown().await {
         tracing::error!(%error, "metadata group did not stop in order");
     }
+    member.leadership.send_replace(None);
 }
 
 async fn start(
@@ -305,6 +305,8 @@ async fn start(
     let raft = Raft::new(me, Arc::new(settings), network.clone(), log, machine.clone())
         .await
         .map_err(|error| stopped(error.to_string()))?;
+    // Its metrics tell nothing before it has begun.
+    raft.with_raft_state(|_| ()).await.map_err(|error| stopped(error.to_string()))?;
     let member = Arc::new(Member {
         desk: Desk::new(raft.clone(), machine.clone(), runtime.clone()),
         raft,
@@ -317,7 +319,13 @@ async fn start(
         cluster: config.cluster.map(|cluster| ClusterMember::new(cluster, network, contacts)),
     });
     match &member.cluster {
-        None => found_alone(&member, config.new_cluster_id).await?,
+        None => {
+            let voters = member.metrics().membership_config.voter_ids().count();
+            if voters > 1 {
+                return Err(QuorumError::NotAlone { voters });
+            }
+            found_alone(&member, config.new_cluster_id).await?;
+        }
         Some(cluster) => {
             if let Some(id) = member.machine.image().cluster_id() {
                 cluster.peers.set_cluster(id);
@@ -327,7 +335,7 @@ async fn start(
             runtime.spawn(control::run(member.clone()));
             runtime.spawn(control::lead(member.clone(), config.new_cluster_id));
             if let Err(error) = join::enter(&member).await {
-                stop(member.raft.clone()).await;
+                stop(&member).await;
                 return Err(error);
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use eddy_metadata::Image;
-use eddy_metadata::controller::{CreateTopicError, allocate_producer_ids};
+use eddy_metadata::controller::{CreateTopicError, allocate_producer_ids, register_broker};
 use eddy_peer::{Handler, Service};
 use eddy_types::BrokerId;
 
@@ -435,6 +435,34 @@ async fn followers_whose_disks_are_slow_neither_stop_the_group_nor_change_its_le
     for one in running {
         one.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lone_node_becomes_a_cluster_and_cannot_be_alone_again() {
+    log();
+    let all = Brokers::new(3, 1).await;
+    let peers = all.peers_as(1, 1).await;
+    let mut alone = all.config(1, &peers);
+    alone.cluster = None;
+    let lone = Quorum::start(alone.clone(), Arc::new(Follower::default())).await.unwrap();
+    let registration = super::registration(BrokerId(1), 1);
+    let register = |image: &Image| register_broker(image, &registration).map(|records| (records, ()));
+    lone.change(register).await.unwrap();
+    let before = lone.image();
+    lone.shutdown().await;
+    peers.shutdown().await;
+
+    let mut running = vec![all.start(1).await];
+    assert_eq!(running[0].quorum.image().to_snapshot(), before.to_snapshot());
+    running.extend(all.start_all(2..=3).await);
+    until("all vote", || running.iter().all(|one| voters(one) == brokers([1, 2, 3]))).await;
+    running[2].create_patiently(1).await;
+    until_equal(&running.iter().collect::<Vec<_>>()).await;
+    for one in running {
+        one.stop().await;
+    }
+    let refused = Quorum::start(alone, Arc::new(Follower::default())).await.err().unwrap();
+    assert!(matches!(refused, QuorumError::NotAlone { voters: 3 }), "{refused}");
 }
 
 /// Leaders come and go, answers are lost; what was confirmed is there once, what was refused is there before.
