@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::counters::FetcherCounters;
 use super::following::Following;
-use super::receiving::Stream;
+use super::stream::Stream;
 use crate::stats::FetcherStats;
 
 /// How long a connection may take to come up.

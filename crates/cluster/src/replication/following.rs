@@ -63,6 +63,7 @@ impl Following {
             && followed.active
             && followed.leader_epoch == position.leader_epoch
             && followed.broker_epoch == broker_epoch
+            && Arc::ptr_eq(&followed.partition, partition)
         {
             return None;
         }

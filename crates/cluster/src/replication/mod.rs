@@ -7,6 +7,7 @@
 //!
 //! Back-pressure is the stream: a follower without room in its write-ahead log does not read it.
 
+mod corrections;
 mod counters;
 mod ending;
 mod fetcher;
@@ -14,12 +15,14 @@ mod fetchers;
 mod following;
 mod opened;
 mod receiving;
+mod reporting;
 mod rounds;
 mod runs;
 mod sending;
 mod serving;
 mod session;
 mod sessions;
+mod stream;
 mod wire;
 
 pub(crate) use fetchers::Fetchers;

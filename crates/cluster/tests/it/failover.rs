@@ -10,7 +10,8 @@ use eddy_metadata::controller::{ElectionKind, elect_leaders, fence_broker};
 use eddy_types::BrokerId;
 use tokio::time::Instant;
 
-use crate::harness::{World, append, batch, partition_state, until};
+use crate::harness::{World, partition_state, until};
+use crate::records::{append, batch};
 
 fn value(sequence: i32) -> Vec<u8> {
     format!("value {sequence}").into_bytes()

@@ -7,27 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eddy_batch::{BatchBuilder, BatchHeader, Compression, DecompressLimit, batches};
 use eddy_cluster::{Cluster, ClusterConfig};
 use eddy_core::{Acks, ProducerLimits};
 use eddy_disk::SimDisk;
-use eddy_engine::{
-    AckGroup, AppendError, Engine, EngineConfig, FlushConfig, HousekeepingConfig, NewBatch, Partition,
-    PartitionKey, ReadRequest,
-};
+use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig, PartitionKey};
 use eddy_metadata::Image;
 use eddy_metadata::config::StaticConfig;
 use eddy_metadata::controller::{NewTopic, Registration, create_topic};
 use eddy_peer::{PeerAddress, PeerConfig, Peers};
 use eddy_quorum::{ClusterQuorum, QuorumConfig, Seed};
-use eddy_types::{
-    BrokerId, ClusterId, LeaderEpoch, Millis, Offset, OffsetRange, ProducerEpoch, ProducerId, SystemClock,
-    TopicId,
-};
+use eddy_types::{BrokerId, ClusterId, LeaderEpoch, OffsetRange, SystemClock, TopicId};
 use eddy_wal::{Profile, WalConfig};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+
+use crate::records::{append, batch, read_all};
 
 /// Everything that is waited for comes within this, or the test fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -220,16 +215,18 @@ impl Brokers {
 
     /// Waits until the in-sync replicas of a partition are these, by the image of every broker that runs.
     pub(crate) async fn until_isr(&self, key: PartitionKey, members: &[i32]) {
-        let is_so = || {
-            let agrees = |node: &Node| {
-                let image = node.engine.image();
-                let mut isr: Vec<i32> = partition_state(&image, key)?.isr.iter().map(|id| id.0).collect();
-                isr.sort_unstable();
-                (isr == members).then_some(())
-            };
-            self.running().iter().all(|node| agrees(node).is_some()).then_some(())
-        };
-        until(&format!("the ISR of {key} is {members:?}"), is_so).await;
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let isrs: Vec<Option<Vec<i32>>> = self.running().iter().map(|node| isr(node, key)).collect();
+            if isrs.iter().all(|isr| isr.as_deref() == Some(members)) {
+                return;
+            }
+            if Instant::now() >= deadline {
+                let states: Vec<String> = self.running().iter().map(|node| state(node, key)).collect();
+                panic!("the ISR of {key} is not {members:?}: {}", states.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Appends with acks=all at whoever leads, as often as it takes; the sequence numbers make it happen once.
@@ -378,6 +375,31 @@ fn index(id: BrokerId) -> usize {
     usize::try_from(id.0 - 1).unwrap()
 }
 
+/// The in-sync replicas as a broker knows them.
+fn isr(node: &Node, key: PartitionKey) -> Option<Vec<i32>> {
+    let image = node.engine.image();
+    let mut isr: Vec<i32> = partition_state(&image, key)?.isr.iter().map(|id| id.0).collect();
+    isr.sort_unstable();
+    Some(isr)
+}
+
+/// Everything a broker knows of a partition.
+fn state(node: &Node, key: PartitionKey) -> String {
+    let image = node.engine.image();
+    let replica = node.engine.partitions().get_open(key);
+    format!(
+        "broker {}: image {} {:?}, {:?} {:?} {:?}, {:?}, {:?}",
+        node.engine.me(),
+        image.version(),
+        partition_state(&image, key),
+        replica.as_ref().map(|replica| replica.role()),
+        replica.as_ref().map(|replica| replica.offsets()),
+        replica.as_ref().and_then(|replica| replica.position()),
+        node.cluster.stats(),
+        node.engine.quorum().status(),
+    )
+}
+
 /// What an image says of a partition.
 pub(crate) fn partition_state(image: &Image, key: PartitionKey) -> Option<&eddy_metadata::Partition> {
     image.topic_by_id(key.topic)?.partitions.get(usize::try_from(key.index).ok()?)
@@ -392,58 +414,5 @@ pub(crate) async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) ->
         }
         assert!(Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A batch of records, one value each, of an idempotent producer.
-pub(crate) fn batch(producer: i64, first_sequence: i32, values: &[Vec<u8>]) -> NewBatch {
-    let mut builder =
-        BatchBuilder::new(Compression::None).producer(ProducerId(producer), ProducerEpoch(0), first_sequence);
-    for value in values {
-        builder.append(Millis(1_700_000_000_000), None, Some(value));
-    }
-    let bytes = builder.build().unwrap();
-    NewBatch { facts: BatchHeader::parse(&bytes).unwrap().facts(), charge: bytes.len(), bytes }
-}
-
-/// Appends and waits for the acknowledgement.
-pub(crate) async fn append(
-    engine: &Engine,
-    partition: &Arc<Partition>,
-    acks: Acks,
-    batch: NewBatch,
-) -> Result<OffsetRange, AppendError> {
-    let group = AckGroup::new(1);
-    let deadline = Instant::now() + Duration::from_secs(2);
-    let room = engine.admit(1, batch.bytes.len(), deadline).await?;
-    partition.append(engine.now(), acks, batch, Some(room), Some(group.token(0)))?;
-    group.wait(deadline).await.remove(0).unwrap_or(Err(AppendError::PartitionGone))
-}
-
-/// Every record below the high watermark, as (offset, value).
-pub(crate) async fn read_all(partition: &Arc<Partition>) -> Vec<(i64, Bytes)> {
-    let mut at = partition.offsets().log_start;
-    let mut records = Vec::new();
-    loop {
-        let request = ReadRequest {
-            offset: at,
-            leader_epoch: LeaderEpoch::NONE,
-            last_fetched_epoch: LeaderEpoch::NONE,
-            max_bytes: 1 << 16,
-            at_least_one: true,
-            committed_only: false,
-        };
-        let read = partition.read(request).await.unwrap();
-        if read.slices.is_empty() {
-            return records;
-        }
-        for found in read.slices.into_iter().flat_map(batches) {
-            let found = found.unwrap();
-            for record in found.records(&DecompressLimit::default()).unwrap() {
-                let record = record.unwrap();
-                records.push((record.offset.0, record.value.unwrap()));
-            }
-            at = Offset(found.header.last_offset().0 + 1);
-        }
     }
 }

@@ -7,7 +7,8 @@ use eddy_engine::{AppendError, PartitionKey};
 use eddy_types::BrokerId;
 use tokio::time::Instant;
 
-use crate::harness::{SESSION, World, append, batch, until};
+use crate::harness::{SESSION, World, until};
+use crate::records::{append, batch};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_silent_is_fenced_and_others_lead() {

@@ -16,7 +16,8 @@ async fn what_is_acknowledged_is_on_every_replica() {
     for sequence in 0..100 {
         for index in 0..3 {
             let value = format!("{index}-{sequence}").into_bytes();
-            let range = world.produce(PartitionKey { topic, index }, 7, sequence, &[value.clone()]).await;
+            let range =
+                world.produce(PartitionKey { topic, index }, 7, sequence, std::slice::from_ref(&value)).await;
             acked.entry(index).or_default().push((range.start.0, value));
         }
     }

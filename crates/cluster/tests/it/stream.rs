@@ -9,7 +9,8 @@ use eddy_peer::{PeerStream, StreamHandler, StreamReader, StreamWriter};
 use eddy_types::{BrokerId, LeaderEpoch, Offset, TopicId};
 use tokio::sync::mpsc;
 
-use crate::harness::{World, batch, read_all, until};
+use crate::harness::{World, until};
+use crate::records::{batch, read_all};
 
 /// Hands the streams of followers to the test.
 struct Taken(mpsc::UnboundedSender<PeerStream>);

@@ -1,0 +1,119 @@
+//! What a follower says: what is to be followed, and how far it is.
+
+use std::sync::Arc;
+
+use eddy_engine::{Partition, PartitionKey, Role};
+use eddy_peer::StreamWriter;
+use tokio::time::Instant;
+
+use super::ending::Ending;
+use super::keep_alive;
+use super::stream::Stream;
+use super::wire::{FromFollower, UpFrame};
+
+/// A frame to the leader is closed above this.
+const FRAME_BYTES: usize = 256 << 10;
+
+impl Stream<'_> {
+    /// Says until the stream breaks, or nothing is followed any more.
+    pub(super) async fn report(&self, writer: &mut StreamWriter) -> Ending {
+        let mut frame = UpFrame::default();
+        loop {
+            if let Err(error) = self.requests(&mut frame, writer).await {
+                return error.into();
+            }
+            if self.fetcher.is_idle() {
+                return Ending::Idle;
+            }
+            let ready = match self.wait().await {
+                Wake::Ready(ready) => ready,
+                Wake::Requests => continue,
+                Wake::Silence => {
+                    frame.put(&FromFollower::Ping);
+                    Vec::new()
+                }
+            };
+            {
+                let mut following = self.fetcher.following.lock();
+                for slot in ready {
+                    if let Some(progress) = following.progress(slot) {
+                        frame.put(&FromFollower::Progress(progress));
+                    }
+                }
+            }
+            if let Err(error) = send(&mut frame, writer).await {
+                return error.into();
+            }
+        }
+    }
+
+    async fn wait(&self) -> Wake {
+        let now = Instant::now();
+        let pause_end = self.fetcher.following.lock().next_pause_end();
+        let silence = now + keep_alive(self.fetcher.silence);
+        tokio::select! {
+            ready = self.watch.ready() => Wake::Ready(ready),
+            () = self.fetcher.changed() => Wake::Requests,
+            () = self.again.notified() => Wake::Requests,
+            () = tokio::time::sleep_until(pause_end.unwrap_or(silence).min(silence)) => {
+                if pause_end.is_some_and(|end| end <= silence) { Wake::Requests } else { Wake::Silence }
+            }
+        }
+    }
+
+    /// Says what is followed from now on, and what no longer.
+    async fn requests(&self, frame: &mut UpFrame, writer: &mut StreamWriter) -> std::io::Result<()> {
+        for (key, wanted) in self.fetcher.take_changed() {
+            match wanted {
+                Some(partition) => self.begin(key, &partition, frame),
+                None => self.end(key, frame),
+            }
+            if frame.len() >= FRAME_BYTES {
+                send(frame, writer).await?;
+            }
+        }
+        let due = self.fetcher.following.lock().take_due(Instant::now());
+        for key in due {
+            if let Some(partition) = self.fetcher.wanted(key) {
+                self.begin(key, &partition, frame);
+            }
+        }
+        send(frame, writer).await
+    }
+
+    fn begin(&self, key: PartitionKey, partition: &Arc<Partition>, frame: &mut UpFrame) {
+        let follows = Role::Follower { leader: Some(self.fetcher.leader) };
+        let position = partition.position().filter(|_| partition.role() == follows);
+        // Another leader, or none: the roles say so to whom it concerns.
+        let Some(position) = position else { return self.end(key, frame) };
+        let image = self.engine().image();
+        let broker_epoch = image.broker(self.engine().me()).map_or(-1, |broker| broker.epoch);
+        let mut following = self.fetcher.following.lock();
+        let Some(follow) = following.begin(key, partition, &position, broker_epoch) else { return };
+        drop(following);
+        partition.watch_replica(&self.watch, follow.slot);
+        frame.put(&FromFollower::Follow(follow));
+    }
+
+    fn end(&self, key: PartitionKey, frame: &mut UpFrame) {
+        let ended = self.fetcher.following.lock().end(key);
+        if let Some((slot, followed)) = ended {
+            followed.partition.unwatch_replica(&self.watch, slot);
+            frame.put(&FromFollower::Unfollow { slot, generation: followed.generation });
+        }
+    }
+}
+
+enum Wake {
+    Ready(Vec<u32>),
+    Requests,
+    Silence,
+}
+
+async fn send(frame: &mut UpFrame, writer: &mut StreamWriter) -> std::io::Result<()> {
+    if frame.is_empty() {
+        return Ok(());
+    }
+    writer.write(&[frame.take()]).await?;
+    writer.flush().await
+}

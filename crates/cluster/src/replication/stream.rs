@@ -1,0 +1,50 @@
+//! The follower's end of a stream.
+//!
+//! Two halves in one task: one ([`receiving`](super::receiving)) reads what the leader sends and appends it, and waits when the
+//! write-ahead log has no room, which in the end makes the leader wait; the other ([`reporting`](super::reporting)) says what is to be
+//! followed, and how far this broker is as soon as its write-ahead log has synced.
+
+use std::sync::Arc;
+
+use eddy_engine::{Engine, Partition, ReplicaWatch};
+use eddy_peer::PeerStream;
+use eddy_types::LeaderEpoch;
+use tokio::sync::Notify;
+
+use super::ending::Ending;
+use super::fetcher::Fetcher;
+
+/// A stream to the leader while it lasts.
+pub(super) struct Stream<'a> {
+    pub(super) fetcher: &'a Fetcher,
+    /// Partitions whose end on this disk has moved.
+    pub(super) watch: Arc<ReplicaWatch>,
+    /// A request has to be made again.
+    pub(super) again: Notify,
+}
+
+impl<'a> Stream<'a> {
+    pub(super) fn new(fetcher: &'a Fetcher) -> Stream<'a> {
+        Stream { fetcher, watch: ReplicaWatch::new(), again: Notify::new() }
+    }
+
+    /// Follows until the stream ends.
+    pub(super) async fn run(self, stream: PeerStream) -> Ending {
+        let (mut reader, mut writer) = stream.split();
+        tokio::select! {
+            ending = self.receive(&mut reader) => ending,
+            ending = self.report(&mut writer) => ending,
+        }
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.fetcher.engine
+    }
+
+    /// The partition that a message is about and the epoch of its leader.
+    pub(super) fn current(&self, slot: u32, generation: u32) -> Option<(Arc<Partition>, LeaderEpoch)> {
+        let mut following = self.fetcher.following.lock();
+        let followed = following.current(slot, generation)?;
+        Some((Arc::clone(&followed.partition), followed.leader_epoch))
+    }
+}
