@@ -1,6 +1,6 @@
 """A tiny Kafka client over a raw socket, for what no real client would send.
 
-Only the oldest non-flexible version of each request that Kafka 4 still serves is spoken here: a few primitives are enough for those, and
+Only the oldest non-flexible version of each request that Kafka 4 still serves is spoken here, where there is one: a few primitives are enough for those, and
 they have nothing in common with the broker's own codec.
 """
 
@@ -10,7 +10,7 @@ import time
 import zlib
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
-INCREMENTAL_ALTER_CONFIGS = 44
+INCREMENTAL_ALTER_CONFIGS, ALTER_PARTITION_REASSIGNMENTS = 44, 45
 GROUP_RESOURCE = 32
 
 NONE = 0
@@ -74,6 +74,17 @@ def varint(number):
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def varint_unsigned(number):
+    return varint(number >> 1 if number % 2 == 0 else ~(number >> 1))
+
+
+def compact_array(items):
+    return varint_unsigned(len(items) + 1) + b"".join(items)
+
+
+NO_TAGS = b"\x00"
 
 
 def record(offset_delta, key=None, value=b"value", timestamp_delta=0, headers=()):
@@ -303,6 +314,16 @@ class Connection:
         reader = self.ask(INCREMENTAL_ALTER_CONFIGS, 0, array([resource]) + struct.pack(">b", False))
         reader.take(">i")
         return reader.array(lambda: (reader.take(">h"), reader.string(), reader.take(">b"), reader.string()))[0][0]
+
+    def reassign(self, topic, partition, brokers):
+        """AlterPartitionReassignments v0, which is flexible: header v2, compact strings and arrays, tags; gives the request's error."""
+        moved = struct.pack(">i", partition) + compact_array([struct.pack(">i", broker) for broker in brokers]) + NO_TAGS
+        name = topic.encode()
+        entry = varint_unsigned(len(name) + 1) + name + compact_array([moved]) + NO_TAGS
+        body = NO_TAGS + struct.pack(">i", 10_000) + compact_array([entry]) + NO_TAGS
+        reader = self.ask(ALTER_PARTITION_REASSIGNMENTS, 0, body)
+        _tags, _throttle, error = reader.take(">bih")
+        return error
 
     def init_producer_id(self):
         """InitProducerId v0 without a transactional id: (producer id, epoch)."""

@@ -44,6 +44,8 @@ const IDS_FROM: i16 = 13;
 const REPLICA_STATE_FROM: i16 = 15;
 /// A park is never longer, whatever the client asks: its connection would be taken for dead.
 const WAIT_MAX: Duration = Duration::from_secs(300);
+/// The replica id with which a tool compares replicas (kafka-replica-verification).
+const COMPARING: i32 = -2;
 /// Session id and epoch of a request without a session; what versions before 7 mean.
 const FINAL_EPOCH: i32 = -1;
 
@@ -73,6 +75,7 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
             _ => return refuse(call, &request, ErrorCode::InvalidRequest),
         },
         as_follower: replica >= 0,
+        to_compare: replica == COMPARING,
         rack: nearest::rack(call, &call.image(), &request),
         deadline: Instant::now() + wait,
     };

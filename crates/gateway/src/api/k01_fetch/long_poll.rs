@@ -28,6 +28,8 @@ pub(super) struct Wants {
     pub(super) as_follower: bool,
     /// The rack of a consumer that any replica may serve.
     pub(super) rack: Option<Box<str>>,
+    /// Someone who compares replicas asks: this broker's, whoever leads.
+    pub(super) to_compare: bool,
     pub(super) deadline: Instant,
 }
 
@@ -105,9 +107,10 @@ async fn find(
         .map_err(|code| Box::new(Read::unknown(call, planned, code)))?;
     let key = PartitionKey { topic: topic.id, index: planned.key.partition };
     let engine = &call.ctx.engine;
-    let found = match &wants.rack {
-        Some(_) => engine.replica(image, key).await,
-        None => engine.partition(image, key).await,
+    let found = if wants.to_compare || wants.rack.is_some() {
+        engine.replica(image, key).await
+    } else {
+        engine.partition(image, key).await
     };
     found.map_err(|error| {
         let code = error.kafka_code();
