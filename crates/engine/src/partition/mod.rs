@@ -7,23 +7,25 @@
 mod append;
 mod cut;
 mod following;
+mod key;
 mod leading;
 mod mark;
 mod producers;
 mod role;
+mod settle;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use bytes::Bytes;
-use eddy_core::{Effect, Effects, EpochError, Offsets, PendingAcks, ProducerSnapshot};
-use eddy_log::{Log, TailBatch};
-use eddy_types::{BatchFacts, BrokerId, LeaderEpoch, LocalPartition, Millis, Offset, OffsetRange, TopicId};
+use eddy_core::{Effects, EpochError, Offsets, PendingAcks, ProducerSnapshot};
+use eddy_log::Log;
+use eddy_types::{BrokerId, LeaderEpoch, LocalPartition, Millis, Offset, OffsetRange};
 use eddy_wal::{Entry, Lsn, Wal};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 pub(crate) use self::cut::Milestones;
 pub use self::following::FollowerPosition;
+pub use self::key::{NewBatch, PartitionKey};
 pub(crate) use self::leading::Followed;
 pub use self::leading::{FollowAnswer, ReplicaRead};
 pub(crate) use self::producers::SafePoints;
@@ -37,33 +39,7 @@ use crate::lease::Lease;
 use crate::replica_watch::{ReplicaWatch, ReplicaWatchers};
 use crate::role_changes::RoleFeed;
 use crate::traffic::Traffic;
-use crate::watch::{FetchWaiter, Watchers, Woken};
-
-/// Identity of a partition: its topic's id, not its name, so that a topic made again is another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionKey {
-    /// Id of the topic.
-    pub topic: TopicId,
-    /// Index of the partition in the topic.
-    pub index: i32,
-}
-
-impl std::fmt::Display for PartitionKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.topic, self.index)
-    }
-}
-
-/// A validated batch on its way into the log.
-#[derive(Debug)]
-pub struct NewBatch {
-    /// What validation found in it.
-    pub facts: BatchFacts,
-    /// The batch; stamped in place when nobody else holds its bytes, copied once otherwise.
-    pub bytes: Bytes,
-    /// Bytes of memory that holding `bytes` keeps alive.
-    pub charge: usize,
-}
+use crate::watch::{FetchWaiter, Watchers};
 
 /// Answers of one partition that may wait at the same time. Every one holds a place in the WAL's queue until it is durable here;
 /// those of acks=all go on waiting for the followers.
@@ -216,69 +192,6 @@ impl Partition {
         Millis(self.last_append.load(Ordering::Relaxed))
     }
 
-    /// Puts a batch into the tail cache and the WAL's queue. `after_gap` is where the log ended, should the batch not begin
-    /// there.
-    fn enqueue(&self, batch: TailBatch, after_gap: Option<Offset>, room: Option<eddy_wal::Room>) {
-        let entry = Entry::Append {
-            partition: self.local,
-            base_offset: batch.base_offset,
-            end_offset: batch.end_offset,
-            leader_epoch: batch.leader_epoch,
-            after_gap,
-            batch: batch.bytes.clone(),
-        };
-        self.log.append(batch);
-        self.shared.wal.submit(entry, room);
-    }
-
-    /// The write-ahead log has made everything below `upto` durable.
-    pub(crate) fn durable(&self, upto: Offset) {
-        let mut state = self.state.lock();
-        let State { replica, effects, .. } = &mut *state;
-        replica.durable(upto, effects);
-        self.settle(state);
-    }
-
-    /// Executes what the state machine asked for, and wakes those concerned after the lock is released.
-    fn settle(&self, mut guard: MutexGuard<'_, State>) {
-        let state = &mut *guard;
-        if cfg!(debug_assertions) {
-            state.replica.check();
-        }
-        let mut woken = Woken::none();
-        if !state.effects.is_empty() {
-            state.sessions.push();
-        }
-        for effect in state.effects.drain(..) {
-            match effect {
-                Effect::HighWatermark(_) => woken = state.watchers.take(),
-                Effect::LogStart(start) => self.log.set_start_offset(start),
-                Effect::ProposeIsr(proposal) => self.shared.isr.push(self.key, proposal),
-                // The ends are taken from the machine below, and no transaction is admitted.
-                Effect::DurableEnd(_) | Effect::TransactionEnded(_) => {}
-            }
-        }
-        let released = if state.pending.is_empty() || !self.shared.lease.is_held() {
-            // Another broker may lead by now: what was held back goes out when the lease is held again, or fails.
-            Vec::new()
-        } else {
-            let offsets = state.replica.offsets();
-            state.pending.release(offsets.durable_end, offsets.high_watermark)
-        };
-        drop(guard);
-        for (range, token) in released {
-            token.complete(Ok(range));
-        }
-        woken.wake();
-    }
-
-    /// The lease is held again: acknowledgements that were held back go out.
-    pub(crate) fn lease_regained(&self) {
-        if self.is_leading() {
-            self.settle(self.state.lock());
-        }
-    }
-
     /// The ends of the partition and its last stable offset.
     pub fn offsets(&self) -> Offsets {
         self.state.lock().replica.offsets()
@@ -326,14 +239,6 @@ impl Partition {
         self.state.lock().replica.producers()
     }
 
-    /// Time passes: idle producers expire, followers lag.
-    pub(crate) fn tick(&self, now: Millis) {
-        let mut state = self.state.lock();
-        let State { replica, effects, .. } = &mut *state;
-        replica.tick(now, effects);
-        self.settle(state);
-    }
-
     /// Leader epoch of the batch at an offset, as far as the log remembers epochs.
     pub fn epoch_at(&self, offset: Offset) -> LeaderEpoch {
         self.log.epoch_at(offset).unwrap_or(LeaderEpoch::NONE)
@@ -342,24 +247,6 @@ impl Partition {
     /// The log was compacted: the next checkpoint says how far.
     pub(crate) fn note_cleaned(self: &Arc<Self>) {
         self.touch(&mut self.state.lock());
-    }
-
-    /// The topic was deleted, or this broker no longer holds a replica: everybody who waits is told `why`, and nothing is
-    /// admitted any more.
-    pub(crate) fn close(self: &Arc<Self>, why: &AppendError) {
-        let mut state = self.state.lock();
-        state.gone = Some(why.clone());
-        self.shared.followed.note(self, false);
-        self.leading.store(false, Ordering::Release);
-        let failed = state.pending.fail_all();
-        let woken = state.watchers.take();
-        state.sessions.push();
-        self.shared.wal.submit(Entry::Forget { partition: self.local }, None);
-        drop(state);
-        for (_, token) in failed {
-            token.complete(Err(why.clone()));
-        }
-        woken.wake();
     }
 
     /// Whether the replica was closed: its topic was deleted, or it moved to other brokers.

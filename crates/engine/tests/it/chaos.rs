@@ -1,6 +1,6 @@
 //! Power cuts, cut links and elections in any order: what was acknowledged with acks=all stays, once, on every replica.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::brokers::{Brokers, id, until};
 use crate::crash::Random;
-use crate::harness::{batch, read_all};
+use crate::harness::{batch, read_all, read_bytes};
 
 const BROKERS: usize = 3;
 const STEPS: u64 = 120;
@@ -21,8 +21,11 @@ struct Chaos {
     brokers: Brokers,
     random: Random,
     down: Option<usize>,
-    acknowledged: BTreeMap<i64, Bytes>,
+    /// Sequence by offset.
+    acknowledged: BTreeMap<i64, i32>,
     sequence: i32,
+    /// Makes every attempt's bytes others: what was cut off must not look like what took its place.
+    attempts: u64,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,7 +35,8 @@ async fn what_was_acknowledged_is_on_every_replica_once_r_3_111() {
         let mut random = Random(seed);
         let checkpoint = Duration::from_millis(5 + random.below(60));
         let brokers = Brokers::start(BROKERS, &[("min.insync.replicas", "2")], checkpoint).await;
-        let mut chaos = Chaos { brokers, random, down: None, acknowledged: BTreeMap::new(), sequence: 0 };
+        let mut chaos =
+            Chaos { brokers, random, down: None, acknowledged: BTreeMap::new(), sequence: 0, attempts: 0 };
         for _ in 0..STEPS {
             chaos.step().await;
         }
@@ -96,7 +100,8 @@ impl Chaos {
         if Some(leader) == self.down {
             return false;
         }
-        let value = format!("{:0200}", self.sequence).into_bytes();
+        self.attempts += 1;
+        let value = format!("{} {:0200}", self.sequence, self.attempts).into_bytes();
         let (engine, log) = (self.brokers.engine(leader), self.brokers.replica(leader).await);
         let group = AckGroup::new(1);
         let batch = batch(1, self.sequence, std::slice::from_ref(&value));
@@ -105,7 +110,7 @@ impl Chaos {
             return false;
         }
         let Some(Ok(range)) = group.wait(Instant::now() + PATIENCE).await.remove(0) else { return false };
-        let before = self.acknowledged.insert(range.start.0, value.into());
+        let before = self.acknowledged.insert(range.start.0, self.sequence);
         assert_eq!(before, None, "an offset is acknowledged once");
         self.sequence += 1;
         true
@@ -124,13 +129,23 @@ impl Chaos {
         }
         self.brokers.until_equal(&[1, 2, 3]).await;
         for number in 1..=BROKERS {
-            let records: BTreeMap<i64, Bytes> =
-                read_all(&self.brokers.replica(number).await).await.into_iter().collect();
-            for (offset, value) in &self.acknowledged {
-                assert_eq!(records.get(offset), Some(value), "seed {seed}: {offset} on broker {number}");
+            let replica = self.brokers.replica(number).await;
+            let records = read_all(&replica).await;
+            let sequence = |value: &Bytes| {
+                let text = std::str::from_utf8(value).unwrap();
+                text.split(' ').next().unwrap().parse::<i32>().unwrap()
+            };
+            let sequences: BTreeMap<i64, i32> =
+                records.iter().map(|(offset, value)| (*offset, sequence(value))).collect();
+            for (offset, sequence) in &self.acknowledged {
+                let found = sequences.get(offset);
+                assert_eq!(found, Some(sequence), "seed {seed}: {offset} on broker {number}");
             }
-            let distinct: std::collections::BTreeSet<&Bytes> = records.values().collect();
+            let distinct: BTreeSet<i32> = sequences.values().copied().collect();
             assert_eq!(distinct.len(), records.len(), "seed {seed}: a record is there twice on {number}");
+            let first = self.brokers.replica(1).await;
+            let is_equal = read_bytes(&replica).await == read_bytes(&first).await;
+            assert!(is_equal, "seed {seed}: the logs of brokers 1 and {number}");
         }
     }
 }

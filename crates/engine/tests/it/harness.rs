@@ -11,7 +11,7 @@ use eddy_core::{Acks, ProducerLimits};
 use eddy_disk::Disk;
 use eddy_engine::{
     AckGroup, AppendError, Engine, EngineConfig, FlushConfig, HousekeepingConfig, NewBatch, Partition,
-    PartitionKey, ReadRequest,
+    PartitionKey, ReadRequest, StartError,
 };
 use eddy_metadata::config::StaticConfig;
 use eddy_metadata::controller::{NewTopic, Registration, create_topic, register_broker};
@@ -48,10 +48,23 @@ pub(crate) async fn start_broker(
     checkpoint_interval: Duration,
     clock: Arc<dyn Clock>,
 ) -> Arc<Engine> {
+    try_start(me, disk, checkpoint_interval, clock).await.unwrap()
+}
+
+pub(crate) fn wal_config() -> WalConfig {
+    WalConfig { file_bytes: 256 << 10, total_bytes_max: 1 << 20, ..WalConfig::new(Profile::Low) }
+}
+
+pub(crate) async fn try_start(
+    me: BrokerId,
+    disk: Arc<dyn Disk>,
+    checkpoint_interval: Duration,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Engine>, StartError> {
     let data_dir = PathBuf::from("/data");
     disk.create_dir_all(&data_dir).unwrap();
     disk.sync_dir(std::path::Path::new("/")).unwrap();
-    let wal = WalConfig { file_bytes: 256 << 10, total_bytes_max: 1 << 20, ..WalConfig::new(Profile::Low) };
+    let wal = wal_config();
     let config = EngineConfig {
         me,
         quorum: QuorumConfig {
@@ -86,7 +99,7 @@ pub(crate) async fn start_broker(
         },
         on_fatal: die,
     };
-    Engine::start(config, disk, clock).await.unwrap()
+    Engine::start(config, disk, clock).await
 }
 
 pub(crate) async fn create(engine: &Engine, name: &str, id: u8, partitions: i32) -> TopicId {
@@ -124,6 +137,26 @@ pub(crate) async fn append(
     let room = engine.admit(1, batch.bytes.len(), deadline).await?;
     partition.append(engine.now(), Acks::All, batch, Some(room), Some(group.token(0)))?;
     group.wait(deadline).await.remove(0).unwrap_or(Err(AppendError::PartitionGone))
+}
+
+/// The batches below the high watermark as they are stored.
+pub(crate) async fn read_bytes(partition: &Arc<Partition>) -> Vec<u8> {
+    let mut at = partition.offsets().log_start;
+    let mut bytes = Vec::new();
+    loop {
+        let request = ReadRequest {
+            offset: at,
+            leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
+            max_bytes: 4096,
+            at_least_one: true,
+            committed_only: false,
+        };
+        let read = partition.read(request).await.unwrap();
+        let Some(last) = read.slices.iter().cloned().flat_map(batches).last() else { return bytes };
+        at = last.unwrap().header.last_offset().next();
+        read.slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+    }
 }
 
 /// Every record below the high watermark, as (offset, value); offsets must be dense from the log start.

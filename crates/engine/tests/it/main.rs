@@ -9,5 +9,6 @@ mod crash;
 mod harness;
 mod life;
 mod pump;
+mod replay;
 mod replicate;
 mod roles;

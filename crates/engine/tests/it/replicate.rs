@@ -12,7 +12,7 @@ use eddy_types::{Offset, OffsetRange};
 use tokio::time::Instant;
 
 use crate::brokers::{Brokers, until};
-use crate::harness::{DEADLINE, append, batch, read_all};
+use crate::harness::{DEADLINE, append, batch, read_all, read_bytes};
 
 const RARELY: Duration = Duration::from_secs(3600);
 const OFTEN: Duration = Duration::from_millis(20);
@@ -51,14 +51,14 @@ fn gate(disk: &SimDisk) -> Arc<AtomicBool> {
     closed
 }
 
-/// The records of every broker are those of the first.
+/// The log of every broker is that of the first, byte for byte; gives its records.
 async fn assert_equal(brokers: &Brokers, numbers: &[usize]) -> Vec<(i64, Bytes)> {
     brokers.until_equal(numbers).await;
-    let first = read_all(&brokers.replica(numbers[0]).await).await;
+    let first = read_bytes(&brokers.replica(numbers[0]).await).await;
     for number in numbers {
-        assert_eq!(read_all(&brokers.replica(*number).await).await, first, "broker {number}");
+        assert!(read_bytes(&brokers.replica(*number).await).await == first, "the log of broker {number}");
     }
-    first
+    read_all(&brokers.replica(numbers[0]).await).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,12 +113,15 @@ async fn a_deposed_leader_truncates_what_nobody_else_has_through_power_cuts_r_3_
         let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
         let mut lost = Vec::new();
         for number in 20..30 {
-            lost.push(submit(&engine, &old, Acks::All, batch(1, number, &values(number..number + 1))));
+            let other = values(1000 + number..1001 + number);
+            lost.push(submit(&engine, &old, Acks::All, batch(1, number, &other)));
         }
         until("durable", || old.offsets().durable_end == Offset(30)).await;
         // The others go on without it.
         brokers.elect(2, &[2, 3], &[1]).await;
-        fill(&brokers, 2, 20..25).await;
+        // Past the end of the other history, or not.
+        let next = if seed % 3 == 0 { 33 } else { 25 };
+        fill(&brokers, 2, 20..next).await;
         brokers.cut(1, 2, false);
         brokers.cut(1, 3, false);
         brokers.tell_all().await;
@@ -130,20 +133,54 @@ async fn a_deposed_leader_truncates_what_nobody_else_has_through_power_cuts_r_3_
         tokio::time::sleep(Duration::from_micros(seed * 700)).await;
         brokers.crash(1, seed).await;
         brokers.up(1).await;
-        fill(&brokers, 2, 25..28).await;
-        assert_eq!(assert_equal(&brokers, &[2, 3, 1]).await.len(), 28);
+        fill(&brokers, 2, next..next + 3).await;
+        assert_equal(&brokers, &[2, 3, 1]).await;
         brokers.crash(1, seed).await;
         brokers.up(1).await;
         assert_equal(&brokers, &[2, 3, 1]).await;
-        // It knows the producer as the others do: the next sequence is 28, and 27 is a duplicate.
+        // It knows the producer as the others do: the newest batch is a duplicate.
         until("back in the ISR", || brokers.known().isr.len() == 3).await;
         brokers.elect(1, &[1, 2, 3], &[]).await;
         let (engine, leader) = (brokers.engine(1), brokers.replica(1).await);
-        let again = append(&engine, &leader, batch(1, 27, &values(27..28))).await;
-        assert_eq!(again, Ok(OffsetRange::from_count(Offset(27), 1)), "seed {seed}");
-        fill(&brokers, 1, 28..30).await;
-        assert_eq!(assert_equal(&brokers, &[1, 2, 3]).await.len(), 30);
+        let last = next + 2;
+        let again = append(&engine, &leader, batch(1, last, &values(last..last + 1))).await;
+        assert_eq!(again, Ok(OffsetRange::from_count(Offset(last.into()), 1)), "seed {seed}");
+        fill(&brokers, 1, last + 1..last + 3).await;
+        assert_eq!(assert_equal(&brokers, &[1, 2, 3]).await.len(), last as usize + 3);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_reaches_the_files_only_when_a_replay_would_repeat_it() {
+    let brokers = Brokers::start(2, &[], OFTEN).await;
+    fill(&brokers, 1, 0..10).await;
+    brokers.cut(1, 2, true);
+    let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
+    for number in 10..20 {
+        submit(&engine, &old, Acks::All, batch(1, number, &values(number..number + 1)));
+    }
+    until("in the segments", || old.log().flushed_end() == Offset(20)).await;
+    let checkpoints = engine.flush_counters().0;
+    submit(&engine, &old, Acks::All, batch(1, 20, &values(20..21)));
+    until("in a checkpoint", || engine.flush_counters().0 > checkpoints).await;
+    // From here on neither the entry of the cut nor another checkpoint becomes durable.
+    let (closed, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+    let (seen, asking) = (Arc::clone(&closed), Arc::clone(&asked));
+    brokers.disk(1).set_sync_hook(Some(Arc::new(move |path| {
+        let is_checkpoint = path.to_string_lossy().starts_with("/data/checkpoint");
+        asking.fetch_or(is_checkpoint, Ordering::SeqCst);
+        while (is_checkpoint || path.starts_with("/data/wal")) && seen.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    })));
+    brokers.elect(2, &[2], &[]).await;
+    brokers.cut(1, 2, false);
+    until("a checkpoint was to be stored", || asked.load(Ordering::SeqCst)).await;
+    brokers.crash(1, 1).await;
+    closed.store(false, Ordering::SeqCst);
+    brokers.disk(1).set_sync_hook(None);
+    brokers.up(1).await;
+    assert_eq!(assert_equal(&brokers, &[2, 1]).await.len(), 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,12 +284,16 @@ async fn a_compacted_log_is_copied_with_its_gaps_and_survives_a_replay_r_3_129()
     until("compacted", || engine.cleaner_status().records_dropped > 100).await;
     // The write-ahead log of the follower keeps everything.
     brokers.set_checkpoint(RARELY);
+    // Its first checkpoint may follow its start at once: what it copies comes after that.
+    brokers.cut(1, 2, true);
+    brokers.up(2).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    brokers.cut(1, 2, false);
     for seed in 0..3 {
-        brokers.up(2).await;
         brokers.until_equal(&[1, 2]).await;
         brokers.crash(2, seed).await;
+        brokers.up(2).await;
     }
-    brokers.up(2).await;
     brokers.until_equal(&[1, 2]).await;
     let (mine, theirs) = (newest(&brokers.replica(2).await).await, newest(&leader).await);
     assert_eq!(mine, theirs);

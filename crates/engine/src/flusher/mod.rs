@@ -4,6 +4,8 @@
 //! runs short. A checkpoint syncs the segments, records where they end, and gives WAL files back. The thread sleeps without
 //! a timer when nothing was appended.
 
+mod removal;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +15,7 @@ use eddy_wal::Lsn;
 use parking_lot::Mutex;
 
 use crate::checkpoint::{CheckpointView, PartitionCheckpoint};
-use crate::flush_queue::{Doomed, FlushQueue, Reason};
+use crate::flush_queue::{Doomed, FlushQueue};
 use crate::partition::{Partition, PartitionKey};
 use crate::partitions::Partitions;
 
@@ -297,36 +299,6 @@ impl Worker {
                 tracing::warn!(%error, "cannot store the checkpoint; the write-ahead log is kept");
                 self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
             }
-        }
-    }
-
-    fn destroy_doomed(&mut self) {
-        let published = self.partitions.published();
-        let due = |doomed: &mut Doomed| doomed.after <= published;
-        for doomed in self.doomed.extract_if(.., due).collect::<Vec<_>>() {
-            self.destroy(&doomed);
-        }
-    }
-
-    fn destroy(&mut self, doomed: &Doomed) {
-        let mut complete = true;
-        for (key, partition) in &doomed.partitions {
-            self.unflushed.remove(key);
-            self.touched.remove(key);
-            self.unstored.remove(key);
-            self.cached.remove(key);
-            self.recorded.remove(key);
-            if let Err(error) = self.partitions.storage().remove_partition(*key, partition.as_deref()) {
-                complete = false;
-                tracing::warn!(topic_id = %key.topic, partition = key.index, %error,
-                    "cannot remove the files of a deleted partition; the next start tries again");
-            }
-            self.partitions.files_removed(*key);
-        }
-        match doomed.reason {
-            _ if !complete => {}
-            Reason::TopicDeleted(topic) => self.queue.topic_reclaimed(topic),
-            Reason::MovedAway => self.queue.replicas_reclaimed(doomed.partitions.iter().map(|(key, _)| *key)),
         }
     }
 }
