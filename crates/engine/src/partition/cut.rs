@@ -120,10 +120,11 @@ impl Partition {
         state.cuts += 1;
         self.touch(&mut state);
         state.sessions.push();
-        let mut woken = state.watchers.take();
+        let woken = state.watchers.take();
         let told = then.is_some();
         if let Some(assignment) = then {
-            let _ = std::mem::replace(&mut woken, self.adopt(&mut state, assignment)).wake();
+            // Nobody: they were all taken above.
+            self.adopt(&mut state, assignment).wake();
         }
         self.settle_role(state, woken);
         if told {
