@@ -84,3 +84,54 @@ fn decide(image: &Image, id: TopicId) -> Result<(Vec<Record>, Arc<Topic>), Creat
     let (records, created) = create_topic(image, &new)?;
     Ok((records, created.topic))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use eddy_metadata::Local;
+    use eddy_metadata::config::StaticConfig;
+    use eddy_metadata::controller::{Registration, register_broker};
+    use eddy_types::BrokerId;
+
+    use super::*;
+
+    fn image(brokers: i32, config: &[(&str, &str)], fenced: &[i32]) -> Image {
+        let config = StaticConfig::from_pairs(config.iter().copied()).unwrap();
+        let mut image = Image::empty(Arc::new(Local { broker: BrokerId(1), config }));
+        for broker in (1..=brokers).map(BrokerId) {
+            let (endpoints, directory) = (Vec::new(), [u8::try_from(broker.0).unwrap(); 16]);
+            let registration = Registration { broker, incarnation: 1, endpoints, rack: None, directory };
+            for record in register_broker(&image, &registration).unwrap() {
+                image.apply(&record).unwrap();
+            }
+        }
+        for broker in fenced {
+            image.apply(&Record::BrokerFenced { broker: BrokerId(*broker) }).unwrap();
+        }
+        image
+    }
+
+    /// Replicas, those of them in sync, and `min.insync.replicas` where it is set.
+    fn made(image: &Image) -> (usize, usize, Option<String>) {
+        let (_, topic) = decide(image, TopicId([1; 16])).unwrap();
+        let partition = topic.partitions.first().unwrap();
+        let least = topic.overrides.get("min.insync.replicas").map(|value| value.to_string());
+        (partition.replicas.len(), partition.isr.len(), least)
+    }
+
+    #[test]
+    fn commits_are_on_two_disks_as_soon_as_one_of_three_may_be_missing() {
+        assert_eq!(made(&image(1, &[], &[])), (1, 1, None));
+        assert_eq!(made(&image(2, &[], &[])), (2, 2, None));
+        assert_eq!(made(&image(3, &[], &[])), (3, 3, Some("2".to_owned())));
+        assert_eq!(made(&image(5, &[], &[])), (3, 3, Some("2".to_owned())));
+        assert_eq!(made(&image(3, &[("min.insync.replicas", "3")], &[])), (3, 3, None));
+        assert_eq!(made(&image(3, &[("offsets.topic.replication.factor", "1")], &[])), (1, 1, None));
+    }
+
+    #[test]
+    fn a_broker_that_is_away_gets_its_replica_all_the_same() {
+        assert_eq!(made(&image(3, &[], &[3])), (3, 2, Some("2".to_owned())));
+    }
+}

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use eddy_coordinator::OFFSETS_TOPIC;
+use eddy_coordinator::{OFFSETS_TOPIC, Unavailable, partition_of};
 use eddy_core::group::{FetchOffsets, ListGroups};
 use eddy_disk::SimDisk;
+use eddy_types::{LeaderEpoch, PartitionEpoch};
 
-use crate::harness::Broker;
+use crate::harness::{Broker, ME};
 
 /// Long enough for everything that can happen without the disk.
 const A_WHILE: Duration = Duration::from_millis(200);
@@ -94,5 +95,60 @@ async fn lists_hold_groups_of_every_shard_and_after_a_stop_nobody_is_answered() 
     assert!(!broker.groups.snapshot(20).is_cut);
     broker.groups.stop().await;
     assert!(broker.begin_commit("0", 0, 2).await.is_err());
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_lead_nothing_is_answered_and_with_it_nothing_was_forgotten() {
+    let (disk, _, _) = gated();
+    let broker = Broker::start(disk.process()).await;
+    broker.commit("g", 0, 1).await;
+    let lease = broker.engine.lease();
+    lease.extend(Duration::ZERO);
+    assert_eq!(broker.begin_commit("g", 0, 2).await.unwrap_err(), Unavailable::NotCoordinator);
+    // Not even what it knows: another broker may know better.
+    let request = FetchOffsets { group: "g".into(), member: None, member_epoch: -1, topics: None };
+    assert_eq!(broker.groups.fetch_offsets(request).await.unwrap_err(), Unavailable::NotCoordinator);
+    lease.extend(Duration::from_secs(600));
+    assert_eq!(broker.fetch("g").await, [(0, 1)]);
+    broker.commit("g", 0, 2).await;
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_under_way_as_another_broker_takes_over_is_not_answered_as_made() {
+    let (disk, open, _) = gated();
+    let broker = Broker::start(disk.process()).await;
+    broker.commit("g", 0, 1).await;
+    open.store(false, Ordering::Release);
+    let waiting = broker.begin_commit("g", 0, 2).await.unwrap();
+    let image = broker.engine.image();
+    let topic = image.topic(OFFSETS_TOPIC).unwrap();
+    let partition = partition_of("g", topic.partitions.len());
+    let known = &topic.partitions[usize::try_from(partition).unwrap()];
+    let led = |leader, epoch: i32| eddy_metadata::Record::PartitionChanged {
+        topic_id: topic.id,
+        partition,
+        leader,
+        leader_epoch: LeaderEpoch(known.leader_epoch.0 + epoch),
+        isr: known.isr.to_vec(),
+        elr: Vec::new(),
+        assignment: None,
+        partition_epoch: PartitionEpoch(known.partition_epoch.0 + epoch),
+    };
+    broker.engine.quorum().propose(vec![led(None, 1)]).await.unwrap();
+    assert_eq!(waiting.answer().await.unwrap_err(), Unavailable::NotCoordinator);
+    assert_eq!(broker.begin_commit("g", 0, 3).await.unwrap_err(), Unavailable::NotCoordinator);
+    open.store(true, Ordering::Release);
+    broker.engine.quorum().propose(vec![led(Some(ME), 2)]).await.unwrap();
+    // What was under way is in the log that it leads again: it counts.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let request = || FetchOffsets { group: "g".into(), member: None, member_epoch: -1, topics: None };
+    while let Err(error) = broker.groups.fetch_offsets(request()).await {
+        assert!(tokio::time::Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(broker.fetch("g").await, [(0, 2)]);
+    broker.commit("g", 0, 4).await;
     broker.stop().await;
 }
