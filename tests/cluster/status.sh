@@ -6,7 +6,9 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 brokers=${1:-$(bootstrap)}
-for what in brokers quorum partitions; do
+echo "== brokers"
+"$eddy" cluster brokers -b "$brokers"
+for what in quorum partitions; do
   echo "== $what"
   "$eddy" cluster "$what" -b "$brokers" || true
 done

@@ -113,6 +113,52 @@ fn a_rolling_restart_loses_nothing_and_hands_leaderships_over() {
 }
 
 #[test]
+fn what_was_acknowledged_is_there_after_all_nodes_are_killed_at_once() {
+    let mut nodes = Nodes::three();
+    nodes.create(3, "orders");
+    let values: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    for value in &values {
+        nodes.produce("orders", value);
+    }
+    for id in 1..=3 {
+        nodes.kill(id);
+    }
+    for id in [2, 3, 1] {
+        nodes.spawn(id);
+    }
+    for id in 1..=3 {
+        nodes.until_ready(id);
+    }
+    nodes.until_in_sync("orders", 3);
+    let read: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    assert!(values.iter().all(|value| read.contains(value)), "{read:?}");
+    nodes.produce("orders", "goes on");
+}
+
+#[test]
+fn a_node_that_lost_its_disk_comes_back_under_its_id_and_copies_everything() {
+    let mut nodes = Nodes::three();
+    nodes.create(1, "orders");
+    let values: Vec<_> = (0..30).map(|number| number.to_string()).collect();
+    for value in &values {
+        nodes.produce("orders", value);
+    }
+    let (lost, _) = nodes.leader("orders").unwrap();
+    nodes.kill(lost);
+    fs::remove_dir_all(nodes.data(lost)).unwrap();
+    nodes.start(lost);
+    nodes.until_in_sync("orders", 3);
+    // It can stand in for the others.
+    let other = (1..=3).find(|id| *id != lost).unwrap();
+    nodes.stop(other);
+    nodes.produce("orders", "two of three");
+    let read: BTreeSet<_> = nodes.read_all("orders").into_iter().collect();
+    assert!(values.iter().all(|value| read.contains(value)), "{read:?}");
+    nodes.start(other);
+    nodes.until_in_sync("orders", 3);
+}
+
+#[test]
 fn a_second_node_with_the_same_id_is_refused() {
     let mut nodes = Nodes::new(4);
     for id in 1..=3 {
