@@ -80,7 +80,10 @@ async fn read_all(call: &Call, context: &FetchContext, wants: &Wants) -> (Vec<Re
         let read = match find(call, &image, planned, wants).await {
             Ok(_) if wants.as_follower => Read::failed(call, planned, ErrorCode::NotLeaderOrFollower),
             Ok(partition) => {
-                let read = read_one(call, &image, &partition, planned, left, nothing_yet, wants).await;
+                let read = match send_on(call, &image, &partition, planned, wants) {
+                    Some(read) => read,
+                    None => read_one(call, &partition, planned, left, nothing_yet, wants).await,
+                };
                 partitions.push(partition);
                 read
             }
@@ -123,23 +126,30 @@ async fn find(
     })
 }
 
-async fn read_one(
+/// The answer to a consumer that has a replica nearer to it.
+fn send_on(
     call: &Call,
     image: &Image,
+    partition: &Partition,
+    planned: &Planned,
+    wants: &Wants,
+) -> Option<Read> {
+    let rack = wants.rack.as_deref()?;
+    let other = nearest::preferred(call, image, partition, rack, planned.fetch_offset)?;
+    Some(match partition.checked_offsets(planned.leader_epoch) {
+        Ok(offsets) => Read::elsewhere(planned, offsets, other, wants.committed_only),
+        Err(error) => Read::failed(call, planned, error.kafka_code()),
+    })
+}
+
+async fn read_one(
+    call: &Call,
     partition: &Arc<Partition>,
     planned: &Planned,
     left: usize,
     nothing_yet: bool,
     wants: &Wants,
 ) -> Read {
-    if let Some(rack) = &wants.rack
-        && let Some(other) = nearest::preferred(call, image, partition, rack, planned.fetch_offset)
-    {
-        return match partition.checked_offsets(planned.leader_epoch) {
-            Ok(offsets) => Read::elsewhere(planned, offsets, other, wants.committed_only),
-            Err(error) => Read::failed(call, planned, error.kafka_code()),
-        };
-    }
     let request = ReadRequest {
         offset: planned.fetch_offset,
         leader_epoch: planned.leader_epoch,
