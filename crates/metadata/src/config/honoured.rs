@@ -36,6 +36,9 @@ fn is_read(sources: &str, field: &str) -> bool {
     })
 }
 
+/// Keys that methods of [`BrokerConfig`] read, with others or into an answer.
+const WEIGHED: &[&str] = &["cluster.advertised", "replica.selector.class"];
+
 #[test]
 fn every_field_is_read_by_some_crate_or_its_key_is_inert() {
     let sources = sources();
@@ -48,8 +51,7 @@ fn every_field_is_read_by_some_crate_or_its_key_is_inert() {
     let mut unread = Vec::new();
     for (key, field) in tables.into_iter().flatten() {
         let inert = registry::topic(key).is_some_and(|key| key.inert.is_some());
-        // `BrokerConfig::advertised_to_brokers` weighs it against others.
-        let weighed = *key == "cluster.advertised";
+        let weighed = WEIGHED.contains(key);
         if !inert && !weighed && !bounds(key) && !is_read(&sources, field) {
             unread.push(*key);
         }
