@@ -116,7 +116,6 @@ impl Member {
 
     /// Decides as part of the draft that is open, or opens one, which is then sent as soon as nobody waits to take part.
     /// None when it has to be tried again.
-    #[expect(clippy::type_complexity, reason = "what was decided, and where its fate will be told")]
     async fn take_part<T, E>(
         self: &Arc<Self>,
         decide: &mut impl FnMut(&Image) -> Result<(Vec<Record>, T), E>,

@@ -9,28 +9,26 @@ use std::time::{Duration, Instant};
 
 use eddy_peer::{CallError, PeerAddress, Service};
 use eddy_types::{BrokerId, ClusterId};
-use openraft::ChangeMembers;
 
 use crate::Seed;
-use crate::desk;
 use crate::error::{ProposeError, QuorumError};
 use crate::member::{ClusterMember, Member};
-use crate::message::{self, DeskAnswer, DeskCall, Introduction, Known, MembershipAnswer, MembershipCall};
+use crate::message::{self, DeskAnswer, DeskCall, Known, MembershipAnswer, MembershipCall};
 use crate::types::{Address, MemberId, Voter};
-use crate::voters::{self, target};
+use crate::voters::target;
 
 /// Pause between two rounds of questions.
 const ROUND: Duration = Duration::from_millis(100);
 /// How often it is said what is waited for.
 const REPORT: Duration = Duration::from_secs(3);
 /// Time for a seed to answer.
-const ASK_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(1);
 /// Time for the leader to take a member, or let one go.
 const JOIN_WITHIN: Duration = Duration::from_secs(8);
 /// Time to wait for the newest image before the leader is asked again.
 const CATCH_UP_ROUND: Duration = Duration::from_secs(2);
 /// Time for the leader to make a broker a member no longer.
-const REMOVE_WITHIN: Duration = Duration::from_secs(7);
+pub(crate) const REMOVE_WITHIN: Duration = Duration::from_secs(7);
 
 /// Why a seed is of no use at the moment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +146,7 @@ async fn ask_seed(member: &Member, seed: &Seed) -> Result<Known, Useless> {
     }
 }
 
-async fn call_at(
+pub(crate) async fn call_at(
     cluster: &ClusterMember,
     address: &PeerAddress,
     call: &MembershipCall,
@@ -242,112 +240,6 @@ async fn caught_up(member: &Member) -> bool {
     let DeskAnswer::Version(newest) = newest else { return false };
     let waited = tokio::time::timeout(CATCH_UP_ROUND, member.until_version(newest)).await;
     matches!(waited, Ok(Some(_))) && is_member(member) && member.machine.image().cluster_id().is_some()
-}
-
-impl Member {
-    /// Answers the questions of brokers that look for their cluster.
-    pub(crate) async fn answer_membership(&self, call: MembershipCall) -> MembershipAnswer {
-        let Some(cluster) = &self.cluster else {
-            return MembershipAnswer::Later("not a member of a cluster".to_owned());
-        };
-        if let MembershipCall::Ask(from) | MembershipCall::Join(from) = &call
-            && let (Some(theirs), Some(ours)) = (from.cluster, self.machine.image().cluster_id())
-            && theirs != ours
-        {
-            return MembershipAnswer::OtherCluster(ours);
-        }
-        match call {
-            MembershipCall::Ask(_) => MembershipAnswer::Known(self.known(cluster)),
-            MembershipCall::Join(from) => self.take_in(cluster, from).await,
-            MembershipCall::Remove { broker } => self.let_go(cluster, broker).await,
-        }
-    }
-
-    fn known(&self, cluster: &ClusterMember) -> Known {
-        let leader = self.leader().and_then(|leader| {
-            let own = (leader == self.broker).then(|| cluster.advertised());
-            Some((leader, own.or_else(|| cluster.peers.address(leader).map(Address::from))?))
-        });
-        Known {
-            broker: self.broker,
-            member: self.me,
-            address: cluster.advertised(),
-            belongs: self.belongs(),
-            leader,
-            seeds: cluster.seed_brokers(),
-        }
-    }
-
-    /// Takes a broker into the group, as a learner; nothing changes when it is there already.
-    async fn take_in(&self, cluster: &ClusterMember, from: Introduction) -> MembershipAnswer {
-        let Ok(_one) = tokio::time::timeout(ASK_WITHIN, cluster.membership.lock()).await else {
-            return MembershipAnswer::Later("another broker is joining".to_owned());
-        };
-        let metrics = self.metrics();
-        if !desk::leads(&metrics) {
-            return MembershipAnswer::NotLeader(self.known(cluster).leader);
-        }
-        let membership = metrics.membership_config.membership();
-        let voter = Voter::new(from.broker, from.address.clone());
-        match membership.get_node(&from.member) {
-            Some(known) if *known == voter => return MembershipAnswer::Joined,
-            Some(_) => {
-                tracing::info!(broker = %from.broker, address = ?from.address, "a broker has another address");
-                let changed =
-                    voters::change(self, ChangeMembers::SetNodes([(from.member, voter)].into())).await;
-                return answer(changed);
-            }
-            None => {}
-        }
-        for (id, other) in membership.nodes().filter(|(_, other)| other.broker() == from.broker) {
-            if let Some(at) = cluster.address(other)
-                && runs(self, cluster, *id, &at).await
-            {
-                tracing::warn!(broker = %from.broker, "refused a broker whose id is that of one that runs");
-                return MembershipAnswer::BrokerRuns(at);
-            }
-            cluster.contacts.is_dead(*id, metrics.current_term);
-        }
-        tracing::info!(broker = %from.broker, address = ?from.address, "a broker joins the metadata group");
-        cluster.peers.set_address(from.broker, from.address.into());
-        answer(voters::change(self, ChangeMembers::AddNodes([(from.member, voter)].into())).await)
-    }
-
-    /// Makes a broker a member no longer. It should not run any more, or it never hears of it.
-    async fn let_go(&self, cluster: &ClusterMember, broker: BrokerId) -> MembershipAnswer {
-        let deadline = Instant::now() + REMOVE_WITHIN;
-        let _one = cluster.membership.lock().await;
-        while Instant::now() < deadline {
-            let metrics = self.metrics();
-            if !desk::leads(&metrics) {
-                return MembershipAnswer::NotLeader(self.known(cluster).leader);
-            }
-            let membership = metrics.membership_config.membership();
-            if voters::is_committed(&metrics)
-                && membership.get_joint_config().len() == 1
-                && !membership.nodes().any(|(_, voter)| voter.broker() == broker)
-            {
-                return MembershipAnswer::Removed;
-            }
-            voters::tend(self, cluster, Some(broker)).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        MembershipAnswer::Later("the group could not change its members in time".to_owned())
-    }
-}
-
-/// Whether a member still runs where it listened.
-async fn runs(member: &Member, cluster: &ClusterMember, id: MemberId, at: &Address) -> bool {
-    let call = MembershipCall::Ask(member.introduction(cluster));
-    let asked = call_at(cluster, &at.clone().into(), &call, ASK_WITHIN).await;
-    matches!(asked, Ok(Some(MembershipAnswer::Known(known))) if known.member == id)
-}
-
-fn answer(changed: Result<(), String>) -> MembershipAnswer {
-    match changed {
-        Ok(()) => MembershipAnswer::Joined,
-        Err(reason) => MembershipAnswer::Later(reason),
-    }
 }
 
 /// Asks the leader to make a broker a member no longer; from any member.

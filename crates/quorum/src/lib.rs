@@ -26,10 +26,12 @@ mod join;
 mod log_store;
 mod machine;
 mod member;
+mod membership;
 mod message;
 mod network;
 mod node;
 mod snapshot;
+mod start;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod harness;
+mod members;
 
 use std::collections::BTreeMap;
 use std::path::Path;
