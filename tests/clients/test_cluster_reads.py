@@ -134,6 +134,8 @@ def test_producers_follow_a_leader_that_moves_without_a_storm_of_metadata_reques
     orders = [[2, 3, 1], [3, 1, 2], [1, 2, 3]]
     try:
         wait_for("the producer is at work", lambda: stream.delivered > 50)
+        stream.producer.list_topics(timeout=SECONDS)
+        wait_for("a request is counted", lambda: stream.metadata_requests() > 0)
         before = stream.metadata_requests()
         for order in orders:
             file = placement(tmp_path / "order.json", topic, {0: order})
