@@ -118,14 +118,15 @@ impl GroupCoordinator {
     /// shard is loaded.
     ///
     /// # Errors
-    /// The topic is not there, nobody leads the group's partition, or the shard is not loaded in time.
+    /// The topic is not there, nobody leads the group's partition, or the shard is not loaded in time or cannot be written to.
     pub async fn find(&self, group: &str) -> Result<BrokerId, Unavailable> {
         let leader = self.leader_of(group).ok_or(Unavailable::NoTopic)?;
         if leader != self.engine.me() {
             return Ok(leader);
         }
-        match self.shard(group, FIND_WAIT).await {
-            Ok(_) => Ok(leader),
+        let ready = self.shard(group, FIND_WAIT).await.and_then(|shard| shard.can_write());
+        match ready {
+            Ok(()) => Ok(leader),
             // It has moved meanwhile, or is about to.
             Err(Unavailable::NotCoordinator) => {
                 self.leader_of(group).filter(|now| *now != leader).ok_or(Unavailable::NoTopic)

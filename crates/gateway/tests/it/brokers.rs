@@ -57,11 +57,9 @@ impl Brokers {
             brokers.push(Some(broker.await.unwrap()));
         }
         let brokers = Brokers { brokers };
-        brokers
-            .until("all are registered", async || {
-                brokers.all_know(|image| image.alive_brokers().count() == 3)
-            })
-            .await;
+        let are_there = || brokers.all_know(|image| image.alive_brokers().count() == 3);
+        let may_lead = || brokers.running().all(|broker| broker.engine.lease().is_held());
+        brokers.until("all are there", async || are_there() && may_lead()).await;
         brokers
     }
 

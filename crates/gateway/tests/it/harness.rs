@@ -57,8 +57,9 @@ pub(crate) struct Place {
     pub(crate) others: Option<ClusterQuorum>,
 }
 
-/// Time after which a broker that is not heard is taken for dead.
-const SESSION: Duration = Duration::from_millis(1500);
+/// Time after which a broker that is not heard is taken for dead. Long: a busy machine is not to kill one, and one that ends is
+/// noticed at once.
+const SESSION: Duration = Duration::from_secs(10);
 
 /// The loggers of a process that has three.
 #[derive(Debug)]
@@ -174,7 +175,7 @@ impl Broker {
         };
         let mut config = ClusterConfig::new(Arc::clone(&engine), peers.clone(), registration);
         config.session_timeout = SESSION;
-        config.heartbeat_interval = SESSION / 6;
+        config.heartbeat_interval = Duration::from_millis(200);
         let cluster = Cluster::start(config).await.unwrap();
         let mut registry = Registry::default();
         let groups = GroupCoordinator::start(Arc::clone(&engine));
