@@ -10,7 +10,7 @@ mod running;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eddy_admin::{Admin, Readiness};
 use eddy_cluster::Cluster;
@@ -38,6 +38,10 @@ use crate::start_error;
 use running::AdminTask;
 
 pub(crate) use running::Running;
+
+/// How long the other brokers may take to hear of this one before it serves all the same: one of them may have died a moment
+/// ago.
+const KNOWN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Starts a broker; it serves when this returns. `began` is when the process did.
 pub(crate) async fn run(
@@ -92,6 +96,8 @@ pub(crate) async fn run(
             return Err(start_error::not_registered(&error, marker.node_id).into());
         }
     };
+    // A client that is told of this broker may ask another one about it at once.
+    cluster.until_applied(engine.image().version(), tokio::time::Instant::now() + KNOWN_WITHIN).await;
     let groups = GroupCoordinator::start(Arc::clone(&engine));
 
     let gateway = {
