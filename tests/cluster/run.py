@@ -50,7 +50,7 @@ def run(name, seconds, seed, netns=False, directory=None, settings=None):
     try:
         cluster.start()
         topic = NewTopic(TOPIC, 3, 3, config={"min.insync.replicas": "2"})
-        admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
+        admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
         admin.create_topics([topic], operation_timeout=30)[TOPIC].result(60)
         cluster.wait_until_whole()
         workload = Workload(cluster, history, seed).start()

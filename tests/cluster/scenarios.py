@@ -3,6 +3,7 @@
 import itertools
 import time
 
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.workload import TOPIC
@@ -168,7 +169,9 @@ def c10_pause_and_kill(nemesis):
 
 
 def c13_lost_disks(nemesis):
-    """A broker comes back with an empty disk under the same id, at once or later: it is filled again and never elected empty."""
+    """A broker comes back with an empty disk under the same id, at once or later: it is filled again and never elected empty. A log that
+    begins within a batch is filled again as well."""
+    trimmed_topic(nemesis.cluster)
     while nemesis.goes_on():
         nemesis.whole()
         node = nemesis.leader()
@@ -177,6 +180,19 @@ def c13_lost_disks(nemesis):
         nemesis.rest(0, nemesis.rng.choice([0.1, 5]))
         node.start()
         nemesis.whole()
+
+
+def trimmed_topic(cluster):
+    """A topic whose first half of a batch is deleted."""
+    admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
+    admin.create_topics([NewTopic("trimmed", 1, 3)], operation_timeout=20)["trimmed"].result(30)
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "linger.ms": 500, "acks": "all", "log_level": 0})
+    for number in range(100):
+        producer.produce("trimmed", str(number).encode())
+    if producer.flush(30):
+        raise AssertionError("the topic could not be filled")
+    for future in admin.delete_records([TopicPartition("trimmed", 0, 50)]).values():
+        future.result(30)
 
 
 def d1_leader_kills(nemesis):
@@ -206,7 +222,7 @@ def x23_start_orders(nemesis):
 
 def x24_topics_everywhere(nemesis):
     """Topics are created through each broker at the same time, and a broker restarts meanwhile: every broker knows the same ones."""
-    clients = [AdminClient({"bootstrap.servers": "{}:{}".format(*node.address)}) for node in nemesis.cluster.nodes.values()]
+    clients = [AdminClient({"bootstrap.servers": "{}:{}".format(*node.address), "log_level": 0}) for node in nemesis.cluster.nodes.values()]
     rounds = itertools.count()
     while nemesis.goes_on():
         number = next(rounds)

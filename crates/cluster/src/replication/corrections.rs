@@ -16,7 +16,10 @@ impl Stream<'_> {
     pub(super) async fn diverging(&self, slot: u32, generation: u32, diverging: Diverging) {
         let Some((partition, epoch)) = self.current(slot, generation) else { return };
         let (_, ours) = partition.log().epoch_end(diverging.epoch);
-        let to = if ours == Offset::NONE { diverging.end_offset } else { ours.min(diverging.end_offset) };
+        // Without an epoch as old as that, all of this log is of epochs that the leader never had: whatever lies before the end
+        // there, it differs.
+        let ours = if ours == Offset::NONE { partition.offsets().log_start } else { ours };
+        let to = ours.min(diverging.end_offset);
         match partition.truncate(self.engine().now(), epoch, to).await {
             Ok(()) => {
                 self.fetcher.counters.truncations.fetch_add(1, Ordering::Relaxed);
