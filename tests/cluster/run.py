@@ -13,6 +13,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -113,6 +114,8 @@ def main():
     parser.add_argument("--netns", action="store_true", help="a network namespace a broker: as root, with iproute2")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the brokers")
     options = parser.parse_args()
+    # The brokers go with the runner, however it ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     settings = dict(pair.split("=", 1) for pair in options.set)
     failed = False
     for name in SCENARIOS if "all" in options.scenarios else options.scenarios:

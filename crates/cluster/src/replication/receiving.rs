@@ -4,8 +4,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eddy_engine::{AppendError, Room};
+use eddy_core::FollowerError;
+use eddy_engine::{AppendError, Partition, ReplicateError, Room};
 use eddy_peer::StreamReader;
+use eddy_types::Offset;
 use tokio::time::Instant;
 
 use super::ending::Ending;
@@ -68,7 +70,17 @@ impl Stream<'_> {
             let room = self.room(batches, length).await;
             // Looked up again each time: the wait may have been long.
             let Some((partition, epoch)) = self.current(slot, generation) else { return };
-            if let Err(error) = partition.append_replicated(self.engine().now(), epoch, bytes, Some(room)) {
+            let now = self.engine().now();
+            let mut appended = partition.append_replicated(now, epoch, bytes.clone(), Some(room));
+            if let Err(error) = &appended
+                && let Some(base) = straddled(&partition, error, position.log_start)
+            {
+                appended = match partition.restart_at(epoch, base).await {
+                    Ok(()) => partition.append_replicated(now, epoch, bytes, None),
+                    Err(error) => Err(error),
+                };
+            }
+            if let Err(error) = appended {
                 return self.failed(slot, generation, &partition, &error);
             }
             self.fetcher.counters.bytes.fetch_add(length as u64, Ordering::Relaxed);
@@ -93,4 +105,12 @@ impl Stream<'_> {
         partition.leader_told(epoch, position.high_watermark, position.log_start);
         self.fetcher.following.lock().served(slot, generation, position);
     }
+}
+
+/// Where the leader's first batch begins, when its log begins within that batch (DeleteRecords, R-3.130) and ours is empty: batches are
+/// stored whole, so ours has to begin there as well. The leader's log start follows with its position.
+fn straddled(partition: &Partition, error: &ReplicateError, leader_start: Offset) -> Option<Offset> {
+    let ReplicateError::Refused(FollowerError::NotContiguous { base, log_end }) = error else { return None };
+    let is_empty = partition.offsets().log_start == *log_end;
+    (is_empty && *log_end == leader_start && Offset::ZERO <= *base && base < log_end).then_some(*base)
 }
