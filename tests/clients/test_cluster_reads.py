@@ -13,7 +13,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from harness import paths, tools
 from harness.cluster import rack_of
-from test_cluster_tools import placed, placement, states, tool, wait_for  # noqa: F401
+from harness.waiting import wait_for
+from test_cluster_tools import placed, placement, states, tool  # noqa: F401
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 RECORDS = 2000

@@ -14,6 +14,7 @@ import pytest
 
 from harness import paths, tools
 from harness.raw_kafka import NONE, Connection, batch, record, values
+from harness.waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 SECONDS = 60
@@ -63,14 +64,6 @@ def read_back(cluster, topic, partition, count=RECORDS):
             assert part, f"the log ends at {len(found)}"
             found += part
     assert found == [(number, b"%d" % number) for number in range(count)]
-
-
-def wait_for(what, condition, seconds=SECONDS):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return found
 
 
 def states(cluster, topic):

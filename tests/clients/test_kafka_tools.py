@@ -8,6 +8,7 @@ import pytest
 
 from harness import tools
 from harness.raw_kafka import Connection, batch, record
+from harness.waiting import wait_for
 
 
 @pytest.fixture
@@ -32,22 +33,19 @@ def described(text):
 def test_topics_tool_creates_lists_describes_grows_and_deletes(broker, tool, unique):
     topic = unique("tool")
     tool("topics", "--create", "--topic", topic, "--partitions", 2, "--config", "retention.ms=86400000")
-    assert topic in tool("topics", "--list").split()
+    wait_for("it is listed", lambda: topic in tool("topics", "--list").split())
     summary, partitions = described(tool("topics", "--describe", "--topic", topic))
     assert (summary["PartitionCount"], summary["ReplicationFactor"], partitions) == ("2", str(broker.replicas), 2)
     assert "retention.ms=86400000" in summary["Configs"]
     assert len(summary["TopicId"]) == 22
     tool("topics", "--alter", "--topic", topic, "--partitions", 5)
-    summary, partitions = described(tool("topics", "--describe", "--topic", topic))
-    assert (summary["PartitionCount"], partitions) == ("5", 5)
+    wait_for("it has grown", lambda: described(tool("topics", "--describe", "--topic", topic))[1] == 5)
     with pytest.raises(tools.ToolError, match="Error while executing topic command"):
         tool("topics", "--alter", "--topic", topic, "--partitions", 3)
     with pytest.raises(tools.ToolError, match="Error while executing topic command"):
         tool("topics", "--create", "--topic", topic)
     tool("topics", "--delete", "--topic", topic)
-    deadline = time.monotonic() + 10
-    while topic in tool("topics", "--list").split():
-        assert time.monotonic() < deadline, "still listed"
+    wait_for("it is not listed", lambda: topic not in tool("topics", "--list").split(), seconds=10)
     with pytest.raises(tools.ToolError, match="does not exist"):
         tool("topics", "--describe", "--topic", topic)
 
@@ -82,15 +80,13 @@ def test_configs_tool_alters_describes_and_resets_a_topic(broker, tool, unique):
     topic = broker.create_topic(unique("configs"))
     entity = ("--entity-type", "topics", "--entity-name", topic)
     tool("configs", *entity, "--alter", "--add-config", "retention.ms=123456,max.message.bytes=2097152")
-    text = tool("configs", *entity, "--describe")
-    assert "retention.ms=123456" in text
+    text = wait_for("it is altered", lambda: (text := tool("configs", *entity, "--describe")) and "retention.ms=123456" in text and text)
     assert "max.message.bytes=2097152" in text
     assert "DYNAMIC_TOPIC_CONFIG" in text
     with Connection(broker.leader_of(topic)) as connection:
         assert connection.produce(topic, 0, batch([record(0, value=b"x" * 1_500_000)]))[0] == 0, "in force at once"
     tool("configs", *entity, "--alter", "--delete-config", "retention.ms")
-    text = tool("configs", *entity, "--describe")
-    assert "retention.ms=123456" not in text
+    text = wait_for("it is reset", lambda: "retention.ms=123456" not in (text := tool("configs", *entity, "--describe")) and text)
     assert "max.message.bytes=2097152" in text
     everything = tool("configs", *entity, "--describe", "--all")
     for key in ("cleanup.policy=delete", "compression.type=producer", f"min.insync.replicas={broker.min_in_sync}", "segment.bytes=1073741824"):

@@ -68,7 +68,7 @@ struct Member {
 }
 
 impl Cluster {
-    /// Registers the broker, and takes part from then on. A lone node is registered when this returns, and that is all.
+    /// Registers the broker, and takes part from then on; returns when it may lead. A lone node is registered when this returns, and that is all.
     ///
     /// The lease of the engine is taken away at once and comes back with the first heartbeat that is answered.
     ///
@@ -105,6 +105,7 @@ impl Cluster {
         peers.serve_streams(Arc::clone(&sessions) as Arc<dyn StreamHandler>);
         let fetchers = Fetchers::new(Arc::clone(&engine), peers.clone(), session_timeout);
         tasks.spawn(Arc::clone(&fetchers).run());
+        heartbeats.until_first(register_until).await;
         let member = Member {
             peers,
             departures,

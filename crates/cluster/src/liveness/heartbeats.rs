@@ -23,6 +23,9 @@ const MARGIN_PARTS: u32 = 20;
 /// Attempts to find the controller before the next heartbeat is due.
 const REDIRECTS_MAX: usize = 2;
 
+/// Time between two heartbeats until the first is answered: a controller that has just been elected may not answer yet.
+const FIRST_INTERVAL: Duration = Duration::from_millis(20);
+
 /// Sends heartbeats.
 pub(crate) struct Heartbeats {
     pub(crate) engine: Arc<Engine>,
@@ -63,11 +66,19 @@ impl Heartbeats {
         (heard_at != u64::MAX).then(|| self.began.elapsed().saturating_sub(Duration::from_millis(heard_at)))
     }
 
+    /// Returns when a heartbeat has been answered, or at the deadline: without the lease that comes with it a broker leads nothing,
+    /// and whoever made it a leader would be refused.
+    pub(crate) async fn until_first(&self, deadline: Instant) {
+        while self.age().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(FIRST_INTERVAL).await;
+        }
+    }
+
     /// Sends heartbeats for as long as it is polled: one an interval, and one at once when there is another controller.
     pub(crate) async fn run(self: Arc<Heartbeats>) {
         let mut leadership = self.engine.quorum().leadership();
         loop {
-            let due = Instant::now() + self.interval;
+            let due = Instant::now() + if self.age().is_some() { self.interval } else { FIRST_INTERVAL };
             let leader = *leadership.borrow_and_update();
             if let Some(leader) = leader {
                 self.beat(leader).await;
