@@ -9,6 +9,8 @@ use crate::invariant::check;
 
 /// How long the leader keeps still after the controller has refused a proposal.
 const PAUSE_AFTER_REFUSAL: Millis = Millis(1_000);
+/// It keeps still longer about those of whom there is no news: a broker that is down is refused each time.
+const PAUSE_MAX: Millis = Millis(8_000);
 
 /// The controller's answer to a [`IsrProposal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ struct Progress {
     caught_up_at: Option<Millis>,
     /// It was in the ISR and came back with less than it had promised.
     broke_promise: bool,
+    /// It was proposed for the ISR and refused, and has not been a member since.
+    refused: bool,
 }
 
 impl Progress {
@@ -68,6 +72,7 @@ impl Progress {
         log_end_then: Offset::NONE,
         caught_up_at: None,
         broke_promise: false,
+        refused: false,
     };
 
     /// Whether it has everything below the high watermark and something of this epoch's history.
@@ -119,6 +124,9 @@ pub(super) struct InSync {
     quiet_until: Millis,
     /// Who was refused the last time.
     refused_last: BrokerId,
+    /// When somebody is proposed again of whom there is no news, and how long after the next refusal.
+    again_at: Millis,
+    pause: Millis,
 }
 
 impl InSync {
@@ -135,6 +143,8 @@ impl InSync {
             pending: None,
             quiet_until: Millis(i64::MIN),
             refused_last: BrokerId(-1),
+            again_at: Millis(i64::MIN),
+            pause: PAUSE_AFTER_REFUSAL,
         };
         in_sync.adopt(state);
         in_sync
@@ -158,6 +168,7 @@ impl InSync {
             if let Some(progress) = self.followers.get_mut(broker) {
                 progress.broke_promise = false;
                 progress.caught_up_at = None;
+                progress.refused = false;
             }
         }
         self.isr = isr;
@@ -279,12 +290,20 @@ impl InSync {
         self.propose(now, members)
     }
 
-    /// Proposes somebody again who was refused, one at a time and in turn: if only one of several stays refused, the others get
-    /// in. An ISR below its minimum takes no records, so nothing else may ever move here.
+    /// Proposes somebody again who was refused, or who has all there is, one at a time and in turn: if only one of several stays
+    /// refused, the others get in. An ISR below its minimum takes no records, so nothing else may ever move here.
+    ///
+    /// Who has left for its lag and is silent since is not among them: it would be taken in at once, and the high watermark
+    /// would wait for it as before.
     fn propose_refused(&mut self, now: Millis, ends: LeaderEnds) -> Option<IsrProposal> {
+        if now < self.again_at {
+            return None;
+        }
         let waits = |broker: &BrokerId| {
-            let progress = self.followers.get(broker);
-            !self.isr.contains(broker) && progress.is_some_and(|progress| progress.has_enough(ends))
+            !self.isr.contains(broker)
+                && self.followers.get(broker).is_some_and(|progress| {
+                    progress.has_enough(ends) && (progress.refused || progress.durable_end == ends.log_end)
+                })
         };
         let (after, before): (Vec<BrokerId>, Vec<BrokerId>) =
             self.followers.keys().copied().filter(waits).partition(|broker| *broker > self.refused_last);
@@ -347,9 +366,14 @@ impl InSync {
             return;
         };
         match decision {
-            IsrDecision::Accepted { isr, partition_epoch } => self.adopt_isr(isr, partition_epoch),
+            IsrDecision::Accepted { isr, partition_epoch } => {
+                self.pause = PAUSE_AFTER_REFUSAL;
+                self.adopt_isr(isr, partition_epoch);
+            }
             IsrDecision::Refused => {
                 self.quiet_until = now + PAUSE_AFTER_REFUSAL;
+                self.again_at = now + self.pause;
+                self.pause = PAUSE_MAX.min(self.pause + self.pause);
                 self.abandon_pending();
             }
             IsrDecision::Superseded => {}
@@ -364,6 +388,7 @@ impl InSync {
             self.refused_last = member.broker;
             if let Some(progress) = self.followers.get_mut(&member.broker) {
                 progress.caught_up_at = None;
+                progress.refused = true;
             }
         }
     }

@@ -122,7 +122,7 @@ fn a_follower_leaves_after_the_lag_limit_and_guards_until_the_controller_agrees_
             tick 30001                                   -> propose 1 on 5
             tick 31000                                   ->
             offsets                                      -> start 0 stable 2 hw 2 durable 5 end 5
-            isr accepted 1 as 6                          -> propose 1,2 on 6
+            isr accepted 1 as 6                          -> hw 5, ack 0..5
         "#]],
     );
 }
