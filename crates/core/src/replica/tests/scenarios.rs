@@ -210,9 +210,9 @@ fn the_high_watermark_waits_for_one_about_to_join_but_not_for_one_that_left_r_3_
             durable 5                                    -> durable 5, ack 0..5
             fetch 2 at 5                                 -> up to 5, hw 5
             append 5                                     -> log 5..10
-            metadata 6 replicas 1,2 isr 1 min 1          -> propose 1,2 on 6
-            durable 10                                   -> durable 10, ack 5..10
-            fetch 2 at 10                                -> up to 10, hw 10
+            metadata 6 replicas 1,2 isr 1 min 1          ->
+            durable 10                                   -> durable 10, ack 5..10, hw 10
+            fetch 2 at 10                                -> up to 10, propose 1,2 on 6
             append 1                                     -> log 10..11
             isr refused                                  ->
             durable 11                                   -> durable 11, ack 10..11, hw 11
