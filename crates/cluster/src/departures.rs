@@ -15,8 +15,8 @@ use eddy_types::BrokerId;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// How long an answer waits at most while a broker's process is gone. Long enough for an election of the metadata group when that
-/// broker led it; in a cluster without a majority, where waiting does not help, it is what each answer costs.
+/// How long answers wait from when a broker's process was first found gone. Long enough for an election of the metadata group when
+/// that broker led it; without a majority waiting does not help, and answers after it come at once.
 const GONE_WAIT_MAX: Duration = Duration::from_secs(1);
 /// The same while it is only out of reach: it may come back, and a process that is gone shows within a few milliseconds.
 const BROKEN_WAIT_MAX: Duration = Duration::from_millis(30);
@@ -31,11 +31,13 @@ pub(crate) struct Departures {
     engine: Arc<Engine>,
     peers: Peers,
     fenced: Mutex<BTreeMap<BrokerId, Instant>>,
+    /// Brokers out of reach that the metadata takes for alive, since somebody first asked.
+    unreachable: Mutex<BTreeMap<BrokerId, Instant>>,
 }
 
 impl Departures {
     pub(crate) fn new(engine: Arc<Engine>, peers: Peers) -> Arc<Departures> {
-        Arc::new(Departures { engine, peers, fenced: Mutex::default() })
+        Arc::new(Departures { engine, peers, fenced: Mutex::default(), unreachable: Mutex::default() })
     }
 
     /// Follows the metadata for as long as it is polled.
@@ -50,6 +52,8 @@ impl Departures {
             known.difference(&registered).for_each(|broker| self.peers.unwatch_link(*broker));
             let serving: BTreeSet<BrokerId> = image.alive_brokers().map(|broker| broker.id).collect();
             self.note(alive.difference(&serving), &serving);
+            // Whoever leaves, or registers, leaves anew the next time.
+            self.unreachable.lock().clear();
             (known, alive) = (registered, serving);
             if version.changed().await.is_err() {
                 return;
@@ -72,23 +76,21 @@ impl Departures {
     /// Returns when the metadata has taken note of every broker that is provably gone, or when waiting has lost its sense. At
     /// once as a rule.
     pub(crate) async fn until_noted(&self) {
-        let began = Instant::now();
-        while let Some(wait) = self.unnoted(&self.engine.image()) {
-            if began.elapsed() >= wait {
-                return;
-            }
+        while self.is_note_due(&self.engine.image()) {
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// How long it is worth waiting for note to be taken of a broker; `None` when there is nothing to wait for.
-    fn unnoted(&self, image: &Image) -> Option<Duration> {
-        let others = image.alive_brokers().filter(|broker| broker.id != self.engine.me());
-        let wait = others.filter_map(|broker| match *self.peers.link(broker.id).borrow() {
-            LinkState::Refused => Some(GONE_WAIT_MAX),
-            LinkState::Broken => Some(BROKEN_WAIT_MAX),
-            LinkState::Unknown | LinkState::Connected { .. } => None,
-        });
-        wait.max()
+    /// Whether a broker has just gone and the metadata does not say so.
+    fn is_note_due(&self, image: &Image) -> bool {
+        let mut others = image.alive_brokers().filter(|broker| broker.id != self.engine.me());
+        others.any(|broker| {
+            let wait_max = match *self.peers.link(broker.id).borrow() {
+                LinkState::Refused => GONE_WAIT_MAX,
+                LinkState::Broken => BROKEN_WAIT_MAX,
+                LinkState::Unknown | LinkState::Connected { .. } => return false,
+            };
+            self.unreachable.lock().entry(broker.id).or_insert_with(Instant::now).elapsed() < wait_max
+        })
     }
 }

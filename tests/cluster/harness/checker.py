@@ -52,15 +52,17 @@ def pair_sends(events):
 
 def lost(sends, final):
     """L1: what was acknowledged is there, at its offset."""
+    places = {key: dict(records) for key, records in final.items()}
+    written = {key: set(records.values()) for key, records in places.items()}
     for value, send in sends.items():
         if send["type"] != OK:
             continue
-        records = dict(final.get(send["key"], ()))
-        if send["offset"] is None or send["offset"] < 0:
-            if value not in records.values():
-                yield Violation("L1", f"{value} acknowledged in {send['key']}, not read")
-        elif records.get(send["offset"]) != value:
-            yield Violation("L1", f"{value} acknowledged at {send['key']}@{send['offset']}, there is {records.get(send['offset'])}")
+        key, offset = send["key"], send["offset"]
+        if offset is None or offset < 0:
+            if value not in written.get(key, ()):
+                yield Violation("L1", f"{value} acknowledged in {key}, not read")
+        elif (there := places.get(key, {}).get(offset)) != value:
+            yield Violation("L1", f"{value} acknowledged at {key}@{offset}, there is {there}")
 
 
 def places_agree(events, sends, final):
@@ -82,10 +84,12 @@ def places_agree(events, sends, final):
 def duplicates(final):
     """L3: an idempotent producer's value is there once."""
     for key, records in final.items():
-        for value, count in collections.Counter(value for _, value in records).items():
-            if count > 1:
-                places = [offset for offset, other in records if other == value]
-                yield Violation("L3", f"{value} is {count} times in {key}: {places}")
+        places = collections.defaultdict(list)
+        for offset, value in records:
+            places[value].append(offset)
+        for value, offsets in places.items():
+            if len(offsets) > 1:
+                yield Violation("L3", f"{value} is {len(offsets)} times in {key}: {offsets}")
 
 
 def dense(final):

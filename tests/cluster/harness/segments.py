@@ -4,7 +4,7 @@ import collections
 import hashlib
 import struct
 
-from harness.crc import crc32c
+from crc32c import crc32c
 
 # Length up to and including the length field; the checksum covers all from the attributes on.
 PREFIX, ATTRIBUTES = 12, 21

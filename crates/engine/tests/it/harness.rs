@@ -139,20 +139,24 @@ pub(crate) async fn append(
     group.wait(deadline).await.remove(0).unwrap_or(Err(AppendError::PartitionGone))
 }
 
+/// A few batches from an offset on, whoever leads.
+fn from(offset: Offset) -> ReadRequest {
+    ReadRequest {
+        offset,
+        leader_epoch: LeaderEpoch::NONE,
+        last_fetched_epoch: LeaderEpoch::NONE,
+        max_bytes: 4096,
+        at_least_one: true,
+        committed_only: false,
+    }
+}
+
 /// The batches below the high watermark as they are stored.
 pub(crate) async fn read_bytes(partition: &Arc<Partition>) -> Vec<u8> {
     let mut at = partition.offsets().log_start;
     let mut bytes = Vec::new();
     loop {
-        let request = ReadRequest {
-            offset: at,
-            leader_epoch: LeaderEpoch::NONE,
-            last_fetched_epoch: LeaderEpoch::NONE,
-            max_bytes: 4096,
-            at_least_one: true,
-            committed_only: false,
-        };
-        let read = partition.read(request).await.unwrap();
+        let read = partition.read(from(at)).await.unwrap();
         let Some(last) = read.slices.iter().cloned().flat_map(batches).last() else { return bytes };
         at = last.unwrap().header.last_offset().next();
         read.slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
@@ -164,15 +168,7 @@ pub(crate) async fn read_all(partition: &Arc<Partition>) -> Vec<(i64, Bytes)> {
     let mut at = partition.offsets().log_start;
     let mut records = Vec::new();
     loop {
-        let request = ReadRequest {
-            offset: at,
-            leader_epoch: LeaderEpoch::NONE,
-            last_fetched_epoch: LeaderEpoch::NONE,
-            max_bytes: 4096,
-            at_least_one: true,
-            committed_only: false,
-        };
-        let read = partition.read(request).await.unwrap();
+        let read = partition.read(from(at)).await.unwrap();
         if read.slices.is_empty() {
             assert_eq!(at, read.offsets.high_watermark, "the log ends where its high watermark is");
             return records;

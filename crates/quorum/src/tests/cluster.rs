@@ -16,12 +16,24 @@ use crate::member::Member;
 use crate::message::{self, RaftCall};
 use crate::{ChangeError, ProposeError, handlers};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn changes_of_all_brokers_at_once_are_made_once_each() {
-    log();
+/// A group of three brokers, the first of which is registered.
+async fn three() -> (Brokers, Vec<Running>) {
     let all = Brokers::new(3, 3).await;
     let running = all.start_all(1..=3).await;
     register(&running[0], 1).await;
+    (all, running)
+}
+
+async fn stop_all(running: Vec<Running>) {
+    for one in running {
+        one.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_all_brokers_at_once_are_made_once_each() {
+    log();
+    let (_all, running) = three().await;
     let mut changes = Vec::new();
     let began = Instant::now();
     for number in 0..90u32 {
@@ -46,9 +58,7 @@ async fn changes_of_all_brokers_at_once_are_made_once_each() {
     let refs: Vec<&Running> = running.iter().collect();
     until_equal(&refs).await;
     assert_eq!(running[0].quorum.image().topic_count(), 90);
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,9 +89,7 @@ async fn the_group_has_a_new_leader_soon_after_the_old_one_is_gone() {
             until("all vote", || voters(one) == brokers([1, 2, 3])).await;
         }
     }
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,9 +117,7 @@ async fn a_minority_commits_nothing_and_a_majority_goes_on() {
     running.extend(all.start_all(2..=3).await);
     running[1].create_patiently(3).await;
     until_equal(&running.iter().collect::<Vec<_>>()).await;
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,9 +137,7 @@ async fn a_member_that_was_away_for_long_takes_a_snapshot() {
     back.create_patiently(200).await;
     running.push(back);
     until_equal(&running.iter().collect::<Vec<_>>()).await;
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -155,17 +159,13 @@ async fn five_thousand_topics_are_the_same_everywhere() {
     println!("a new broker has them after {:?}", joining.elapsed());
     until_equal(&running.iter().collect::<Vec<_>>()).await;
     assert_eq!(running[3].quorum.image().topic_count(), 5000);
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_hears_nothing_does_not_raise_the_term() {
     log();
-    let all = Brokers::new(3, 3).await;
-    let running = all.start_all(1..=3).await;
-    register(&running[0], 1).await;
+    let (_all, running) = three().await;
     let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
     let term = running[leader].quorum.status().term;
     let deaf = &running[(leader + 1) % 3];
@@ -184,17 +184,13 @@ async fn a_member_that_hears_nothing_does_not_raise_the_term() {
     until_equal(&running.iter().collect::<Vec<_>>()).await;
     until("it follows again", || deaf.quorum.leader() == Some(running[leader].peers.me())).await;
     assert_eq!(deaf.quorum.status().term, term);
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_hears_nobody_is_replaced_and_follows() {
     log();
-    let all = Brokers::new(3, 3).await;
-    let running = all.start_all(1..=3).await;
-    register(&running[0], 1).await;
+    let (_all, running) = three().await;
     let old = leader_of(&running.iter().collect::<Vec<_>>()).await;
     // Cut off in both directions: the others neither hear it nor answer it.
     let others: Vec<&Running> =
@@ -219,17 +215,13 @@ async fn a_leader_that_hears_nobody_is_replaced_and_follows() {
     until_equal(&running.iter().collect::<Vec<_>>()).await;
     let term = running[old].quorum.status().term;
     assert!(others.iter().all(|one| one.quorum.status().term == term));
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn followers_whose_disks_are_slow_neither_stop_the_group_nor_change_its_leader() {
     log();
-    let all = Brokers::new(3, 3).await;
-    let running = all.start_all(1..=3).await;
-    register(&running[0], 1).await;
+    let (_all, running) = three().await;
     let leader = leader_of(&running.iter().collect::<Vec<_>>()).await;
     let term = running[leader].quorum.status().term;
     for one in running.iter().filter(|one| !one.quorum.is_leader()) {
@@ -241,9 +233,7 @@ async fn followers_whose_disks_are_slow_neither_stop_the_group_nor_change_its_le
     for one in &running {
         assert_eq!(one.quorum.status().term, term);
     }
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 /// Leaders come and go, answers are lost; what was confirmed is there once, what was refused is there before.
@@ -289,9 +279,7 @@ async fn changes_are_made_once_each_while_leaders_come_and_go() {
     let distinct: std::collections::BTreeSet<_> = given.iter().collect();
     assert_eq!(distinct.len(), given.len(), "a block of ids was given twice");
     println!("{} blocks of producer ids", given.len());
-    for one in running {
-        one.stop().await;
-    }
+    stop_all(running).await;
 }
 
 /// Answers no call, as a process that stands still.
