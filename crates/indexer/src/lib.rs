@@ -5,7 +5,12 @@
 //! step: a restart goes on exactly there. Small splits are merged; a split below the log's start is dropped whole.
 
 mod fields;
+mod query;
+mod search;
 mod view;
 
 pub use fields::Fields;
+pub use search::{
+    Missing, NativeAnswer, NativeHit, NativeQuery, Search, SearchError, SearchLimits, SearchedThrough, Wait,
+};
 pub use view::{SearchableSplit, View};
