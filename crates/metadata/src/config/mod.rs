@@ -44,7 +44,7 @@ pub use group_config::GroupConfig;
 pub(crate) use group_config::check_group;
 pub use kafka_listeners::{controller_listener_of, listener_of};
 pub use key::{Check, Key, Kind, Scope, Unit};
-pub use topic_config::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
+pub use topic_config::{CleanupPolicy, CompressionType, SearchReplicas, TimestampType, TopicConfig};
 pub(crate) use value::parse_list;
 pub use value::{ConfigError, Value};
 

@@ -40,6 +40,11 @@ typed_config! {
         "remote.storage.enable" => remote_storage_enable: bool,
         "retention.bytes" => retention_bytes: i64,
         "retention.ms" => retention_ms: i64,
+        "search.enable" => search_enable: bool,
+        "search.fields" => search_fields: Vec<String>,
+        "search.replicas" => search_replicas: SearchReplicas,
+        "search.store.values" => search_store_values: bool,
+        "search.tokenizer" => search_tokenizer: String,
         "segment.bytes" => segment_bytes: u32,
         "segment.index.bytes" => segment_index_bytes: u32,
         "segment.jitter.ms" => segment_jitter_ms: i64,
@@ -83,6 +88,16 @@ pub enum TimestampType {
     CreateTime,
     /// The broker's, at the append.
     LogAppendTime,
+}
+
+/// `search.replicas`: who indexes a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SearchReplicas {
+    /// Its leader.
+    #[default]
+    Leader,
+    /// Every replica.
+    All,
 }
 
 impl TopicConfig {
@@ -163,6 +178,16 @@ impl FromValue for TimestampType {
         Some(match String::from_value(value)?.as_str() {
             "CreateTime" => TimestampType::CreateTime,
             "LogAppendTime" => TimestampType::LogAppendTime,
+            _ => return None,
+        })
+    }
+}
+
+impl FromValue for SearchReplicas {
+    fn from_value(value: &Value) -> Option<Self> {
+        Some(match String::from_value(value)?.as_str() {
+            "leader" => SearchReplicas::Leader,
+            "all" => SearchReplicas::All,
             _ => return None,
         })
     }

@@ -129,6 +129,18 @@ pub static KEYS: &[Key] = &[
         .check(Check::AtLeast(-1))
         .synonyms(&["log.retention.ms", "log.retention.minutes", "log.retention.hours"])
         .doc("Age at which segments are deleted, by their newest record's timestamp; -1 is no limit."),
+    topic(Kind::Boolean, "search.enable", "false")
+        .doc("Whether the topic is indexed for search. Switched on, what it holds already is indexed too; switched off, its index is removed."),
+    topic(Kind::List, "search.fields", "")
+        .doc("Fields of JSON values that are indexed, each with what is below it, such as user.name; empty indexes all. A change makes the index anew."),
+    topic(Kind::Text, "search.replicas", "leader")
+        .check(Check::OneOf(&["leader", "all"]))
+        .doc("Who indexes a partition: only its leader, or every replica, so that a new leader can be searched at once."),
+    topic(Kind::Boolean, "search.store.values", "false")
+        .doc("Whether the index keeps a copy of the values. Without one, values are read from the log. A change makes the index anew."),
+    topic(Kind::Text, "search.tokenizer", "default")
+        .check(Check::OneOf(&["default", "whitespace"]))
+        .doc("How text is cut into words: at everything but letters and digits, or only at white space. A change makes the index anew."),
     topic(Kind::Int, "segment.bytes", "1073741824")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(1_048_576))

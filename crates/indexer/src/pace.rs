@@ -1,0 +1,158 @@
+//! Stepping aside: the indexer works only while the broker does not need the machine.
+//!
+//! While the write-ahead log is *pressed*, work stands still, but for a small slice now and then: under pressure that never
+//! ends the index still gets on. When the pressure has gone, work resumes at a tenth of its speed and doubles that while nothing
+//! happens. The threads have the lowest priority as well, so that they only get what of the processor is left.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use eddy_wal::Pressure;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::split::Pacing;
+
+/// Under pressure, one slice of work in this time.
+const FLOOR_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often the pressure is looked at while work stands still.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Share of the time that work may take after pressure, and how long it takes to double.
+const SHARE_MIN: f64 = 0.1;
+const SHARE_DOUBLES_IN: Duration = Duration::from_millis(250);
+
+/// Longest pause between two slices while there is no pressure.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Bytes that a merge writes as one slice.
+const SLICE_BYTES: u64 = 256 << 10;
+
+/// The work is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stop;
+
+/// The pace of one thread.
+pub(crate) struct Pace {
+    pressure: watch::Receiver<Pressure>,
+    stopping: std::sync::Arc<AtomicBool>,
+    /// Microseconds spent stepping aside, of all threads.
+    backoff: std::sync::Arc<AtomicU64>,
+    state: Mutex<State>,
+}
+
+struct State {
+    pressure: watch::Receiver<Pressure>,
+    share: f64,
+    /// When the share was changed last.
+    changed: Instant,
+    /// When the last slice under pressure began.
+    floor: Option<Instant>,
+    /// When the slice at hand began.
+    began: Instant,
+    written: u64,
+}
+
+impl Pace {
+    pub(crate) fn new(
+        pressure: watch::Receiver<Pressure>,
+        stopping: std::sync::Arc<AtomicBool>,
+        backoff: std::sync::Arc<AtomicU64>,
+    ) -> Pace {
+        let now = Instant::now();
+        let state = State {
+            pressure: pressure.clone(),
+            share: 1.0,
+            changed: now,
+            floor: None,
+            began: now,
+            written: 0,
+        };
+        Pace { pressure, stopping, backoff, state: Mutex::new(state) }
+    }
+
+    /// Whether work stands still.
+    pub(crate) fn is_pressed(&self) -> bool {
+        *self.pressure.borrow() != Pressure::Normal
+    }
+
+    /// A slice of work is done: waits until the next one may begin.
+    pub(crate) fn step(&self) -> Result<(), Stop> {
+        let mut state = self.state.lock();
+        let worked = state.began.elapsed();
+        let begin = Instant::now();
+        while let Some(pause) = state.pause(worked, begin) {
+            if self.stopping.load(Ordering::Relaxed) {
+                return Err(Stop);
+            }
+            std::thread::sleep(pause.min(LOOK_INTERVAL));
+        }
+        let waited = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.backoff.fetch_add(waited, Ordering::Relaxed);
+        state.began = Instant::now();
+        if self.stopping.load(Ordering::Relaxed) { Err(Stop) } else { Ok(()) }
+    }
+
+    /// Work begins after a time without any.
+    pub(crate) fn begin(&self) -> Result<(), Stop> {
+        self.state.lock().began = Instant::now();
+        self.step()
+    }
+}
+
+impl State {
+    /// How much longer to wait after a slice that took `worked` and ended at `begin`; `None` when the next one may begin.
+    fn pause(&mut self, worked: Duration, begin: Instant) -> Option<Duration> {
+        let now = Instant::now();
+        // A short pressure between two looks counts.
+        let has_changed = self.pressure.has_changed().unwrap_or(false);
+        let pressed = *self.pressure.borrow_and_update() != Pressure::Normal;
+        if pressed {
+            self.share = SHARE_MIN;
+            self.changed = now;
+            let floor = *self.floor.get_or_insert(now);
+            let left = FLOOR_INTERVAL.saturating_sub(now - floor);
+            if left.is_zero() {
+                self.floor = Some(now);
+                return None;
+            }
+            return Some(left);
+        }
+        self.floor = None;
+        if has_changed {
+            self.share = SHARE_MIN;
+            self.changed = now;
+        }
+        while self.share < 1.0 && now - self.changed >= SHARE_DOUBLES_IN {
+            self.share = (self.share * 2.0).min(1.0);
+            self.changed += SHARE_DOUBLES_IN;
+        }
+        let pause = worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX);
+        let left = pause.saturating_sub(now - begin);
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+impl Pacing for Pace {
+    fn moved(&self, bytes: u64) -> io::Result<()> {
+        {
+            let mut state = self.state.lock();
+            state.written += bytes;
+            if state.written < SLICE_BYTES && bytes > 0 {
+                return Ok(());
+            }
+            state.written = 0;
+        }
+        self.step().map_err(|Stop| io::Error::new(io::ErrorKind::Interrupted, "stopping"))
+    }
+}
+
+/// Gives the calling thread the lowest priority.
+pub(crate) fn yield_to_others() {
+    const LOWEST: i32 = 19;
+    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
+        tracing::debug!(%error, "cannot lower the priority of an indexing thread");
+    }
+}
