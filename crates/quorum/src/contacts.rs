@@ -90,6 +90,11 @@ impl Contacts {
         self.state().leader = Some((vote, Instant::now()));
     }
 
+    /// When a leader last called, whichever it was.
+    pub(crate) fn any_leader_call(&self) -> Option<Instant> {
+        self.state().leader.map(|(_, at)| at)
+    }
+
     /// When the leader of this vote last called.
     pub(crate) fn leader_call(&self, vote: &Vote<MemberId>) -> Option<Instant> {
         self.state().leader.filter(|(of, _)| of == vote).map(|(_, at)| at)

@@ -18,8 +18,10 @@ use crate::types::MemberId;
 /// Time after the leader's last call during which a member votes for nobody else. It is openraft's, so asking earlier
 /// would be in vain.
 pub(crate) const LEASE: Duration = Duration::from_millis(500);
-/// Silence of the leader after which a member looks for another one: this, and up to as much again.
+/// Silence of the leader after which a member looks for another one: this, and up to [`PATIENCE_SPREAD`] more.
 const PATIENCE: Duration = Duration::from_millis(550);
+/// So that members rarely begin at the same moment, which costs both a round.
+const PATIENCE_SPREAD: Duration = Duration::from_millis(300);
 /// Silence after a vote that came to nothing, and up to as much again.
 const VOTE_PATIENCE: Duration = Duration::from_millis(200);
 /// Spread of attempts that would otherwise come at once.
@@ -48,11 +50,12 @@ pub(crate) struct Watch {
 impl Watch {
     pub(crate) fn new(metrics: &Metrics) -> Watch {
         let now = Instant::now();
-        let patience = if metrics.vote.committed { PATIENCE } else { VOTE_PATIENCE };
+        let (patience, more) =
+            if metrics.vote.committed { (PATIENCE, PATIENCE_SPREAD) } else { (VOTE_PATIENCE, VOTE_PATIENCE) };
         Watch {
             vote: metrics.vote,
             since: now,
-            patience: patience + up_to(patience),
+            patience: patience + up_to(more),
             spread: up_to(SPREAD),
             not_before: now,
             looked: now,

@@ -2,11 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use eddy_metadata::{Image, Record};
 use eddy_types::{BrokerId, Clock, Millis, SystemClock};
 use tokio::sync::{oneshot, watch};
 
+use crate::election::LEASE;
 use crate::error::{ChangeError, ProposeError, QuorumError};
 use crate::member::{Member, leading_broker};
 use crate::message::DeskAnswer;
@@ -109,6 +111,18 @@ impl Quorum {
     /// Whether this broker leads the group at this moment: a majority says so, asked after the call.
     pub async fn confirm_leader(&self) -> bool {
         self.is_leader() && matches!(self.member.desk.version().await, DeskAnswer::Version(_))
+    }
+
+    /// Time for which, when this broker leads, no other one can have been confirmed as the leader ([`Quorum::confirm_leader`]).
+    ///
+    /// Of those who elected this one, at least one would have had to confirm the other. Votes are given only after the leader
+    /// was silent for a while, except by a candidate to itself; and this one knows when it last heard a leader.
+    #[must_use]
+    pub fn sole_leader_for(&self) -> Duration {
+        let Some(cluster) = &self.member.cluster else { return Duration::ZERO };
+        // In a run of this process before the present one it may have heard a leader until its end.
+        let called = cluster.contacts.any_leader_call().unwrap_or(cluster.started);
+        called.elapsed().min(LEASE)
     }
 
     /// The broker that leads the group, as far as this one knows.

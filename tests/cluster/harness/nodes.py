@@ -52,6 +52,13 @@ class Loopback:
         pass
 
 
+class FixedPorts(Loopback):
+    """Loopback with nine ports in a row."""
+
+    def __init__(self, first):
+        self.ports = {number: [first + 3 * (number - 1) + each for each in range(3)] for number in (1, 2, 3)}
+
+
 class Namespaces:
     """One network namespace a broker on a bridge; the clients are on the bridge itself (number 0). A direction is cut by a wrong
     neighbour entry, so frames vanish in silence. Needs root and iproute2."""

@@ -100,13 +100,15 @@ impl Controller {
         }
     }
 
-    /// A full session for everybody: who was heard by the controller before is not known here.
+    /// A session for everybody, counted from when the controller before can last have answered a heartbeat: who was heard then
+    /// is not known here.
     fn begin(&self) {
+        let since = self.began.elapsed().saturating_sub(self.engine.quorum().sole_leader_for());
         let image = self.engine.image();
         let sessions: BTreeMap<BrokerId, u64> =
             image.alive_brokers().map(|broker| (broker.id, broker.incarnation)).collect();
         let mut liveness = Liveness::new(millis(self.session_timeout));
-        liveness.became_controller(self.now(), sessions.keys().copied());
+        liveness.became_controller(millis(since), sessions.keys().copied());
         *self.duty.lock() = Some(Duty { liveness, sessions, ticked: Instant::now() });
     }
 
