@@ -1,11 +1,13 @@
 //! Execution of queries: over the views of the partitions led here, and over those of other brokers.
 
 mod api;
+mod budget;
 mod error;
 
 use serde_json::Value;
 
 pub use api::{Missing, NativeAnswer, NativeHit, NativeQuery, SearchLimits, Wait};
+pub(crate) use budget::Budget;
 pub use error::{SearchError, SearchedThrough};
 
 /// Searches topics, here and on the other brokers: a handle, cheap to clone.

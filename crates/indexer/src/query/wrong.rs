@@ -1,0 +1,136 @@
+//! What is wrong with a query, and where.
+
+use serde_json::{Map, Value};
+
+use crate::search::SearchError;
+
+/// What is wrong with a query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) message: String,
+    /// JSON pointer to the part of the body.
+    pub(crate) pointer: String,
+    /// Within a query string, from 1.
+    pub(crate) line: usize,
+    /// Within a query string, from 1.
+    pub(crate) column: usize,
+    /// It is right, but too much.
+    pub(crate) too_much: bool,
+}
+
+impl Wrong {
+    pub(crate) fn too_much(message: String) -> Wrong {
+        Wrong { message, pointer: String::new(), line: 1, column: 1, too_much: true }
+    }
+}
+
+impl From<Wrong> for SearchError {
+    fn from(wrong: Wrong) -> SearchError {
+        let Wrong { message, pointer, line, column, too_much } = wrong;
+        if too_much {
+            SearchError::TooExpensive { message }
+        } else {
+            SearchError::BadQuery { message, line, column, pointer }
+        }
+    }
+}
+
+/// A part of a body, and its place there.
+#[derive(Clone, Debug)]
+pub(crate) struct Part<'a> {
+    pub(crate) value: &'a Value,
+    pub(crate) pointer: String,
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn root(value: &'a Value) -> Part<'a> {
+        Part { value, pointer: String::new() }
+    }
+
+    pub(crate) fn wrong(&self, message: impl Into<String>) -> Wrong {
+        Wrong { message: message.into(), pointer: self.pointer.clone(), line: 1, column: 1, too_much: false }
+    }
+
+    /// A part that was found under `key`.
+    pub(crate) fn under(&self, key: &str, value: &'a Value) -> Part<'a> {
+        let key = key.replace('~', "~0").replace('/', "~1");
+        Part { value, pointer: format!("{}/{key}", self.pointer) }
+    }
+
+    pub(crate) fn object(&self, what: &str) -> Result<&'a Map<String, Value>, Wrong> {
+        self.value.as_object().ok_or_else(|| self.wrong(format!("{what} must be an object")))
+    }
+
+    /// The entries of an object.
+    pub(crate) fn entries(
+        &self,
+        what: &str,
+    ) -> Result<impl Iterator<Item = (&'a str, Part<'a>)> + use<'a, '_>, Wrong> {
+        let object = self.object(what)?;
+        Ok(object.iter().map(|(key, value)| (key.as_str(), self.under(key, value))))
+    }
+
+    /// The only entry of an object.
+    pub(crate) fn only(&self, what: &str) -> Result<(&'a str, Part<'a>), Wrong> {
+        let object = self.object(what)?;
+        let mut entries = object.iter();
+        match (entries.next(), entries.next()) {
+            (Some((key, value)), None) => Ok((key, self.under(key, value))),
+            (None, _) => Err(self.wrong(format!("{what} is empty"))),
+            (Some(_), Some((second, value))) => Err(self
+                .under(second, value)
+                .wrong(format!("{what} must have one key; [{second}] is a second one"))),
+        }
+    }
+
+    /// The items of an array; anything else is one item.
+    pub(crate) fn items(&self) -> Vec<Part<'a>> {
+        match self.value {
+            Value::Array(items) => {
+                let part = |(index, value): (usize, &'a Value)| self.under(&index.to_string(), value);
+                items.iter().enumerate().map(part).collect()
+            }
+            _ => vec![self.clone()],
+        }
+    }
+
+    pub(crate) fn text(&self, what: &str) -> Result<&'a str, Wrong> {
+        self.value.as_str().ok_or_else(|| self.wrong(format!("{what} must be a string")))
+    }
+
+    /// Texts as they are and numbers as they read.
+    pub(crate) fn as_text(&self, what: &str) -> Result<String, Wrong> {
+        match self.value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(value) => Ok(value.to_string()),
+            _ => Err(self.wrong(format!("{what} must be a string"))),
+        }
+    }
+
+    /// A truth value; "true" and "false" too, as many clients write them.
+    pub(crate) fn bool(&self, what: &str) -> Result<bool, Wrong> {
+        let text = || self.value.as_str().and_then(|text| text.parse().ok());
+        self.value.as_bool().or_else(text).ok_or_else(|| self.wrong(format!("{what} must be true or false")))
+    }
+
+    /// A count; digits in a string too, as many clients write them.
+    pub(crate) fn count(&self, what: &str) -> Result<u64, Wrong> {
+        let text = || self.value.as_str().and_then(|text| text.parse().ok());
+        self.value
+            .as_u64()
+            .or_else(text)
+            .ok_or_else(|| self.wrong(format!("{what} must be a whole number from 0")))
+    }
+
+    pub(crate) fn float(&self, what: &str) -> Result<f64, Wrong> {
+        let text = || self.value.as_str().and_then(|text| text.parse().ok());
+        let number = self.value.as_f64().or_else(text).filter(|number: &f64| number.is_finite());
+        number.ok_or_else(|| self.wrong(format!("{what} must be a number")))
+    }
+
+    /// The key is not one of those that are served.
+    pub(crate) fn unknown(&self, what: &str, key: &str, served: &str) -> Wrong {
+        self.wrong(format!("unknown {what} [{key}]; served are {served}"))
+    }
+}
