@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::election::LEASE;
 use crate::error::{ChangeError, ProposeError, QuorumError};
-use crate::member::{Member, leading_broker};
+use crate::member::Member;
 use crate::message::DeskAnswer;
 use crate::types::MemberId;
 use crate::{Applied, QuorumConfig, join, start};
@@ -165,7 +165,7 @@ impl Quorum {
             Some(MemberStatus { broker, log_end, last_contact })
         };
         QuorumStatus {
-            leader: self.leader().or_else(|| leading_broker(&metrics)),
+            leader: self.leader(),
             term: metrics.current_term,
             committed_end: metrics.last_applied.map_or(0, |applied| applied.index + 1),
             log_end,

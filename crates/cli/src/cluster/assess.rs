@@ -74,7 +74,14 @@ pub(crate) fn assess(facts: &Facts, limits: DiskLimits) -> Health {
     check(under_min_isr(facts), "min.isr met");
     check(brokers(facts), "all brokers answer");
     check(out_of_sync(facts), "all replicas in sync");
-    check(quorum(facts), if facts.quorum.is_some() { "metadata log 0 behind" } else { "" });
+    check(
+        quorum(facts),
+        if facts.quorum.as_ref().is_some_and(|quorum| quorum.leader >= 0) {
+            "metadata log 0 behind"
+        } else {
+            ""
+        },
+    );
     let knows_disks = facts.brokers.iter().any(|broker| broker.disk.is_some());
     let if_well = if knows_disks { format!("disks below {}%", limits.warn) } else { String::new() };
     check(disks(facts, limits), &if_well);
@@ -97,6 +104,9 @@ fn summary(facts: &Facts, problems: &[Problem]) -> String {
         Some(_) if leaderless > 0 => format!("{} without a leader", plural(leaderless, "partition")),
         Some(_) if under_min_isr > 0 => {
             format!("{} below min.insync.replicas", plural(under_min_isr, "partition"))
+        }
+        Some(_) if facts.quorum.as_ref().is_some_and(|quorum| quorum.leader < 0) => {
+            "the controllers have no majority".to_owned()
         }
         Some(_) if facts.quorum_silent.is_some() => "the controllers do not answer".to_owned(),
         Some(worst) if worst.status == Status::Unhealthy => format!("{}: {}", worst.subject, worst.text),
@@ -143,10 +153,17 @@ fn brokers(facts: &Facts) -> Vec<Problem> {
             found.push(problem(Status::Degraded, subject, text));
         }
     }
-    if facts.controller.is_none() && facts.quorum.as_ref().is_none_or(|quorum| quorum.leader < 0) {
-        let text = "there is none: metadata cannot be changed".to_owned();
-        found.push(problem(Status::Unhealthy, "controller".to_owned(), text));
-    }
+    // Metadata may name the last one for as long as nobody could change it.
+    let text = match (&facts.quorum, facts.controller) {
+        (Some(quorum), _) if quorum.leader < 0 => {
+            let mut voters: Vec<i32> = quorum.voters.iter().map(|voter| voter.id).collect();
+            voters.sort_unstable();
+            format!("there is none: without a majority of {} metadata cannot be changed", list(&voters))
+        }
+        (None, None) => "there is none: metadata cannot be changed".to_owned(),
+        _ => return found,
+    };
+    found.push(problem(Status::Unhealthy, "controller".to_owned(), text));
     found
 }
 
@@ -185,7 +202,8 @@ fn quorum(facts: &Facts) -> Vec<Problem> {
         let text = format!("{reason}: metadata cannot be changed");
         return vec![problem(Status::Unhealthy, "controllers".to_owned(), text)];
     }
-    let Some(quorum) = &facts.quorum else { return Vec::new() };
+    // Without a leader nobody knows who is behind.
+    let Some(quorum) = facts.quorum.as_ref().filter(|quorum| quorum.leader >= 0) else { return Vec::new() };
     let late = quorum.voters.iter().filter(|voter| {
         voter.id != quorum.leader && voter.caught_up_ms_ago.is_none_or(|ago| ago > QUORUM_LATE_MS)
     });

@@ -134,7 +134,8 @@ fn render(printer: &Printer, facts: &Facts, health: &Health) -> String {
     let mut out = printer.styled(style(health.status), health.status.name());
     write!(out, "  {}", health.summary).ok();
     let leader = facts.quorum.as_ref().map(|quorum| quorum.leader).or(facts.controller);
-    let mut rest: Vec<String> = leader.map(|id| format!("controller {id}")).into_iter().collect();
+    let mut rest: Vec<String> =
+        leader.filter(|id| *id >= 0).map(|id| format!("controller {id}")).into_iter().collect();
     rest.extend(facts.quorum.as_ref().map(|quorum| format!("term {}", quorum.epoch)));
     rest.push(plural(facts.partitions, "partition"));
     writeln!(out, "      {}", rest.join(" · ")).ok();

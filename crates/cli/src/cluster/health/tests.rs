@@ -188,6 +188,30 @@ fn monitoring_systems_get_their_own_forms() {
 }
 
 #[test]
+fn without_a_majority_of_the_controllers_it_is_said_why_nothing_can_be_changed() {
+    check(
+        |facts| {
+            for broker in [0, 2] {
+                facts.brokers[broker].unreachable = Some("connection refused".to_owned());
+            }
+            // Metadata still names the last controller.
+            facts.controller = Some(1);
+            facts.quorum.as_mut().unwrap().leader = -1;
+            for voter in &mut facts.quorum.as_mut().unwrap().voters {
+                (voter.behind, voter.caught_up_ms_ago) = (None, None);
+            }
+        },
+        &expect![[r#"
+            UNHEALTHY  the controllers have no majority      term 7 · 24 partitions
+              ! controller  there is none: without a majority of 1,2,3 metadata cannot be changed
+              ! broker 1    cannot be reached from here at 10.0.4.1:9092: connection refused
+              ! broker 3    cannot be reached from here at 10.0.4.3:9092: connection refused
+              ok all partitions have a leader · ok min.isr met · ok all replicas in sync · ok disks below 80%
+        "#]],
+    );
+}
+
+#[test]
 fn controllers_without_a_majority_are_unhealthy() {
     check(
         |facts| {
