@@ -9,6 +9,7 @@ mod marker;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use eddy_disk::Disk;
 use eddy_disk::lock::{DirLock, LockError};
@@ -24,6 +25,10 @@ pub(crate) use marker::{Marker, new_cluster_id};
 
 /// Kafka's marker: its directories are often named by a configuration that was made for it.
 const KAFKA_MARKER_FILE: &str = "meta.properties";
+
+/// Time for the kernel to take a killed process apart: until then it has its lock, and a command line no more.
+const DYING_MAX: Duration = Duration::from_secs(5);
+const DYING_PAUSE: Duration = Duration::from_millis(10);
 
 /// A data directory that this process alone uses.
 pub(crate) struct DataDir {
@@ -45,7 +50,7 @@ impl DataDir {
         // A directory that a power cut takes away takes along what was acknowledged in it.
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         disk.sync_dir(parent).map_err(|error| unusable(path, &error))?;
-        let lock = DirLock::acquire(path).map_err(|error| match error {
+        let lock = lock(path).map_err(|error| match error {
             LockError::Held { pid, .. } => in_use(path, pid),
             LockError::Io { source, .. } => unusable(path, &source),
         })?;
@@ -106,6 +111,21 @@ impl Drop for DataDir {
     }
 }
 
+/// Locks the directory; whoever is killed and started again at once waits for his own end.
+fn lock(dir: &Path) -> Result<DirLock, LockError> {
+    let deadline = Instant::now() + DYING_MAX;
+    loop {
+        match DirLock::acquire(dir) {
+            Err(LockError::Held { pid: Some(pid), .. })
+                if port_holder::command(pid).is_none() && Instant::now() < deadline =>
+            {
+                std::thread::sleep(DYING_PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
 fn check(dir: &Path, found: &Marker, node_id: BrokerId) -> Result<(), Problem> {
     if found.node_id == node_id {
         return Ok(());
@@ -162,6 +182,20 @@ fn unusable(dir: &Path, error: &io::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lock_of_a_process_that_is_gone_all_but_its_files_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::acquire(dir.path()).unwrap();
+        // No process has the largest number.
+        std::fs::write(dir.path().join(eddy_disk::lock::LOCK_FILE), format!("{}\n", u32::MAX)).unwrap();
+        let end = std::thread::spawn(move || {
+            std::thread::sleep(DYING_PAUSE * 5);
+            drop(held);
+        });
+        assert!(lock(dir.path()).is_ok());
+        end.join().unwrap();
+    }
 
     #[test]
     fn a_directory_of_kafka_is_left_alone() {
