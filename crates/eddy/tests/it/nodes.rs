@@ -67,6 +67,11 @@ impl Nodes {
         self.node(id).kafka
     }
 
+    /// The port of the listener for other brokers.
+    pub(crate) fn internal(&self, id: i32) -> u16 {
+        self.node(id).cluster
+    }
+
     pub(crate) fn data(&self, id: i32) -> PathBuf {
         self.dir.path().join(format!("node-{id}"))
     }

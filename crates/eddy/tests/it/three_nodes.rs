@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::kafka::Client;
@@ -176,6 +178,62 @@ fn a_second_node_with_the_same_id_is_refused() {
     nodes.produce("orders", "still there");
 }
 
+#[test]
+fn a_seed_that_is_wrong_is_named_with_what_is_there_instead() {
+    let mut nodes = Nodes::new(3);
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for connection in stranger.incoming() {
+            connection.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").ok();
+        }
+    });
+    let own = nodes.internal(1);
+    let other = nodes.internal(2);
+    nodes.spawn(2);
+    // What seed 3 is said to be is broker 2.
+    let seeds = format!("cluster.seeds=1@127.0.0.1:{own},2@127.0.0.1:{port},3@127.0.0.1:{other}");
+    nodes.spawn_with(1, &[seeds]);
+    let stranger = format!("seed 2@127.0.0.1:{port} does not answer: ");
+    let swapped = format!("seed 3@127.0.0.1:{other} is broker 2");
+    wait_until("both to be named", || nodes.log(1).contains(&stranger) && nodes.log(1).contains(&swapped));
+    assert_eq!(cluster_of(&nodes, 1), None, "nobody founds a cluster with seeds that it cannot ask");
+
+    // The right seeds are all it needs.
+    nodes.kill(1);
+    nodes.spawn(1);
+    nodes.spawn(3);
+    for id in 1..=3 {
+        nodes.until_ready(id);
+    }
+}
+
+#[test]
+fn garbage_at_the_internal_listener_disturbs_nobody() {
+    let mut nodes = Nodes::three();
+    nodes.create(1, "orders");
+    let shapes: [&[u8]; 5] =
+        [b"GET / HTTP/1.1\r\n\r\n", &[0; 4096], &[0xff; 4096], &[0x7f, 0xff, 0xff, 0xff, 1, 2, 3], b"x"];
+    // Left open, so that the broker has to give each of them up by itself.
+    let mut open = Vec::new();
+    for round in 0..20 {
+        for id in 1..=3 {
+            for shape in shapes {
+                let mut socket = TcpStream::connect(("127.0.0.1", nodes.internal(id))).unwrap();
+                socket.write_all(shape).ok();
+                open.push(socket);
+            }
+        }
+        nodes.produce("orders", &round.to_string());
+    }
+    let read = nodes.read_all("orders");
+    assert!((0..20).all(|round| read.contains(&round.to_string())), "{read:?}");
+    assert_eq!(nodes.leader("orders").map(|(_, in_sync)| in_sync), Some(3));
+    for id in 1..=3 {
+        nodes.stop(id);
+    }
+}
+
 /// The seeds without those that come later.
 fn seeds_of_three(nodes: &Nodes) -> [String; 1] {
     let seeds = nodes.seeds();
@@ -230,6 +288,12 @@ fn without_a_majority_reads_go_on_and_changes_are_refused_for_now() {
     // Nothing is acknowledged that could be lost.
     let (code, _) = Client::connect(nodes.kafka(leader)).produce("orders", "one of three");
     assert!([6, 7, 19, 20].contains(&code), "{code}");
+    let (code, stdout, stderr) = nodes.ask(leader, &["cluster", "health"]);
+    assert_ne!(code, 0, "{stdout}");
+    assert!(
+        stdout.starts_with("UNHEALTHY") && stdout.contains("without a majority of 1,2,3"),
+        "{stdout}{stderr}"
+    );
 
     for id in (1..=3).filter(|id| *id != leader) {
         nodes.start(id);
