@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from functools import partial
 
 import pytest
 
@@ -25,6 +26,11 @@ def pytest_addoption(parser):
         choices=(1, NODES),
         default=1,
         help="1: what needs no more than one broker, and a short selection of what needs three; 3: everything that runs on three",
+    )
+    parser.addoption(
+        "--restart",
+        action="store_true",
+        help="with --nodes 3: the matrix is written and read while one of the brokers is restarted again and again",
     )
 
 
@@ -98,6 +104,13 @@ def broker(request):
         return request.getfixturevalue("start_broker")()
     host, _, port = against.rpartition(":")
     return Broker(host.strip("[]"), int(port))
+
+
+@pytest.fixture(scope="session")
+def restarts(request, broker):
+    """Restarts one of three brokers, not the one to bootstrap from, for as long as the function that it is given says; None if that is not asked
+    for."""
+    return partial(broker.restart_while, 2) if request.config.getoption("--restart") else None
 
 
 @pytest.fixture

@@ -372,3 +372,17 @@ def test_ten_thousand_connections_come_and_go(unharmed):
         with socket.create_connection((unharmed.host, unharmed.port), timeout=15) as connection:
             if number % 2:
                 connection.sendall(half_a_frame)
+
+
+def test_an_idempotent_producer_that_is_not_known_begins_with_any_sequence_and_goes_on_in_order(unharmed, topic):
+    """R-3.22. What librdkafka concludes from an acknowledgement of a later batch alone (see tests/cluster/harness/workload.py) is no proof."""
+    with Connection(unharmed) as connection:
+        identity = connection.init_producer_id()
+
+        def send(sequence):
+            return connection.produce(topic, 0, batch([record(0)], producer=(*identity, sequence)), acks=-1)
+
+        assert send(17) == (raw.NONE, 0)
+        assert send(19)[0] == raw.OUT_OF_ORDER_SEQUENCE_NUMBER
+        assert send(18) == (raw.NONE, 1)
+        assert send(17) == (raw.NONE, 0)

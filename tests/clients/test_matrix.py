@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -12,11 +13,13 @@ PROCESSES = 3
 CLOCK_SLACK_MS = 5_000
 
 
-def jobs_of(client, unique):
-    """The client's jobs by what they vary: its codecs at the strongest setting, then the weaker settings."""
+def jobs_of(client, unique, restarts):
+    """The client's jobs by what they vary: its codecs at the strongest setting, then the weaker settings, which promise less when brokers
+    come and go."""
     settings = {codec: (codec, -1, client.idempotence) for codec in client.codecs}
-    settings |= {"acks1": ("gzip", 1, False), "acksall": ("none", -1, False)}
-    if client.acks0:
+    if not restarts:
+        settings |= {"acks1": ("gzip", 1, False), "acksall": ("none", -1, False)}
+    if client.acks0 and not restarts:
         settings["acks0"] = ("none", 0, False)
     return {
         name: {
@@ -51,28 +54,31 @@ class Outcome:
 
 
 class Matrix:
-    def __init__(self, broker, unique, directory):
+    def __init__(self, broker, unique, directory, restarts):
         self.started_ms = time.time() * 1000 - CLOCK_SLACK_MS
-        self.jobs = {name: jobs_of(client, unique) for name, client in CLIENTS.items()}
+        self.jobs = {name: jobs_of(client, unique, restarts) for name, client in CLIENTS.items()}
         for jobs in self.jobs.values():
             for job in jobs.values():
                 broker.create_topic(job["topic"], partitions=PARTITIONS)
         with ThreadPoolExecutor(PROCESSES) as pool:
-            self.answers = self.run_all(pool, lambda client: client.produce(broker.bootstrap, self.jobs[client.name].values(), directory))
+            self.answers = self.run_all(pool, restarts, lambda client: client.produce(broker.bootstrap, self.jobs[client.name].values(), directory))
             written = [name for name, outcome in self.answers.items() if outcome.value is not None]
             topics = [job["topic"] for name in written for job in self.jobs[name].values()]
-            self.read = self.run_all(pool, lambda client: client.consume(broker.bootstrap, topics, directory))
+            self.read = self.run_all(pool, restarts, lambda client: client.consume(broker.bootstrap, topics, directory))
         self.ended_ms = time.time() * 1000 + CLOCK_SLACK_MS
 
     @staticmethod
-    def run_all(pool, action):
-        outcomes = pool.map(lambda client: Outcome(lambda: action(client)), CLIENTS.values())
-        return dict(zip(CLIENTS, outcomes, strict=True))
+    def run_all(pool, restarts, action):
+        """{client: what became of it}; a broker is restarted meanwhile if `restarts` is given."""
+        outcomes = {name: pool.submit(Outcome, partial(action, client)) for name, client in CLIENTS.items()}
+        if restarts:
+            restarts(lambda: not all(outcome.done() for outcome in outcomes.values()))
+        return {name: outcome.result() for name, outcome in outcomes.items()}
 
 
 @pytest.fixture(scope="module")
-def matrix(broker, unique, tmp_path_factory):
-    return Matrix(broker, unique, tmp_path_factory.mktemp("matrix"))
+def matrix(broker, unique, tmp_path_factory, restarts):
+    return Matrix(broker, unique, tmp_path_factory.mktemp("matrix"), restarts)
 
 
 def headers_of(record, ordered):

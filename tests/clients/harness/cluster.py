@@ -149,6 +149,18 @@ class Cluster(Broker):
             time.sleep(0.1)
         return self
 
+    def restart_while(self, number, busy):
+        """Stops and starts a broker while `busy()`, at least once: each stop is clean, and everything is in sync before the next. Not for a thread
+        of its own: brokers end with the thread that started them."""
+        going_on = True
+        while going_on:
+            code = self.node(number).stop()
+            assert code == self.clean_exit, f"broker {number} ended with {code}"
+            self.node(number).start()
+            self.wait_until_whole()
+            time.sleep(0.5)
+            going_on = busy()
+
     def mend(self):
         """Makes the cluster whole for the next test, whatever the last one left."""
         try:

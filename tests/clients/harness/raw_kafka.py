@@ -20,6 +20,7 @@ OFFSET_OUT_OF_RANGE = 1
 CORRUPT_MESSAGE = 2
 UNKNOWN_TOPIC_OR_PARTITION = 3
 MESSAGE_TOO_LARGE = 10
+COORDINATOR_LOAD_IN_PROGRESS = 14
 INVALID_TOPIC = 17
 INVALID_REQUIRED_ACKS = 21
 UNSUPPORTED_VERSION = 35
@@ -309,9 +310,14 @@ class Connection:
         return error
 
     def init_producer_id(self):
-        """InitProducerId v0 without a transactional id: (producer id, epoch)."""
-        reader = self.ask(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60_000))
-        _throttle, error, producer_id, epoch = reader.take(">ihqh")
+        """InitProducerId v0 without a transactional id: (producer id, epoch). Apache Kafka says for a moment that it has no ids at hand."""
+        deadline = time.monotonic() + 15
+        while True:
+            reader = self.ask(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60_000))
+            _throttle, error, producer_id, epoch = reader.take(">ihqh")
+            if error != COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
         assert error == NONE
         return producer_id, epoch
 
