@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from harness.checker import Violation, check_history, check_leaders, check_replicas
-from harness.history import OK, SEND, History
+from harness.history import OK, RESEND, SEND, History
 from harness.nodes import Cluster, Namespaces
 from harness.workload import TOPIC, Workload
 from scenarios import NEEDS_LINKS, SCENARIOS, Nemesis
@@ -42,7 +42,7 @@ def longest_gap(events):
     return max((later - earlier for earlier, later in zip(times, times[1:])), default=0) / 1e9
 
 
-def run(name, seconds, seed, netns=False, directory=None, settings=None):
+def run(name, seconds, seed, netns=False, directory=None, settings=None, rounds=None):
     """Runs one scenario; gives its report: {"violations": [...], ...}. The directory is removed if there are none."""
     directory = Path(directory or tempfile.mkdtemp(prefix=f"eddy-{name}-"))
     cluster = Cluster(binary(), directory, Namespaces() if netns else None, settings)
@@ -55,9 +55,9 @@ def run(name, seconds, seed, netns=False, directory=None, settings=None):
         admin.create_topics([topic], operation_timeout=30)[TOPIC].result(60)
         cluster.wait_until_whole()
         workload = Workload(cluster, history, seed).start()
-        nemesis = Nemesis(cluster, random.Random(seed), seconds)
+        nemesis = Nemesis(cluster, random.Random(seed), seconds, rounds)
         try:
-            SCENARIOS[name](nemesis)
+            violations += SCENARIOS[name](nemesis) or []
         except (AssertionError, TimeoutError) as error:
             violations.append(Violation("scenario", str(error)))
         cluster.heal()
@@ -78,8 +78,12 @@ def run(name, seconds, seed, netns=False, directory=None, settings=None):
         violations += [Violation("exit", f"node {number}: {code}") for number, code in exits.items() if code != 0]
         violations += check_replicas(history_logs(cluster))
         sends = [event for event in history.events if event["f"] == SEND and event["type"] != "invoke"]
-        report["faults"] = nemesis.faults
+        report |= {"faults": nemesis.faults, **nemesis.notes}
         report["sends"] = {kind: sum(event["type"] == kind for event in sends) for kind in ("ok", "info", "fail")}
+        implied = [event for event in sends if event.get("implied")]
+        written = {value for records in final.values() for _, value in records}
+        report["implied"] = {"sends": len(implied), "not there": sum(event["value"] not in written for event in implied)}
+        report["resends"] = sum(event["f"] == RESEND and event["type"] == OK for event in history.events)
         report["read"] = sum(len(records) for records in final.values())
         report["longest gap of acks, s"] = round(longest_gap(history.events), 2)
     finally:
@@ -110,6 +114,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="+", choices=[*SCENARIOS, "all"], metavar="SCENARIO")
     parser.add_argument("--seconds", type=float, default=60, help="how long faults come (60)")
+    parser.add_argument("--rounds", type=int, help="so many faults or rounds instead")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="what chooses the faults")
     parser.add_argument("--netns", action="store_true", help="a network namespace a broker: as root, with iproute2")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a key of the brokers")
@@ -123,7 +128,7 @@ def main():
             print(f"SKIPPED: {name}: needs --netns", flush=True)
             continue
         print(f"{name}: seed {options.seed}, {options.seconds:.0f} s", flush=True)
-        report = run(name, options.seconds, options.seed, options.netns, settings=settings)
+        report = run(name, options.seconds, options.seed, options.netns, settings=settings, rounds=options.rounds)
         print(json.dumps(report, indent=2), flush=True)
         failed |= bool(report["violations"])
     sys.exit(failed)

@@ -1,4 +1,5 @@
-"""What is done to the cluster while clients work. Each scenario acts until its deadline; what it broke is mended afterwards."""
+"""What is done to the cluster while clients work. Each scenario acts for its time or rounds; what it broke is mended afterwards. It may give
+violations that it has found itself."""
 
 import itertools
 import time
@@ -6,19 +7,23 @@ import time
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+import traps
+from harness.loads import Awaited, Pipelined
 from harness.workload import TOPIC
 
 
 class Nemesis:
-    """A cluster, a random stream and a deadline."""
+    """A cluster, a random stream, and when it is enough: after some time, or after some rounds."""
 
-    def __init__(self, cluster, rng, seconds):
-        self.cluster, self.rng = cluster, rng
+    def __init__(self, cluster, rng, seconds, rounds=None):
+        self.cluster, self.rng, self.rounds = cluster, rng, rounds
         self.deadline = time.monotonic() + seconds
         self.faults = 0
+        # What a scenario has counted or measured, for the report.
+        self.notes = {}
 
     def goes_on(self):
-        return time.monotonic() < self.deadline
+        return self.faults < self.rounds if self.rounds else time.monotonic() < self.deadline
 
     def fault(self, text):
         self.faults += 1
@@ -196,57 +201,23 @@ def trimmed_topic(cluster):
 
 
 def d1_leader_kills(nemesis):
-    """The leader is killed at random, again and again."""
-    while nemesis.goes_on():
-        node = nemesis.leader()
-        nemesis.fault(f"kill {node.number}")
-        node.kill()
-        nemesis.rest(0, 2)
-        node.start()
-        nemesis.rest(0.5, 3)
-
-
-def x23_start_orders(nemesis):
-    """Everything stops; the brokers start in every order, some late."""
-    for order in itertools.cycle(itertools.permutations([1, 2, 3])):
-        if not nemesis.goes_on():
-            return
-        for node in nemesis.cluster.nodes.values():
-            node.stop()
-        nemesis.fault(f"start in the order {order}")
-        for number in order:
-            nemesis.cluster.nodes[number].start()
+    """The leader is killed at random, again and again, under one pipelined producer and 16 that wait for every record."""
+    cluster = nemesis.cluster
+    loads = [Pipelined(cluster, "pipelined", 3).start(), Awaited(cluster, "awaited", 3, 16, nemesis.rng.randrange(1 << 30)).start()]
+    try:
+        while nemesis.goes_on():
+            node = nemesis.leader()
+            nemesis.fault(f"kill {node.number}")
+            node.kill()
             nemesis.rest(0, 2)
+            node.start()
+            nemesis.rest(1, 4)
         nemesis.whole()
-
-
-def x24_topics_everywhere(nemesis):
-    """Topics are created through each broker at the same time, and a broker restarts meanwhile: every broker knows the same ones."""
-    clients = [AdminClient({"bootstrap.servers": "{}:{}".format(*node.address), "log_level": 0}) for node in nemesis.cluster.nodes.values()]
-    rounds = itertools.count()
-    while nemesis.goes_on():
-        number = next(rounds)
-        nemesis.whole()
-        futures = {}
-        for index, client in enumerate(clients):
-            topics = [NewTopic(f"made-{number}-{index}-{topic}", 2, 3) for topic in range(5)]
-            # The same name from everybody: exactly one makes it.
-            topics.append(NewTopic(f"made-{number}-same", 2, 3))
-            for name, future in client.create_topics(topics, operation_timeout=20).items():
-                futures.setdefault(name, []).append(future)
-        for name, attempts in futures.items():
-            made = sum(attempt.exception(30) is None for attempt in attempts)
-            if made != 1:
-                errors = [str(attempt.exception()) for attempt in attempts]
-                raise AssertionError(f"topic {name} was made {made} times: {errors}")
-        node = nemesis.any()
-        nemesis.fault(f"{len(futures)} topics; restart {node.number}")
-        node.kill()
-        node.start()
-        nemesis.whole()
-        seen = [sorted(nemesis.cluster.described(number)[1]) for number in (1, 2, 3)]
-        if not seen[0] == seen[1] == seen[2]:
-            raise AssertionError(f"catalogues differ: {[len(catalogue) for catalogue in seen]}")
+    finally:
+        for load in loads:
+            load.stop()
+    nemesis.notes |= {f"acknowledged, {load.topic}": load.acknowledged() for load in loads}
+    return [violation for load in loads for violation in load.verify()]
 
 
 SCENARIOS = {
@@ -260,7 +231,6 @@ SCENARIOS = {
     "C10": c10_pause_and_kill,
     "C13": c13_lost_disks,
     "D1": d1_leader_kills,
-    "X23": x23_start_orders,
-    "X24": x24_topics_everywhere,
+    **traps.SCENARIOS,
 }
 NEEDS_LINKS = {"C4", "C5", "C8"}

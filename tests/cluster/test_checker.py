@@ -3,7 +3,7 @@
 import pytest
 
 from harness.checker import check_history, check_leaders, check_replicas
-from harness.history import FAIL, INFO, INVOKE, OK, POLL, SEND
+from harness.history import FAIL, INFO, INVOKE, OK, POLL, RESEND, SEND
 from harness.segments import Batch
 
 KEY = "t-0"
@@ -48,6 +48,19 @@ def test_an_acknowledged_record_at_another_offset_is_found():
 def test_an_acknowledgement_without_an_offset_still_counts():
     assert Story().send("a", offset=-1).properties((0, "a")) == set()
     assert Story().send("a", offset=-1).properties((0, "b")) == {"L1"}
+
+
+def test_a_batch_that_is_sent_again_and_gets_another_offset_is_found():
+    def sent_again(offset):
+        return Story().send("a", offset=0).add(RESEND, OK, value="a", offset=offset, error=0).properties((0, "a"))
+
+    assert sent_again(0) == set()
+    assert sent_again(1) == {"I1"}
+
+
+def test_a_producer_with_nothing_open_that_is_out_of_order_is_found():
+    assert Story().send("a", INFO, error=[6, 45]).properties() == {"I1"}
+    assert Story().send("a", INFO, error=[6, 20]).properties() == set()
 
 
 def test_two_values_at_one_offset_are_found():

@@ -6,7 +6,9 @@ false alarms or hides real ones. Every function gives a list of violations, each
 
 import collections
 
-from harness.history import FAIL, INFO, INVOKE, OK, POLL, SEND
+from harness.history import FAIL, INFO, INVOKE, OK, POLL, RESEND, SEND
+
+OUT_OF_ORDER_SEQUENCE = 45
 
 
 class Violation(collections.namedtuple("Violation", "property detail")):
@@ -27,6 +29,7 @@ def check_history(events, final):
         *seen_disappears(events, final),
         *failed_appears(sends, final),
         *plausible_offsets(events),
+        *resends(events, sends),
     ]
 
 
@@ -155,6 +158,17 @@ def plausible_offsets(events):
     for event in events:
         if event["f"] == SEND and event["type"] in (FAIL, INFO) and (event.get("offset") or -1) >= 0:
             yield Violation("L10", f"{event['value']} failed with {event.get('error')} at offset {event['offset']}")
+
+
+def resends(events, sends):
+    """I1: a batch that is sent again after it was acknowledged has the offset that it had; a producer that waits for each acknowledgement is
+    never out of order."""
+    for event in events:
+        if event["f"] == RESEND and event["type"] == OK and event["offset"] != sends[event["value"]]["offset"]:
+            yield Violation("I1", f"{event['value']} is at {sends[event['value']]['offset']}, and at {event['offset']} when it is sent again")
+        told = event.get("error")
+        if event["f"] in (SEND, RESEND) and OUT_OF_ORDER_SEQUENCE in (told if isinstance(told, list) else [told]):
+            yield Violation("I1", f"{event['value']} is out of order for {event['key']}, and nothing before it was open")
 
 
 def polled(events):

@@ -1,9 +1,10 @@
 """What clients did and what became of it: one JSON object a line.
 
-    {"t": monotonic ns, "process": id, "f": "send" | "poll", "type": "invoke" | "ok" | "fail" | "info", "key": "topic-partition",
+    {"t": monotonic ns, "process": id, "f": "send" | "resend" | "poll", "type": "invoke" | "ok" | "fail" | "info", "key": "topic-partition",
      "value": ..., "offset": ..., "error": ...}
 
-A poll has only an `ok`, whose value is {key: [[offset, value], ...]}.
+A poll has only an `ok`, whose value is {key: [[offset, value], ...]}. A resend is a batch that was acknowledged before, sent again with its
+sequence. A send whose end is `implied` is one that a client library took for written without an answer: see `workload.py`.
 """
 
 import json
@@ -13,7 +14,7 @@ import time
 from confluent_kafka import KafkaError
 
 INVOKE, OK, FAIL, INFO = "invoke", "ok", "fail", "info"
-SEND, POLL = "send", "poll"
+SEND, RESEND, POLL = "send", "resend", "poll"
 
 # Answers that say for certain that nothing was written. Whatever is not here is unknown, NOT_LEADER_OR_FOLLOWER among it: it can come
 # after the append. NOT_ENOUGH_REPLICAS counts only if no attempt before it is open, and librdkafka tells only the last error of its

@@ -133,6 +133,10 @@ class Node:
         return self.cluster.net.address(self.number), self.cluster.net.ports[self.number][0]
 
     @property
+    def admin(self):
+        return self.cluster.net.address(self.number), self.cluster.net.ports[self.number][1]
+
+    @property
     def running(self):
         return self.process is not None and self.process.poll() is None
 

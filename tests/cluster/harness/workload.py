@@ -1,14 +1,21 @@
-"""Clients that write down what they do: idempotent producers with acks=all and unique values, consumers that read along."""
+"""Clients that write down what they do: idempotent producers with acks=all and unique values, consumers that read along.
+
+Some producers are librdkafka's, some our own. librdkafka takes a batch without an answer for written when the next one of its partition is
+acknowledged: an idempotent producer's batch would otherwise have been out of order. That is no proof. A leader that has never heard of a producer
+takes whatever sequence comes first, Apache Kafka's as well as ours, and librdkafka has batches under way to an old and a new leader at once.
+Such a send has no offset; it is `info` here, and marked `implied`.
+"""
 
 import random
 import threading
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer
-from confluent_kafka import TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 
 from harness import metadata
-from harness.history import INVOKE, OK, POLL, SEND, outcome
+from harness.history import INFO, INVOKE, OK, POLL, SEND, outcome
+from harness.producer import SequentialProducer
+from harness.reader import read_to_end, reader
 
 TOPIC = "history"
 
@@ -18,12 +25,14 @@ def key_of(partition):
 
 
 class Workload:
-    def __init__(self, cluster, history, seed, partitions=3, producers=4, rate=50):
+    def __init__(self, cluster, history, seed, partitions=3, libraries=3, own=3, rate=50):
         self.cluster, self.history, self.seed, self.partitions = cluster, history, seed, partitions
         self.stopping = threading.Event()
         self.leaders = []
-        self.threads = [threading.Thread(target=self.produce, args=(number, rate)) for number in range(producers)]
-        self.threads += [threading.Thread(target=self.consume, args=(100,)), threading.Thread(target=self.watch_leaders)]
+        targets = [(self.produce, number, rate) for number in range(libraries)]
+        targets += [(self.produce_alone, 200 + number, rate) for number in range(own)]
+        targets += [(self.consume, 100), (self.watch_leaders,)]
+        self.threads = [threading.Thread(target=target, args=arguments, daemon=True) for target, *arguments in targets]
 
     def start(self):
         for thread in self.threads:
@@ -65,10 +74,23 @@ class Workload:
         def delivered(error, message):
             offset = message.offset() if error is None else None
             about = {"key": key, "value": value, "offset": offset, "error": error and error.name()}
-            self.history.add(process, SEND, outcome(error), **about)
+            if error is None and (offset is None or offset < 0):
+                self.history.add(process, SEND, INFO, **about, implied=True)
+            else:
+                self.history.add(process, SEND, outcome(error), **about)
 
         self.history.add(process, SEND, INVOKE, key=key, value=value)
         producer.produce(TOPIC, value.encode(), partition=partition, on_delivery=delivered)
+
+    def produce_alone(self, process, rate):
+        rng = random.Random(self.seed * 1000 + process)
+        producer = SequentialProducer(self.cluster, self.history, process, TOPIC, key_of, rng)
+        number = 0
+        while not self.stopping.is_set():
+            producer.send(rng.randrange(self.partitions), f"{process}.{number}")
+            number += 1
+            self.stopping.wait(rng.expovariate(rate))
+        producer.close()
 
     def consume(self, process):
         consumer = reader(self.cluster.bootstrap)
@@ -94,34 +116,7 @@ class Workload:
                     continue
                 self.leaders += [(key_of(index), state.epoch, state.leader) for (topic, index), state in partitions.items() if topic == TOPIC]
 
-    def final_read(self, seconds=60):
+    def final_read(self):
         """Every partition from its beginning to its end, by a fresh client."""
-        consumer = reader(self.cluster.bootstrap)
-        places = [TopicPartition(TOPIC, partition, OFFSET_BEGINNING) for partition in range(self.partitions)]
-        ends = {place.partition: consumer.get_watermark_offsets(place, timeout=30)[1] for place in places}
-        consumer.assign(places)
-        final = {key_of(partition): [] for partition in range(self.partitions)}
-        deadline = time.monotonic() + seconds
-        while any(len(final[key_of(partition)]) < end for partition, end in ends.items()):
-            if time.monotonic() > deadline:
-                break
-            for message in consumer.consume(5_000, timeout=0.5):
-                if message.error() is None:
-                    final[key_of(message.partition())].append((message.offset(), message.value().decode()))
-        consumer.close()
-        return final
-
-
-def reader(bootstrap):
-    return Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "unused",
-            "log_level": 0,
-            "enable.auto.commit": False,
-            "check.crcs": True,
-            "auto.offset.reset": "error",
-            "socket.timeout.ms": 5_000,
-            "reconnect.backoff.max.ms": 500,
-        }
-    )
+        read = read_to_end(self.cluster, {TOPIC: self.partitions})
+        return {key_of(partition): records for (_, partition), records in read.items()}
