@@ -9,6 +9,8 @@ use eddy_core::ProducerLimits;
 use eddy_disk::Disk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig};
 use eddy_gateway::{Loggers, Settings};
+#[cfg(feature = "search")]
+use eddy_indexer::IndexerConfig;
 use eddy_metadata::config::{BrokerConfig, SeedBroker};
 use eddy_metadata::controller::Registration;
 use eddy_peer::Peers;
@@ -80,6 +82,16 @@ pub(crate) fn engine(
             disk_reserve_bytes: reserve_bytes(total),
         },
         on_fatal: eddy_engine::abort,
+    }
+}
+
+/// How topics are indexed.
+#[cfg(feature = "search")]
+pub(crate) fn indexer(broker: &BrokerConfig) -> IndexerConfig {
+    IndexerConfig {
+        memory: usize::try_from(broker.search_memory).unwrap_or(usize::MAX),
+        commit_interval: Duration::from_millis(broker.search_commit_interval_ms),
+        ..IndexerConfig::default()
     }
 }
 

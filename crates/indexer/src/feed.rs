@@ -10,8 +10,8 @@ use eddy_types::{LeaderEpoch, Offset};
 /// What a read found.
 #[derive(Debug)]
 pub(crate) enum Read {
-    /// Whole batches; none when everything that is committed was read. The log start and the end of what is committed.
-    Batches { slices: Vec<Bytes>, log_start: Offset, end: Offset },
+    /// Whole batches; none when everything that is committed was read.
+    Batches { slices: Vec<Bytes>, log_start: Offset },
     /// The log is another one from here on than the one that was indexed: an unclean election cut it.
     Diverged { at: Offset },
     /// The offset is not in the log, which begins and ends here.
@@ -47,11 +47,7 @@ pub(crate) async fn read(
     match partition.peek(request).await {
         Ok(read) => Ok(match read.diverging {
             Some(Diverging { end_offset, .. }) => Read::Diverged { at: end_offset },
-            None => Read::Batches {
-                slices: read.slices,
-                log_start: read.offsets.log_start,
-                end: committed(&read.offsets),
-            },
+            None => Read::Batches { slices: read.slices, log_start: read.offsets.log_start },
         }),
         Err(ReadError::OutOfRange { start, end, .. }) => Ok(Read::OutOfRange { start, end }),
         Err(ReadError::PartitionGone) => Ok(Read::Gone),

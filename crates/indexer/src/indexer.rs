@@ -12,6 +12,7 @@ use eddy_metadata::{Image, Topic};
 use eddy_types::{Offset, TopicId};
 use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::counters::{Counters, Stats};
@@ -20,7 +21,7 @@ use crate::mapping::Mapping;
 use crate::open_splits::OpenSplits;
 use crate::pace::Pace;
 use crate::partition_index::{Common, PartitionIndex, remove_dir};
-use crate::turn;
+use crate::{turn, upkeep};
 use crate::view::{IndexStatus, NotIndexed, View};
 
 /// How an indexer runs.
@@ -59,8 +60,30 @@ pub(crate) struct Shared {
     /// The engine stops, or nothing is indexed.
     stopping: Arc<AtomicBool>,
     backoff: Arc<AtomicU64>,
-    work: Mutex<bool>,
-    some_work: Condvar,
+    work: Bell,
+    upkeep: Bell,
+}
+
+/// Wakes one thread.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    ring: Condvar,
+}
+
+impl Bell {
+    fn wait(&self, at_most: Duration) {
+        let mut rung = self.rung.lock();
+        if !*rung && !at_most.is_zero() {
+            self.ring.wait_for(&mut rung, at_most);
+        }
+        *rung = false;
+    }
+
+    fn ring(&self) {
+        *self.rung.lock() = true;
+        self.ring.notify_all();
+    }
 }
 
 impl Shared {
@@ -88,26 +111,26 @@ impl Shared {
         self.runtime.block_on(self.runtime.spawn(task)).ok()
     }
 
+    /// Waits until somebody is in a hurry, or for a time.
     pub(crate) fn wait_for_work(&self, at_most: Duration) {
-        let mut work = self.work.lock();
-        if !*work && !at_most.is_zero() {
-            self.some_work.wait_for(&mut work, at_most);
-        }
-        *work = false;
+        self.work.wait(at_most);
     }
 
-    fn wake(&self) {
-        *self.work.lock() = true;
-        self.some_work.notify_all();
+    /// Waits until a split was written, or for a time.
+    pub(crate) fn wait_for_upkeep(&self, at_most: Duration) {
+        self.upkeep.wait(at_most);
     }
 
     /// A split was written.
-    pub(crate) fn committed(&self) {}
+    pub(crate) fn committed(&self) {
+        self.upkeep.ring();
+    }
 }
 
 /// Indexes the topics of a broker that ask for it.
 pub struct Indexer {
     shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
     keeper: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -124,20 +147,20 @@ impl Indexer {
             tracked: RwLock::default(),
             stopping: Arc::default(),
             backoff: Arc::default(),
-            work: Mutex::new(false),
-            some_work: Condvar::new(),
+            work: Bell::default(),
+            upkeep: Bell::default(),
         });
-        let keeper = tokio::spawn(keep(Arc::clone(&shared)));
-        Arc::new(Indexer { shared, keeper: Mutex::new(Some(keeper)) })
+        let (stop, stopped) = watch::channel(false);
+        let keeper = tokio::spawn(keep(Arc::clone(&shared), stopped));
+        Arc::new(Indexer { shared, stop, keeper: Mutex::new(Some(keeper)) })
     }
 
     /// Stops: what was committed stays, the rest is indexed after the next start. Call it before the engine stops.
     pub async fn stop(&self) {
-        self.shared.stopping.store(true, Ordering::Relaxed);
-        self.shared.wake();
+        self.stop.send_replace(true);
         let keeper = self.keeper.lock().take();
         if let Some(keeper) = keeper {
-            keeper.abort();
+            // A panic was reported by its hook.
             let _ = keeper.await;
         }
     }
@@ -195,7 +218,7 @@ impl Indexer {
                 return through;
             }
             index.hurry();
-            self.shared.wake();
+            self.shared.work.ring();
             if tokio::time::timeout_at(deadline, progress.changed()).await.is_err() {
                 return *progress.borrow();
             }
@@ -207,6 +230,17 @@ impl Indexer {
     pub fn status(&self, topic: TopicId, partition: i32) -> Option<IndexStatus> {
         let index = self.index(topic, partition).ok()?;
         Some(index.status(self.shared.engine.now(), self.shared.is_pressed()))
+    }
+
+    /// How all indexes of this broker stand: topic and partition of each.
+    #[must_use]
+    pub fn statuses(&self) -> Vec<(Arc<str>, i32, IndexStatus)> {
+        let (now, is_pressed) = (self.shared.engine.now(), self.shared.is_pressed());
+        let status = |index: &Arc<PartitionIndex>| {
+            let partition = &index.partition;
+            (Arc::clone(partition.topic()), partition.key().index, index.status(now, is_pressed))
+        };
+        self.shared.tracked().values().map(status).collect()
     }
 
     /// What was done since the start.
@@ -257,7 +291,7 @@ fn mapping(topic: &Topic) -> Mapping {
 }
 
 /// Follows the metadata: opens the indexes that are wanted, closes those that are not, and keeps threads for them.
-async fn keep(shared: Arc<Shared>) {
+async fn keep(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let mut versions = shared.engine.image_version();
     let mut threads = Threads::default();
     loop {
@@ -267,10 +301,12 @@ async fn keep(shared: Arc<Shared>) {
         threads.adjust(&shared).await;
         let retry = if all_open { Duration::from_secs(3600) } else { Duration::from_secs(1) };
         tokio::select! {
-            changed = versions.changed() => if changed.is_err() { return },
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            changed = versions.changed() => if changed.is_err() { break },
             () = tokio::time::sleep(retry) => {}
         }
     }
+    threads.stop(&shared).await;
 }
 
 /// Brings the tracked indexes in line with the metadata; false if something is to be tried again.
@@ -353,20 +389,31 @@ impl Threads {
     async fn adjust(&mut self, shared: &Arc<Shared>) {
         let is_needed = !shared.tracked().is_empty();
         if is_needed && self.running.is_empty() {
-            let shared = Arc::clone(shared);
-            let pace =
-                Pace::new(shared.engine.pressure(), Arc::clone(&shared.stopping), Arc::clone(&shared.backoff));
-            let build = std::thread::Builder::new().name("index-build".to_owned());
-            match build.spawn(move || turn::run(&shared, &pace)) {
-                Ok(thread) => self.running.push(thread),
-                Err(error) => tracing::error!(%error, "cannot start the indexing thread"),
-            }
+            self.start("index-build", shared, |shared, pace| turn::run(shared, pace));
+            self.start("index-merge", shared, upkeep::run);
         } else if !is_needed && !self.running.is_empty() {
-            shared.stopping.store(true, Ordering::Relaxed);
-            shared.wake();
-            let running = std::mem::take(&mut self.running);
-            let _ = tokio::task::spawn_blocking(move || running.into_iter().for_each(|thread| drop(thread.join()))).await;
-            shared.stopping.store(false, Ordering::Relaxed);
+            self.stop(shared).await;
         }
+    }
+
+    fn start(&mut self, name: &str, shared: &Arc<Shared>, run: fn(&Arc<Shared>, &Arc<Pace>)) {
+        let shared = Arc::clone(shared);
+        let pace =
+            Pace::new(shared.engine.pressure(), Arc::clone(&shared.stopping), Arc::clone(&shared.backoff));
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        match thread.spawn(move || run(&shared, &Arc::new(pace))) {
+            Ok(thread) => self.running.push(thread),
+            Err(error) => tracing::error!(%error, "cannot start a thread for search indexes"),
+        }
+    }
+
+    async fn stop(&mut self, shared: &Arc<Shared>) {
+        shared.stopping.store(true, Ordering::Relaxed);
+        shared.work.ring();
+        shared.upkeep.ring();
+        let running = std::mem::take(&mut self.running);
+        let join = || running.into_iter().for_each(|thread| drop(thread.join()));
+        let _ = tokio::task::spawn_blocking(join).await;
+        shared.stopping.store(false, Ordering::Relaxed);
     }
 }

@@ -10,6 +10,7 @@ mod fields;
 mod indexer;
 mod manifest;
 mod mapping;
+mod merge_policy;
 mod open_splits;
 mod pace;
 mod partition_index;
@@ -17,6 +18,7 @@ mod query;
 mod search;
 mod split;
 mod turn;
+mod upkeep;
 mod view;
 
 pub use counters::{SECONDS_BOUNDS, Stats, Times};

@@ -5,6 +5,7 @@
 //! happens. The threads have the lowest priority as well, so that they only get what of the processor is left.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,10 +37,9 @@ pub(crate) struct Stop;
 
 /// The pace of one thread.
 pub(crate) struct Pace {
-    pressure: watch::Receiver<Pressure>,
-    stopping: std::sync::Arc<AtomicBool>,
+    stopping: Arc<AtomicBool>,
     /// Microseconds spent stepping aside, of all threads.
-    backoff: std::sync::Arc<AtomicU64>,
+    backoff: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -58,24 +58,19 @@ struct State {
 impl Pace {
     pub(crate) fn new(
         pressure: watch::Receiver<Pressure>,
-        stopping: std::sync::Arc<AtomicBool>,
-        backoff: std::sync::Arc<AtomicU64>,
+        stopping: Arc<AtomicBool>,
+        backoff: Arc<AtomicU64>,
     ) -> Pace {
         let now = Instant::now();
         let state = State {
-            pressure: pressure.clone(),
+            pressure,
             share: 1.0,
             changed: now,
             floor: None,
             began: now,
             written: 0,
         };
-        Pace { pressure, stopping, backoff, state: Mutex::new(state) }
-    }
-
-    /// Whether work stands still.
-    pub(crate) fn is_pressed(&self) -> bool {
-        *self.pressure.borrow() != Pressure::Normal
+        Pace { stopping, backoff, state: Mutex::new(state) }
     }
 
     /// A slice of work is done: waits until the next one may begin.

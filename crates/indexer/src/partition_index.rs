@@ -140,6 +140,11 @@ impl PartitionIndex {
         Arc::clone(&self.state.lock().manifest)
     }
 
+    /// Whether some split lies below the log's start as a whole.
+    pub(crate) fn is_below(&self, log_start: Offset) -> bool {
+        self.state.lock().manifest.splits.first().is_some_and(|split| split.end <= log_start.0)
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.common.counters
     }
@@ -181,15 +186,6 @@ impl PartitionIndex {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire) || self.partition.is_gone()
-    }
-
-    /// Closes it and removes its files.
-    ///
-    /// # Errors
-    /// The file system refuses.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        self.close();
-        remove_dir(&self.dir)
     }
 
     /// Changes the manifest, on disk and then in memory. `written` are new splits that `change` adds; their files are removed

@@ -107,11 +107,11 @@ impl Turns<'_> {
         // Whoever waits longest comes first.
         due.sort_by_key(|(last_turn, _)| *last_turn);
         let count = due.len();
-        for (position, (_, index)) in due.into_iter().enumerate() {
+        for (_, index) in due {
             if self.shared.is_stopping() {
                 return Duration::ZERO;
             }
-            self.turn(&index, count > 1, position);
+            self.turn(&index, count > 1);
         }
         if count > 0 { Duration::ZERO } else { next.saturating_duration_since(Instant::now()) }
     }
@@ -126,7 +126,7 @@ impl Turns<'_> {
                 let offsets = index.partition.offsets();
                 let next = index.manifest().next;
                 let end = feed::committed(&offsets).0;
-                if end > next || offsets.log_start.0 > next {
+                if end > next || offsets.log_start.0 > next || index.is_below(offsets.log_start) {
                     behind.push((index, end - next));
                 } else {
                     index.note_caught_up(now);
@@ -145,7 +145,7 @@ impl Turns<'_> {
         self.shared.config().commit_interval.max(all)
     }
 
-    fn turn(&mut self, index: &Arc<PartitionIndex>, others_wait: bool, _position: usize) {
+    fn turn(&mut self, index: &Arc<PartitionIndex>, others_wait: bool) {
         let begin = Instant::now();
         index.note_turn();
         let ended = self.pace.begin().map_err(TurnError::from).and_then(|()| {
@@ -215,7 +215,7 @@ impl<'a> Turn<'a> {
             let read = self.shared.run(async move { feed::read(&partition, next, epoch, READ_BYTES).await });
             let Some(read) = read else { return Err(TurnError::Stopped) };
             match read? {
-                Read::Batches { slices, log_start, .. } => {
+                Read::Batches { slices, log_start } => {
                     if log_start > self.next {
                         self.next = log_start;
                     }

@@ -1,7 +1,7 @@
 //! The order in which a broker starts and stops.
 //!
 //! Start: directory lock and marker, listeners, admin, connections to other brokers, metadata group and engine, registration,
-//! coordinator, gateway. What can be refused is refused before anything is written. Stop: leaderships and clients first,
+//! coordinator, indexer, gateway. What can be refused is refused before anything is written. Stop: leaderships and clients first,
 //! then the log, the admin listener last, so that a stop can be watched.
 
 pub(crate) mod network;
@@ -18,6 +18,8 @@ use eddy_coordinator::GroupCoordinator;
 use eddy_disk::{Disk, RealDisk};
 use eddy_engine::Engine;
 use eddy_gateway::{Loggers, Parts};
+#[cfg(feature = "search")]
+use eddy_indexer::Indexer;
 use eddy_metadata::Endpoint;
 use eddy_metadata::config::BrokerConfig;
 use eddy_metadata::controller::Registration;
@@ -99,12 +101,16 @@ pub(crate) async fn run(
     // A client that is told of this broker may ask another one about it at once.
     cluster.until_applied(engine.image().version(), tokio::time::Instant::now() + KNOWN_WITHIN).await;
     let groups = GroupCoordinator::start(Arc::clone(&engine));
+    #[cfg(feature = "search")]
+    let indexer = Indexer::start(derived::indexer(broker), Arc::clone(&engine));
 
     let gateway = {
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
         let registry: &mut Registry = metrics::labelled(&mut registry, cluster_id, marker.node_id);
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
         metrics::of_cluster(registry, &engine, &cluster, peers.as_ref());
+        #[cfg(feature = "search")]
+        metrics::of_indexer(registry, &indexer);
         let mut exporter = exporter.write().unwrap_or_else(PoisonError::into_inner);
         metrics::of_groups(registry, &mut exporter, &engine, &groups);
         let settings = derived::gateway(broker, loggers);
@@ -119,7 +125,18 @@ pub(crate) async fn run(
         seconds = began.elapsed().as_secs_f32(),
         "ready"
     );
-    Ok(Running { engine, peers, cluster, groups, gateway, readiness, admin, data_dir })
+    Ok(Running {
+        engine,
+        peers,
+        cluster,
+        groups,
+        #[cfg(feature = "search")]
+        indexer,
+        gateway,
+        readiness,
+        admin,
+        data_dir,
+    })
 }
 
 /// Everything the broker listens on, bound before anything is written.

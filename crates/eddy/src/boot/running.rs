@@ -7,6 +7,8 @@ use eddy_admin::{Admin, Readiness};
 use eddy_cluster::Cluster;
 use eddy_coordinator::GroupCoordinator;
 use eddy_engine::Engine;
+#[cfg(feature = "search")]
+use eddy_indexer::Indexer;
 use eddy_peer::Peers;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -36,6 +38,8 @@ pub(crate) struct Running {
     pub(super) peers: Option<Peers>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) groups: Arc<GroupCoordinator>,
+    #[cfg(feature = "search")]
+    pub(super) indexer: Arc<Indexer>,
     pub(super) gateway: JoinHandle<()>,
     pub(super) readiness: Arc<watch::Sender<Readiness>>,
     pub(super) admin: AdminTask,
@@ -68,6 +72,8 @@ impl Running {
         }
         self.cluster.stop().await;
         self.groups.stop().await;
+        #[cfg(feature = "search")]
+        self.indexer.stop().await;
         self.engine.stop().await;
         if timeout(STOP_TIMEOUT, self.gateway).await.is_err() {
             tracing::debug!("the kafka listener did not end");

@@ -9,6 +9,8 @@ mod partitions;
 mod process;
 mod put;
 mod replication;
+#[cfg(feature = "search")]
+mod search;
 mod topics;
 
 use std::sync::Arc;
@@ -58,6 +60,12 @@ pub(crate) fn of_cluster(
     peers: Option<&Peers>,
 ) {
     replication::register(registry, engine, cluster, peers);
+}
+
+/// How the indexes of this broker stand.
+#[cfg(feature = "search")]
+pub(crate) fn of_indexer(registry: &mut Registry, indexer: &Arc<eddy_indexer::Indexer>) {
+    search::register(registry, indexer);
 }
 
 /// What the group coordinator knows: under our names in `registry`, and in `exporter` under those of the usual exporter for

@@ -8,7 +8,7 @@ mod staging;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eddy_types::{LeaderEpoch, Millis, Offset, OffsetRange};
+use eddy_types::{Millis, Offset, OffsetRange};
 use serde::{Deserialize, Serialize};
 use tantivy::directory::error::OpenReadError;
 use tantivy::{Index, ReloadPolicy, TantivyError};
@@ -47,10 +47,6 @@ pub(crate) struct SplitMeta {
 impl SplitMeta {
     pub(crate) fn offsets(&self) -> OffsetRange {
         OffsetRange { start: Offset(self.start), end: Offset(self.end) }
-    }
-
-    pub(crate) fn epoch(&self) -> LeaderEpoch {
-        LeaderEpoch(self.epoch)
     }
 
     pub(crate) fn path(&self, dir: &Path) -> PathBuf {

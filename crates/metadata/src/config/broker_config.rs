@@ -133,6 +133,8 @@ typed_config! {
         "wal.total.bytes" => wal_total_bytes: Option<u64>,
         "backpressure.max.wait" => backpressure_max_wait_ms: u64,
         "log.checkpoint.interval" => log_checkpoint_interval_ms: u64,
+        "search.memory" => search_memory: u64,
+        "search.commit.interval" => search_commit_interval_ms: u64,
         "log.format" => log_format: String,
         "log.level" => log_level: String,
         "num.partitions" => num_partitions: i32,

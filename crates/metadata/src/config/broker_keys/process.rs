@@ -47,6 +47,16 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Millis)
         .check(Check::Between(100, 3_600_000))
         .doc("Longest time between two checkpoints, which sync segments and free the write-ahead log."),
+    // Search.
+    broker(Kind::Long, "search.memory", "67108864")
+        .unit(Unit::Bytes)
+        .check(Check::AtLeast(16 << 20))
+        .doc("Memory in which search indexes are built and merged, those of all topics together."),
+    broker(Kind::Long, "search.commit.interval", "1000")
+        .aliases(&["search.commit.interval.ms"])
+        .unit(Unit::Millis)
+        .check(Check::Between(50, 3_600_000))
+        .doc("How often new records of a topic become searchable; less often when many topics are written to."),
     // What the process says of itself.
     broker(Kind::Text, "log.format", "text")
         .check(Check::OneOf(&["text", "json"]))
