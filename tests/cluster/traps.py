@@ -3,8 +3,11 @@
 import itertools
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -18,6 +21,7 @@ from harness.history import FAIL, INFO, OK, SEND, History
 from harness.reader import read_to_end
 
 PRODUCERS = 128
+WORKLOADS = Path(__file__).resolve().parents[2] / "benches/workloads/run.py"
 
 
 def x17_offset_races(nemesis):
@@ -228,6 +232,29 @@ def x26_no_metadata_on_the_way_of_a_record(nemesis):
     return violations + load.verify()
 
 
+def w5_lost_answers(nemesis):
+    """The workload C5 of benches/workloads: an idempotent producer of kafka-python loses one answer in a hundred, and a broker is killed when
+    half is sent. All 5,000 records are there once."""
+    cluster, violations = nemesis.cluster, []
+    while nemesis.goes_on():
+        nemesis.whole()
+        node = nemesis.any()
+        nemesis.fault(f"kill {node.number} when half is sent")
+        kill = f"kill -9 {node.process.pid}"
+        command = [sys.executable, WORKLOADS, "C5", "--bootstrap", cluster.bootstrap, "--during", kill]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as workload:
+            while node.running and workload.poll() is None:
+                time.sleep(0.05)
+            if node.running:
+                violations.append(Violation("W5", "the workload ended before the broker was killed"))
+            nemesis.rest(0.5, 2)
+            node.start()
+            said, _ = workload.communicate(timeout=180)
+        if workload.returncode != 0:
+            violations.append(Violation("W5", said[-2_000:]))
+    return violations
+
+
 def committed(cluster):
     """The end of the metadata log on the broker that is furthest."""
     return max(metrics.read(node.admin, "eddy_raft_committed_end") for node in cluster.nodes.values())
@@ -247,6 +274,7 @@ def settled(cluster, seconds=30):
 
 
 SCENARIOS = {
+    "W5": w5_lost_answers,
     "X17": x17_offset_races,
     "X23": x23_start_orders,
     "X24": x24_topics_everywhere,
