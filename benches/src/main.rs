@@ -1,10 +1,11 @@
 //! Load for a Kafka broker, whoever made it, and how it fared.
 //!
-//! Each command warms up, measures, and prints a line: a JSON object with `--json`. CPU time of this process and of the broker (`--pid`)
+//! Each command warms up, measures until its time is over or it is interrupted (SIGINT), and prints a line: a JSON object with `--json`. CPU time of this process and of the broker (`--pid`)
 //! are given apart, in cores. `compare.py` runs the commands against this broker and Apache Kafka in turn.
 
 mod catch_up;
 mod cpu;
+mod fill;
 mod groups;
 mod produce;
 mod report;
@@ -54,6 +55,8 @@ enum Command {
     Members(Members),
     /// Offsets are committed at a fixed rate
     Commits(Commits),
+    /// Records with keys are written into a topic of one partition, most of them replaced by newer ones: work for compaction
+    Fill(Fill),
     /// Creates the topic and waits for its leaders
     Create,
 }
@@ -143,6 +146,19 @@ struct CatchUp {
 }
 
 #[derive(Debug, Args)]
+struct Fill {
+    /// MiB to be written
+    #[arg(long, default_value_t = 1024)]
+    mebibytes: usize,
+    /// Of a hundred records so many have a newer one of the same key
+    #[arg(long, default_value_t = 90)]
+    dead: u8,
+    /// Bytes of a record's value
+    #[arg(long, default_value_t = 200)]
+    bytes: usize,
+}
+
+#[derive(Debug, Args)]
 struct Members {
     /// Members, each with its own connection
     #[arg(long, default_value_t = 1000)]
@@ -180,6 +196,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Commits(load) => Some(groups::commits(&target, load).await?),
         Command::Members(load) => {
             groups::members(&target, load).await?;
+            None
+        }
+        Command::Fill(load) => {
+            fill::run(&target, load).await?;
             None
         }
         Command::Create => {

@@ -137,7 +137,10 @@ async fn run(
     tokio::time::sleep(course.warm_up).await;
     let meter = target.meter()?;
     phase.store(MEASURING, Ordering::Relaxed);
-    tokio::time::sleep(course.seconds).await;
+    tokio::select! {
+        () = tokio::time::sleep(course.seconds) => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
     phase.store(OVER, Ordering::Relaxed);
     let cores = meter.stop()?;
     let mut latency = latency_histogram()?;

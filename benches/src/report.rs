@@ -42,6 +42,7 @@ impl Report {
             "megabytes_per_second": self.megabytes_per_second(),
             "p50_ms": self.milliseconds(0.5),
             "p99_ms": self.milliseconds(0.99),
+            "p999_ms": self.milliseconds(0.999),
             "max_ms": self.milliseconds(1.0),
             "broker_cores": self.cores.broker,
             "client_cores": self.cores.client,

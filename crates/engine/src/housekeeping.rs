@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eddy_metadata::{Image, Record};
 use eddy_types::{BrokerId, Offset, TopicId};
@@ -25,6 +25,11 @@ pub struct HousekeepingConfig {
 }
 
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often files of deleted segments are looked for.
+const GIVE_BACK_INTERVAL: Duration = Duration::from_secs(1);
+/// For each second in which the disk is kept busy with that, so many of rest.
+const GIVE_BACK_REST: u32 = 4;
+const GIVE_BACK_REST_MAX: Duration = Duration::from_millis(200);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// How often leaders look for followers that lag, unless a follower may lag less than ten times this.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,6 +40,7 @@ pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<Joi
     look_at_space(engine, reserve);
     vec![
         every(engine, |_| SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
+        every(engine, |_| GIVE_BACK_INTERVAL, give_back),
         every(engine, |_| EXPIRY_INTERVAL, expire_producers),
         every(engine, lag_interval, look_for_lag),
         every(engine, move |_| config.retention_check_interval, retain),
@@ -177,6 +183,21 @@ pub(crate) async fn until_low_watermark(
                 let (leader, epoch) = partition.leader();
                 return Err(DeleteRecordsError::NotLeader { leader, epoch });
             }
+        }
+    }
+}
+
+/// Gives the files of deleted segments back to the disk. A compaction does that itself.
+fn give_back(engine: &Arc<Engine>) {
+    let files = &engine.partitions().storage().files;
+    let is_full = || engine.disk_space().protect.load(Ordering::Relaxed);
+    while !*engine.stopping().borrow() && (is_full() || engine.cleaner_status().running.is_none()) {
+        let begin = Instant::now();
+        if !files.give_back() {
+            return;
+        }
+        if !is_full() {
+            std::thread::sleep((begin.elapsed() * GIVE_BACK_REST).min(GIVE_BACK_REST_MAX));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use eddy_disk::{Disk, File, Open};
 use parking_lot::Mutex;
 
+use crate::deleted::{Deleted, PIECE_BYTES};
 use crate::error::LogError;
 
 /// Keeps at most a fixed number of segment files open, for all logs of a process; those not used lately are closed first.
@@ -17,6 +18,7 @@ pub struct FileCache {
     disk: Arc<dyn Disk>,
     capacity: usize,
     open: Mutex<VecDeque<Weak<FileSlot>>>,
+    pub(crate) deleted: Deleted,
 }
 
 /// A file that is opened when it is needed.
@@ -64,7 +66,15 @@ impl FileCache {
     /// A cache of at most `capacity` open files (at least 1) of `disk`.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, capacity: usize) -> Self {
-        FileCache { disk, capacity: capacity.max(1), open: Mutex::new(VecDeque::new()) }
+        let open = Mutex::new(VecDeque::new());
+        FileCache { disk, capacity: capacity.max(1), open, deleted: Deleted::new(PIECE_BYTES) }
+    }
+
+    /// The same, with pieces of another size in which larger files of deleted segments are given back to the disk
+    /// ([`FileCache::give_back`]).
+    #[must_use]
+    pub fn with_piece_bytes(self, piece_bytes: u64) -> Self {
+        FileCache { deleted: Deleted::new(piece_bytes), ..self }
     }
 
     /// The disk that holds the files.

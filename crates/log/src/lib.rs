@@ -16,6 +16,7 @@ mod budget;
 mod clean;
 mod config;
 mod cut;
+mod deleted;
 pub mod epoch_checkpoint;
 mod epochs;
 mod error;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use eddy_types::{Millis, Offset};
 
 use crate::LogConfig;
+use crate::deleted::LastHold;
 use crate::error::LogError;
 use crate::log::{Log, State};
 use crate::segment::Segment;
@@ -97,7 +98,7 @@ impl Log {
         }
     }
 
-    /// Removes the files of segments that lie wholly below the start. The move of the start must be durable in the
+    /// Removes the files of segments that lie wholly below the start; [`FileCache::give_back`](crate::FileCache::give_back) frees large ones. The move of the start must be durable in the
     /// write-ahead log: otherwise a crash would look like a lost file. A read under way may answer [`LogError::Moved`].
     ///
     /// # Errors
@@ -114,10 +115,16 @@ impl Log {
         let mut flusher = self.flusher.lock();
         let gone = self.state.lock().take_below_start(upto);
         let mut deleted = DeletedSegments::default();
+        let holds: Vec<LastHold> = gone.iter().filter_map(|segment| self.files.hold(segment)).collect();
         for segment in &gone {
             self.remove_segment(&mut flusher, segment)?;
             deleted.segments += 1;
             deleted.bytes += segment.extent().bytes;
+        }
+        if !holds.is_empty() {
+            let synced = self.files.disk().sync_dir(&self.dir);
+            synced.map_err(|error| LogError::io("sync", &self.dir, error))?;
+            self.files.add_deleted(holds);
         }
         Ok(deleted)
     }

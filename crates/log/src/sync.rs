@@ -65,6 +65,7 @@ impl Log {
         let _no_compaction = self.cleaning.lock();
         let mut flusher = self.flusher.lock();
         let all = self.state.lock().take_all();
+        let holds = all.iter().filter_map(|segment| self.files.hold(segment)).collect();
         for segment in all {
             segment.remove(&self.files)?;
         }
@@ -75,6 +76,7 @@ impl Log {
             && let Some(parent) = self.dir.parent()
         {
             disk.sync_dir(parent).map_err(|error| LogError::io("sync", parent, error))?;
+            self.files.add_deleted(holds);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! and leaves the others alone. It gives way to produce requests ([`pace`]), and ends within moments when its log is deleted or the
 //! broker stops.
 
+mod background;
 mod pace;
 mod status;
 
@@ -39,8 +40,7 @@ pub(crate) fn start(engine: &Arc<Engine>) -> JoinHandle<()> {
                 () = tokio::time::sleep(backoff) => {}
             }
             let this = Arc::clone(&engine);
-            // A panic was reported by its hook; the next round tries again.
-            let _ = tokio::task::spawn_blocking(move || round(&this)).await;
+            background::run("eddy-cleaner", move || round(&this)).await;
         }
     })
 }

@@ -17,6 +17,9 @@ const NAP_MAX: Duration = Duration::from_millis(50);
 /// The longest wait for pressure to go, before a little is done all the same: a log that is never compacted fills the disk.
 const YIELD_MAX: Duration = Duration::from_secs(5);
 
+/// So long after an append the broker counts as busy: a piece of work is shorter than the time between two requests.
+const BUSY_FOR: Duration = Duration::from_millis(250);
+
 /// For each second of work so many of rest while something is appended: a compaction takes a small share of one processor and of
 /// the disk.
 const REST_FOR_WORK: u32 = 4;
@@ -31,8 +34,10 @@ pub(super) struct Pace<'a> {
     partition: &'a Arc<Partition>,
     bytes_per_second: f64,
     rest_for_work: u32,
-    /// When the work since the last rest began, and where the write-ahead log ended then.
-    working_since: Cell<(Instant, Lsn)>,
+    /// When the work since the last rest began.
+    working_since: Cell<Instant>,
+    /// Where the write-ahead log ended when it was last seen to have grown, and when that was.
+    grown: Cell<(Lsn, Instant)>,
 }
 
 impl<'a> Pace<'a> {
@@ -44,22 +49,32 @@ impl<'a> Pace<'a> {
         dirty_bytes: u64,
     ) -> Self {
         let rest_for_work = if dirty_bytes > BEHIND_BYTES { REST_WHEN_BEHIND } else { REST_FOR_WORK };
-        let working_since = Cell::new((Instant::now(), engine.wal().next_lsn()));
-        Pace { engine, partition, bytes_per_second, rest_for_work, working_since }
+        let now = Instant::now();
+        let grown = Cell::new((engine.wal().durable_lsn(), now));
+        Pace { engine, partition, bytes_per_second, rest_for_work, working_since: Cell::new(now), grown }
     }
 
     /// The compaction has read and written so many bytes: waits until it may go on, or says that it must end.
     pub(super) fn moved(&self, bytes: u64) -> ControlFlow<()> {
-        let (since, lsn) = self.working_since.get();
-        let worked = since.elapsed();
+        let worked = self.working_since.get().elapsed();
         let at_rate =
             Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(Duration::MAX);
         // Nobody is disturbed while nothing is appended.
-        let is_idle = self.engine.wal().next_lsn() == lsn;
-        let for_others = if is_idle { Duration::ZERO } else { worked * self.rest_for_work };
+        let for_others = if self.is_busy() { worked * self.rest_for_work } else { Duration::ZERO };
         let flow = self.rest(for_others.max(at_rate.saturating_sub(worked)));
-        self.working_since.set((Instant::now(), self.engine.wal().next_lsn()));
+        self.working_since.set(Instant::now());
         flow
+    }
+
+    fn is_busy(&self) -> bool {
+        // Read without a lock: nobody must wait for a thread that has the lowest priority.
+        let lsn = self.engine.wal().durable_lsn();
+        let (known, since) = self.grown.get();
+        if lsn != known {
+            self.grown.set((lsn, Instant::now()));
+            return true;
+        }
+        since.elapsed() < BUSY_FOR
     }
 
     fn rest(&self, rest: Duration) -> ControlFlow<()> {

@@ -10,7 +10,7 @@ use crate::scan::{Access, Reader, next_offset};
 use crate::segment::Segment;
 
 /// Bytes read at once; a batch that is larger is read by itself.
-const WINDOW_BYTES: u64 = 1 << 20;
+const WINDOW_BYTES: u64 = 256 << 10;
 
 /// Walks the batches of a segment that does not change any more, checksums included: what compaction writes again gets a new
 /// checksum, and damage must not be covered by it. Blocks.

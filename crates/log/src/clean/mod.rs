@@ -33,7 +33,7 @@ use crate::error::LogError;
 use crate::log::Log;
 
 /// Bytes read between two calls of [`CleanRequest::pace`].
-const PACE_BYTES: u64 = 256 << 10;
+const PACE_BYTES: u64 = 64 << 10;
 
 /// What is taken off the memory of a compaction for all but the map of keys: what is read, written and indexed at a time.
 const WORK_BYTES: usize = 12 << 20;
@@ -127,9 +127,10 @@ struct Pacer<'a> {
 impl Pacer<'_> {
     fn moved(&mut self, bytes: u64) -> Result<(), CleanError> {
         self.pending += bytes;
-        if self.pending < PACE_BYTES {
-            return Ok(());
-        }
+        if self.pending < PACE_BYTES { Ok(()) } else { self.rest() }
+    }
+
+    fn rest(&mut self) -> Result<(), CleanError> {
         match (self.pace)(std::mem::take(&mut self.pending)) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(CleanError::Stopped),
@@ -156,7 +157,7 @@ impl Log {
     /// See [`CleanError`]. Segments that were replaced before the error stay replaced.
     pub fn clean(&self, request: &CleanRequest<'_>) -> Result<Cleaned, CleanError> {
         let _alone = self.cleaning.lock();
-        let Some(plan) = self.plan(request.now, request.stable_end)? else { return Ok(Cleaned::default()) };
+        let Some(mut plan) = self.plan(request.now, request.stable_end)? else { return Ok(Cleaned::default()) };
         let mut pacer = Pacer { pace: request.pace, pending: 0 };
         let dirty = self.read_dirty(&plan, request, &mut pacer)?;
         let mut cleaned = Cleaned {
@@ -169,9 +170,10 @@ impl Log {
         if dirty.end <= plan.from {
             return Ok(cleaned);
         }
+        let groups = plan.groups(self, cleaned.cleaned_to)?;
         let mut rewrite = Rewrite::new(self, &plan, request, dirty, pacer);
-        for group in plan.groups(self, cleaned.cleaned_to)? {
-            rewrite.group(&group, &mut cleaned)?;
+        for group in groups {
+            rewrite.group(group, &mut cleaned)?;
         }
         let mut state = self.state.lock();
         if state.cuts == plan.cuts {

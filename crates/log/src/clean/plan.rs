@@ -115,26 +115,28 @@ impl State {
 }
 
 impl Plan {
-    /// Groups of neighbours that fit into one segment each, of all segments that begin below `end`.
-    pub(super) fn groups(&self, log: &Log, end: Offset) -> Result<Vec<Group>, LogError> {
+    /// Groups of neighbours that fit into one segment each, of all segments that begin below `end`. The plan lets go of the
+    /// segments: the files of those that are replaced can be freed.
+    pub(super) fn groups(&mut self, log: &Log, end: Offset) -> Result<Vec<Group>, LogError> {
         let bytes_max = u64::from(self.config.segment_bytes.min(i32::MAX as u32));
         let entries_max = self.config.index_bytes_max / TIME_ENTRY_BYTES as u32;
         let mut groups: Vec<Group> = Vec::new();
         let (mut bytes, mut entries) = (0, 0);
-        for (segment, segment_end) in self.segments.iter().take_while(|(segment, _)| segment.base < end) {
+        let segments = std::mem::take(&mut self.segments);
+        for (segment, segment_end) in segments.into_iter().take_while(|(segment, _)| segment.base < end) {
             let facts = segment.facts(&log.files, self.config.index_interval_bytes)?;
             bytes += segment.extent().bytes;
             entries += facts.offset_entries.max(facts.time_entries);
             let last = Offset(segment_end.0 - 1);
             match groups.last_mut() {
                 Some(group) if bytes <= bytes_max && entries <= entries_max && fits(last, group.base()) => {
-                    group.segments.push(Arc::clone(segment));
-                    group.end = *segment_end;
+                    group.segments.push(segment);
+                    group.end = segment_end;
                 }
                 _ => {
                     bytes = segment.extent().bytes;
                     entries = facts.offset_entries.max(facts.time_entries);
-                    groups.push(Group { segments: vec![Arc::clone(segment)], end: *segment_end });
+                    groups.push(Group { segments: vec![segment], end: segment_end });
                 }
             }
         }

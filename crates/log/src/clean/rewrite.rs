@@ -39,12 +39,17 @@ impl<'a> Rewrite<'a> {
     }
 
     /// Replaces a group by one segment, unless nothing would change.
-    pub(super) fn group(&mut self, group: &Group, cleaned: &mut Cleaned) -> Result<(), CleanError> {
-        let outcome = self.write_and_swap(group, cleaned);
+    pub(super) fn group(&mut self, group: Group, cleaned: &mut Cleaned) -> Result<(), CleanError> {
+        let outcome = self.write_and_swap(&group, cleaned);
         if outcome.is_err() {
             self.log.discard(group.base());
         }
-        outcome
+        drop(group);
+        outcome?;
+        while self.log.files.give_back() {
+            self.pacer.rest()?;
+        }
+        Ok(())
     }
 
     fn write_and_swap(&mut self, group: &Group, cleaned: &mut Cleaned) -> Result<(), CleanError> {

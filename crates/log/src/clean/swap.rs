@@ -77,12 +77,14 @@ impl Log {
             remove(disk, &swap).and_then(|()| sync_dir(disk, &self.dir)).map_err(CleanError::Swap)?;
             return Err(CleanError::Changed);
         }
+        let holds = group.segments.iter().filter_map(|old| self.files.hold(old)).collect();
         for old in &group.segments {
             old.replaced_by(new);
             flusher.dirty.retain(|dirty| !Arc::ptr_eq(dirty, old));
         }
         let bases = group.segments.iter().map(|old| old.base);
         carry_out(disk, &self.dir, &swap, base, bases).map_err(CleanError::Swap)?;
+        self.files.add_deleted(holds);
         new.named(&self.files);
         Ok(())
     }

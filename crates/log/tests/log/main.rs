@@ -6,6 +6,7 @@
 mod clean;
 mod clean_model;
 mod crash;
+mod deleted;
 mod files;
 mod meanwhile;
 mod model;

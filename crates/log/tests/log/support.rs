@@ -125,7 +125,7 @@ impl Machine {
         at: Option<&LogCheckpoint>,
         budget: Arc<TailBudget>,
     ) -> Log {
-        let files = Arc::new(FileCache::new(self.disk(), 4));
+        let files = Arc::new(FileCache::new(self.disk(), 4).with_piece_bytes(300));
         Log::open(files, self.dir(), Arc::new(config.clone()), budget, at).unwrap()
     }
 }
