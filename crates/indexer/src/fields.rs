@@ -12,8 +12,14 @@ use tantivy::tokenizer::{
 /// Words of more bytes are not indexed.
 pub const WORD_BYTES_MAX: usize = 255;
 
-/// Strings of more bytes are not in [`Fields::exact`]; [`Fields::long`] names their paths.
+/// Strings of more bytes are in [`Fields::hash`], not in [`Fields::exact`].
 pub const EXACT_BYTES_MAX: usize = 64;
+
+/// What [`Fields::hash`] has for a string.
+#[must_use]
+pub fn hash_of(text: &str) -> u64 {
+    u64::from(crc32c::crc32c(text.as_bytes()))
+}
 
 /// How text is cut into words (`search.tokenizer`): the name that a schema has for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,12 +64,14 @@ pub struct Fields {
     /// RFC 3339 times as dates.
     pub value: Field,
     /// The same fields as columns, for sorting, ranges, aggregations and `.keyword`: numbers, dates, booleans, and strings
-    /// whole if they have at most [`EXACT_BYTES_MAX`] bytes.
+    /// whole. Strings that are long, or of a path whose values hardly ever repeat, are in [`Fields::hash`] instead:
+    /// they would be most of the index, and nobody counts them.
     pub exact: Field,
-    /// Paths whose strings were too long for [`Fields::exact`], each a term.
-    pub long: Field,
-    /// What a query without a field searches: a plain-text value, or every string and number of a JSON value in its order;
-    /// tokenised with positions, with a gap between two fields.
+    /// [`hash_of`] the strings that [`Fields::exact`] leaves out, as columns: together with its words it tells a whole string.
+    pub hash: Field,
+    /// Words, with positions, of what has no path: a value that is plain text, or that could not be taken apart, or the
+    /// fields of a JSON value beyond the number that are indexed by path. A query without a field searches this and
+    /// every path of [`View::paths`](crate::View::paths): the words of JSON values are in the index once.
     pub text: Field,
     /// The value itself, stored, if the topic asks for it (`search.store.values`).
     pub source: Field,
@@ -110,7 +118,10 @@ impl Fields {
                 "exact",
                 JsonObjectOptions::default().set_expand_dots_enabled().set_fast("raw"),
             ),
-            long: schema.add_text_field("_long", TextOptions::default().set_indexing_options(whole())),
+            hash: schema.add_json_field(
+                "hash",
+                JsonObjectOptions::default().set_expand_dots_enabled().set_fast("raw"),
+            ),
             text: schema.add_text_field("text", TextOptions::default().set_indexing_options(tokenised())),
             source: schema.add_bytes_field("_source", BytesOptions::default().set_stored()),
         };

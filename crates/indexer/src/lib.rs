@@ -22,7 +22,7 @@ mod upkeep;
 mod view;
 
 pub use counters::{SECONDS_BOUNDS, Stats, Times};
-pub use fields::{EXACT_BYTES_MAX, Fields, WORD_BYTES_MAX, Words};
+pub use fields::{EXACT_BYTES_MAX, Fields, WORD_BYTES_MAX, Words, hash_of};
 pub use indexer::{Indexer, IndexerConfig};
 pub use mapping::Raw;
 pub use search::{

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use eddy_types::{LeaderEpoch, Offset};
 use serde::{Deserialize, Serialize};
 
+use crate::mapping::KnownPaths;
 use crate::split::SplitMeta;
 
 const FILE: &str = "manifest.json";
@@ -39,6 +40,8 @@ pub(crate) struct Manifest {
     pub(crate) cleaned_to: i64,
     /// The next split's number.
     pub(crate) next_id: u64,
+    /// Paths of the JSON values in the splits.
+    pub(crate) paths: KnownPaths,
     /// In the order of their offsets, without overlap.
     pub(crate) splits: Vec<SplitMeta>,
 }
@@ -80,6 +83,7 @@ impl Manifest {
             last_time: -1,
             cleaned_to: 0,
             next_id: 1,
+            paths: KnownPaths::default(),
             splits: Vec::new(),
         }
     }
@@ -156,8 +160,8 @@ impl Manifest {
         let cut = self.splits.get(kept).map_or(to, |split| split.start.min(to));
         self.splits.truncate(kept);
         self.next = cut;
-        // Only a batch that was indexed says of which epoch it is.
-        let last = self.splits.last().filter(|split| split.end == cut);
+        // If its epoch ended before the cut, the log says where.
+        let last = self.splits.last();
         self.last_epoch = last.map_or(LeaderEpoch::NONE.0, |split| split.epoch);
         self.last_time = self.splits.last().map_or(-1, |split| split.last_time);
     }

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::counters::Counters;
 use crate::fields::Fields;
 use crate::manifest::{Manifest, ManifestError};
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, Paths};
 use crate::open_splits::OpenSplits;
 use crate::split::{self, EXTENSION, SplitError, SplitMeta};
 use crate::view::{IndexState, IndexStatus, NotIndexed, SearchableSplit, View};
@@ -46,6 +46,8 @@ pub(crate) struct PartitionIndex {
     /// Held through a commit.
     committing: Mutex<()>,
     next_id: AtomicU64,
+    /// Paths as the newest records have them.
+    pub(crate) paths: Mutex<Paths>,
     /// When all of the log was indexed last, by the wall clock.
     caught_up_at: AtomicI64,
     /// Somebody waits for it: it need not wait for its turn.
@@ -123,6 +125,7 @@ impl PartitionIndex {
             dir,
             common,
             next_id: AtomicU64::new(manifest.next_id),
+            paths: Mutex::new(Paths::new(&manifest.paths)),
             state: Mutex::new(State { manifest: Arc::new(manifest), verified: HashSet::new(), origin }),
             committing: Mutex::new(()),
             caught_up_at: AtomicI64::new(i64::MIN),
@@ -275,6 +278,7 @@ impl PartitionIndex {
         let at = self.partition.offsets().log_start;
         self.commit(&[], false, |manifest| {
             *manifest = Manifest::empty(self.mapping.fingerprint(), at);
+            *self.paths.lock() = Paths::default();
             Ok(())
         })
     }
@@ -306,6 +310,7 @@ impl PartitionIndex {
             topic: Arc::clone(self.partition.topic()),
             topic_id: key.topic,
             partition: key.index,
+            paths: Arc::clone(&manifest.paths.all),
             splits,
             log_start: offsets.log_start,
             searched_through: Offset(manifest.next),

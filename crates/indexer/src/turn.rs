@@ -272,7 +272,10 @@ impl<'a> Turn<'a> {
                     if record.offset < self.next {
                         continue;
                     }
-                    let (mapped, raw) = self.index.mapping.map(self.index.fields, &record);
+                    let (mapped, raw) = {
+                        let paths = &mut *self.index.paths.lock();
+                        self.index.mapping.map(self.index.fields, paths, &record)
+                    };
                     if let Some(raw) = raw {
                         self.index.counters().raw(raw);
                     }
@@ -304,7 +307,7 @@ impl<'a> Turn<'a> {
             None => {
                 let behind = self.index.partition.offsets().high_watermark.0 - self.from.0;
                 let memory = if behind >= FAR_BEHIND { self.shared.config().build_memory() } else { 0 };
-                SplitBuilder::new(self.index.schema.clone(), self.index.mapping.store_values, memory)?
+                SplitBuilder::new(self.index.schema.clone(), memory)?
             }
         };
         Ok(self.builder.insert(builder))
@@ -345,6 +348,9 @@ impl<'a> Turn<'a> {
             manifest.last_epoch = epoch.0;
             manifest.last_time = last_time;
             manifest.drop_below(log_start.0);
+            if let Some(paths) = self.index.paths.lock().beyond(&manifest.paths) {
+                manifest.paths = paths;
+            }
             Ok(())
         })?;
         if records > 0 {

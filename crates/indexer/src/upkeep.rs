@@ -116,7 +116,7 @@ impl Upkeep<'_> {
         let begin = Instant::now();
         let (dir, id) = (self.index.dir(), self.index.new_id());
         let pacing: Arc<dyn Pacing> = Arc::clone(self.pace) as Arc<dyn Pacing>;
-        let merged = split::merge(dir, inputs, id, self.index.mapping.store_values, is_alive, &pacing);
+        let merged = split::merge(dir, inputs, id, is_alive, &pacing);
         let merged = match merged {
             Ok(Merged::Into(split)) => Some(split),
             Ok(Merged::Nothing) => None,

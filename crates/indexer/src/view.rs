@@ -14,6 +14,8 @@ pub struct View {
     pub topic_id: TopicId,
     /// The partition's number.
     pub partition: i32,
+    /// Paths of the JSON values that are indexed, in order: a query without a field searches the words of each. At most 1,000.
+    pub paths: Arc<[Arc<str>]>,
     /// In the order of their offsets, which do not overlap.
     pub splits: Vec<Arc<SearchableSplit>>,
     /// The log's start: what the splits have below it is gone.

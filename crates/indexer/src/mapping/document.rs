@@ -8,7 +8,7 @@ use tantivy::DateTime;
 use tantivy::schema::document::{ReferenceValue, ReferenceValueLeaf};
 use tantivy::schema::{Document, Field, Value};
 
-use crate::fields::{EXACT_BYTES_MAX, Fields};
+use crate::fields::Fields;
 
 /// A stretch of [`MappedRecord::strings`].
 pub(super) type Text = Range<usize>;
@@ -21,7 +21,14 @@ pub(super) enum Leaf {
     U64(u64),
     F64(f64),
     Date(DateTime),
-    Str(Text),
+    Str(Text, Whole),
+}
+
+/// How a string is found as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    Exact,
+    Hash(u64),
 }
 
 /// A record to be indexed. What of it is text stands in one string, and everything else points into that.
@@ -57,12 +64,12 @@ impl MappedRecord {
             Leaf::U64(value) => ReferenceValueLeaf::U64(*value),
             Leaf::F64(value) => ReferenceValueLeaf::F64(*value),
             Leaf::Date(value) => ReferenceValueLeaf::Date(*value),
-            Leaf::Str(at) => ReferenceValueLeaf::Str(self.text(at)),
+            Leaf::Str(at, _) => ReferenceValueLeaf::Str(self.text(at)),
         }
     }
 
-    fn is_long(&self, leaf: &Leaf) -> bool {
-        matches!(leaf, Leaf::Str(at) if at.len() > EXACT_BYTES_MAX)
+    fn has_hashes(&self) -> bool {
+        self.leaves.iter().any(|(_, leaf)| matches!(leaf, Leaf::Str(_, Whole::Hash(_))))
     }
 }
 
@@ -98,8 +105,10 @@ enum Of {
     Headers,
     /// All leaves.
     Words,
-    /// Leaves that are not too long.
+    /// Leaves whose columns have them as they are.
     Exact,
+    /// The others.
+    Hashes,
 }
 
 impl std::fmt::Debug for Members<'_> {
@@ -122,9 +131,13 @@ impl<'a> Iterator for Members<'a> {
                 return Some((record.text(name), FieldValue::Leaf(leaf)));
             }
             let (path, leaf) = record.leaves.get(at)?;
-            if !matches!(self.of, Of::Exact) || !record.is_long(leaf) {
-                return Some((record.text(path), FieldValue::Leaf(record.leaf(leaf))));
-            }
+            let leaf = match (self.of, leaf) {
+                (Of::Exact, Leaf::Str(_, Whole::Hash(_))) => continue,
+                (Of::Hashes, Leaf::Str(_, Whole::Hash(hash))) => ReferenceValueLeaf::U64(*hash),
+                (Of::Hashes, _) => continue,
+                (_, leaf) => record.leaf(leaf),
+            };
+            return Some((record.text(path), FieldValue::Leaf(leaf)));
         }
     }
 }
@@ -147,8 +160,9 @@ impl Document for MappedRecord {
         if !self.leaves.is_empty() {
             values.push((fields.value, members(Of::Words)));
             values.push((fields.exact, members(Of::Exact)));
-            let long = self.leaves.iter().filter(|(_, leaf)| self.is_long(leaf));
-            values.extend(long.map(|(path, _)| (fields.long, str(path))));
+            if self.has_hashes() {
+                values.push((fields.hash, members(Of::Hashes)));
+            }
         }
         values.extend(self.texts.iter().map(|text| (fields.text, str(text))));
         if let Some(source) = &self.source {

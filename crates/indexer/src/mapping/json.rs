@@ -9,6 +9,7 @@ use tantivy::time::{OffsetDateTime, UtcOffset};
 
 use super::Raw;
 use super::document::{Leaf, Text};
+use super::paths::Paths;
 
 /// Levels of objects and arrays; tantivy's columns have no more.
 pub(super) const DEPTH_MAX: usize = 20;
@@ -19,7 +20,18 @@ const PATH_BYTES_MAX: usize = 1024;
 /// The shortest and the longest RFC 3339 time with a date: `2026-11-21T22:00:00Z`, and one of nanoseconds with an offset.
 const TIME_BYTES: std::ops::RangeInclusive<usize> = 20..=35;
 
-/// Leaves of the object that `json` is, appended to `leaves`; what they have of text is appended to `strings`.
+/// Where leaves go.
+pub(super) struct Out<'a> {
+    /// The paths that are indexed as such.
+    pub(super) paths: &'a mut Paths,
+    /// What there is of text.
+    pub(super) strings: &'a mut String,
+    pub(super) leaves: &'a mut Vec<(Text, Leaf)>,
+    /// Leaves of paths beyond those.
+    pub(super) texts: &'a mut Vec<Text>,
+}
+
+/// Reads the leaves of the object that `json` is.
 ///
 /// # Errors
 /// It is no whole JSON object, or beyond a limit. What was appended by then is the caller's to cut off.
@@ -27,11 +39,9 @@ pub(super) fn leaves(
     json: &[u8],
     fields_max: usize,
     wanted: &[String],
-    strings: &mut String,
-    leaves: &mut Vec<(Text, Leaf)>,
+    out: Out<'_>,
 ) -> Result<(), Raw> {
-    let mut walk =
-        Walk { fields_left: fields_max, wanted, strings, leaves, path: String::new(), depth: 0, failed: None };
+    let mut walk = Walk { fields_left: fields_max, wanted, out, path: String::new(), depth: 0, failed: None };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = Node(&mut walk).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     let failed = walk.failed;
@@ -41,8 +51,7 @@ pub(super) fn leaves(
 struct Walk<'a> {
     fields_left: usize,
     wanted: &'a [String],
-    strings: &'a mut String,
-    leaves: &'a mut Vec<(Text, Leaf)>,
+    out: Out<'a>,
     /// Where the walk is, segments separated by dots.
     path: String,
     depth: usize,
@@ -51,9 +60,9 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn text(&mut self, text: &str) -> Text {
-        let start = self.strings.len();
-        self.strings.push_str(text);
-        start..self.strings.len()
+        let start = self.out.strings.len();
+        self.out.strings.push_str(text);
+        start..self.out.strings.len()
     }
 
     fn is_wanted(&self) -> bool {
@@ -68,9 +77,21 @@ impl Walk<'_> {
             return Ok(());
         }
         self.fields_left = self.fields_left.checked_sub(1).ok_or_else(|| self.fail(Raw::Fields))?;
+        if !self.out.paths.admit(&self.path) {
+            let leaf = leaf(self);
+            let text = match leaf {
+                Leaf::Str(text, _) => text,
+                Leaf::I64(number) => self.text(&number.to_string()),
+                Leaf::U64(number) => self.text(&number.to_string()),
+                Leaf::F64(number) => self.text(&number.to_string()),
+                Leaf::Bool(_) | Leaf::Date(_) => return Ok(()),
+            };
+            self.out.texts.push(text);
+            return Ok(());
+        }
         // An array repeats the path of the leaf before.
-        let path = match self.leaves.last() {
-            Some((last, _)) if self.strings.get(last.clone()) == Some(&self.path) => last.clone(),
+        let path = match self.out.leaves.last() {
+            Some((last, _)) if self.out.strings.get(last.clone()) == Some(&self.path) => last.clone(),
             _ => {
                 let path = std::mem::take(&mut self.path);
                 let text = self.text(&path);
@@ -79,7 +100,7 @@ impl Walk<'_> {
             }
         };
         let leaf = leaf(self);
-        self.leaves.push((path, leaf));
+        self.out.leaves.push((path, leaf));
         Ok(())
     }
 
@@ -136,7 +157,13 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.0.leaf(|walk| date(value).map_or_else(|| Leaf::Str(walk.text(value)), Leaf::Date))
+        self.0.leaf(|walk| match date(value) {
+            Some(date) => Leaf::Date(date),
+            None => {
+                let whole = walk.out.paths.whole(&walk.path, value);
+                Leaf::Str(walk.text(value), whole)
+            }
+        })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {

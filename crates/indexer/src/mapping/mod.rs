@@ -3,6 +3,7 @@
 
 mod document;
 mod json;
+mod paths;
 
 use std::borrow::Cow;
 
@@ -12,6 +13,8 @@ use tantivy::DateTime;
 
 pub(crate) use self::document::MappedRecord;
 use self::document::Text;
+use self::json::Out;
+pub(crate) use self::paths::{KnownPaths, Paths};
 use crate::fields::{Fields, Words};
 
 /// Leaves of a JSON value that are indexed as such.
@@ -84,7 +87,12 @@ impl Mapping {
     }
 
     /// A record as it is indexed, and why it is not as it was asked for, if so.
-    pub(crate) fn map(&self, fields: Fields, record: &Record) -> (MappedRecord, Option<Raw>) {
+    pub(crate) fn map(
+        &self,
+        fields: Fields,
+        paths: &mut Paths,
+        record: &Record,
+    ) -> (MappedRecord, Option<Raw>) {
         let mut mapped = MappedRecord {
             fields,
             offset: record.offset.0,
@@ -96,7 +104,7 @@ impl Mapping {
             texts: Vec::new(),
             source: None,
         };
-        let mut raw = self.value(&mut mapped, record.value.as_ref());
+        let mut raw = self.value(&mut mapped, paths, record.value.as_ref());
         let mut whole = |mapped: &mut MappedRecord, bytes: &Bytes| {
             if bytes.len() > KEY_BYTES_MAX {
                 raw = raw.or(Some(Raw::Size));
@@ -120,7 +128,7 @@ impl Mapping {
         (mapped, raw)
     }
 
-    fn value(&self, mapped: &mut MappedRecord, value: Option<&Bytes>) -> Option<Raw> {
+    fn value(&self, mapped: &mut MappedRecord, paths: &mut Paths, value: Option<&Bytes>) -> Option<Raw> {
         let value = value?;
         if self.store_values {
             mapped.source = Some(value.clone());
@@ -131,45 +139,16 @@ impl Mapping {
         let raw = if value.len() > JSON_BYTES_MAX {
             Raw::Size
         } else {
-            let MappedRecord { strings, leaves, .. } = mapped;
-            match json::leaves(value, FIELDS_MAX, &self.fields, strings, leaves) {
-                Ok(()) => {
-                    mapped.index_leaves_as_text();
-                    return None;
-                }
+            let MappedRecord { strings, leaves, texts, .. } = mapped;
+            match json::leaves(value, FIELDS_MAX, &self.fields, Out { paths, strings, leaves, texts }) {
+                Ok(()) => return (!mapped.texts.is_empty()).then_some(Raw::Fields),
                 Err(raw) => raw,
             }
         };
         mapped.leaves.clear();
+        mapped.texts.clear();
         mapped.strings.clear();
         text(mapped, value).filter(|raw| *raw == Raw::Binary).or(Some(raw))
-    }
-}
-
-impl MappedRecord {
-    /// Makes what has a path findable without one.
-    fn index_leaves_as_text(&mut self) {
-        use std::fmt::Write;
-        for (_, leaf) in &self.leaves {
-            let start = self.strings.len();
-            let text = match leaf {
-                document::Leaf::Str(at) => at.clone(),
-                document::Leaf::I64(value) => {
-                    let _ = write!(self.strings, "{value}");
-                    start..self.strings.len()
-                }
-                document::Leaf::U64(value) => {
-                    let _ = write!(self.strings, "{value}");
-                    start..self.strings.len()
-                }
-                document::Leaf::F64(value) => {
-                    let _ = write!(self.strings, "{value}");
-                    start..self.strings.len()
-                }
-                document::Leaf::Bool(_) | document::Leaf::Date(_) => continue,
-            };
-            self.texts.push(text);
-        }
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) fn column(name: &str, part: &Part<'_>) -> Result<String, Wrong> {
         Some(Name::Key) => Ok("_key".to_owned()),
         Some(Name::Offset) => Ok("_offset".to_owned()),
         Some(Name::Timestamp) => Ok("@timestamp".to_owned()),
-        Some(Name::Value { path, .. }) => Ok(format!("value.{path}")),
+        Some(Name::Value { path, .. }) => Ok(format!("exact.{path}")),
         _ => Err(part.wrong(format!(
             "cannot aggregate over [{name}]; _key, _offset, @timestamp and fields of the value can be"
         ))),

@@ -24,10 +24,9 @@ pub(crate) struct SplitBuilder {
     times: Option<(i64, i64)>,
 }
 
-/// How a split keeps values: those that are stored are compressed, and where none are there is nothing to compress.
-pub(super) fn settings(stores_values: bool) -> IndexSettings {
-    let docstore_compression = if stores_values { Compressor::Lz4 } else { Compressor::None };
-    IndexSettings { docstore_compression, ..IndexSettings::default() }
+/// Stored values are compressed, and so is the nothing that is stored without them.
+pub(super) fn settings() -> IndexSettings {
+    IndexSettings { docstore_compression: Compressor::Lz4, ..IndexSettings::default() }
 }
 
 impl SplitBuilder {
@@ -35,12 +34,12 @@ impl SplitBuilder {
     ///
     /// # Errors
     /// The index library refuses.
-    pub(crate) fn new(schema: Schema, stores_values: bool, memory: usize) -> Result<SplitBuilder, SplitError> {
+    pub(crate) fn new(schema: Schema, memory: usize) -> Result<SplitBuilder, SplitError> {
         const MEMORY_MIN: usize = 1 << 20;
         let directory = RamDirectory::create();
         let index = Index::builder()
             .schema(schema)
-            .settings(settings(stores_values))
+            .settings(settings())
             .tokenizers(Fields::tokenizers());
         let writer = index.single_segment_index_writer(directory.clone(), memory.max(MEMORY_MIN))?;
         Ok(SplitBuilder { writer, directory, records: 0, times: None })

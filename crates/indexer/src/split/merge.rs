@@ -31,7 +31,6 @@ pub(crate) fn merge(
     dir: &Path,
     splits: &[SplitMeta],
     id: u64,
-    stores_values: bool,
     is_alive: Option<&dyn Fn(i64) -> bool>,
     pacing: &Arc<dyn Pacing>,
 ) -> Result<Merged, SplitError> {
@@ -55,7 +54,7 @@ pub(crate) fn merge(
         let staging = dir.join(format!("{id:012}.merge"));
         let staging = Staging::create(staging.clone()).map_err(SplitError::io(&staging))?;
         let directory = staging.directory(Arc::clone(pacing))?;
-        let merged = merge_filtered_segments(&segments, settings(stores_values), filters, directory);
+        let merged = merge_filtered_segments(&segments, settings(), filters, directory);
         drop(merged.map_err(|error| stopped_or(error, pacing))?);
         let mut bundle = BundleWriter::create(&path, pacing.as_ref())?;
         for name in staging.files().map_err(SplitError::io(&path))? {
