@@ -30,7 +30,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--restart",
         action="store_true",
-        help="with --nodes 3: the matrix is written and read while one of the brokers is restarted again and again",
+        help="with --nodes 3: the matrix is written while one of the brokers is restarted again and again",
     )
 
 
