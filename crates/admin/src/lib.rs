@@ -1,10 +1,12 @@
-//! HTTP: health, readiness and metrics.
+//! HTTP: health, readiness, metrics and search.
 //!
 //! `eddy` binds the listener, creates the metric registry and moves [`Readiness`]; this crate only answers. It is up before
 //! the broker recovers its log, so that a slow start can be watched.
 
 mod exposition;
 mod limit;
+#[cfg(feature = "search")]
+pub mod search;
 
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -41,6 +43,9 @@ pub struct Admin {
     pub exporter: Arc<RwLock<Registry>>,
     /// The broker's present state.
     pub readiness: watch::Receiver<Readiness>,
+    /// Who searches.
+    #[cfg(feature = "search")]
+    pub search: search::SearchSlot,
 }
 
 /// Answers on `listener` until `stop` resolves, then finishes the requests in flight.
@@ -53,18 +58,33 @@ pub async fn serve(listener: TcpListener, admin: Admin, stop: impl Future<Output
 }
 
 fn router(admin: Arc<Admin>) -> Router {
-    Router::new()
+    #[cfg(feature = "search")]
+    let search = search::router(admin.search.clone());
+    let router = Router::new()
         .route("/", get(index))
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/metrics/kafka_exporter", get(kafka_exporter))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found; / lists what is here\n") })
-        .with_state(admin)
+        .with_state(admin);
+    #[cfg(feature = "search")]
+    let router = router.merge(search);
+    router
 }
 
-async fn index() -> Html<&'static str> {
-    Html(include_str!("index.html"))
+#[cfg(feature = "search")]
+async fn index(headers: HeaderMap) -> Response {
+    if search::wants_json(&headers) { search::banner() } else { page() }
+}
+
+#[cfg(not(feature = "search"))]
+async fn index() -> Response {
+    page()
+}
+
+fn page() -> Response {
+    Html(include_str!("index.html")).into_response()
 }
 
 async fn ready(State(admin): State<Arc<Admin>>) -> Response {

@@ -30,8 +30,13 @@ async fn start() -> Running {
     let address = listener.local_addr().unwrap();
     let (readiness, watched) = watch::channel(Readiness::Starting("recovering the log".into()));
     let (stop, stopped) = oneshot::channel::<()>();
-    let admin =
-        Admin { registry: Arc::new(RwLock::new(registry)), exporter: Arc::default(), readiness: watched };
+    let admin = Admin {
+        registry: Arc::new(RwLock::new(registry)),
+        exporter: Arc::default(),
+        readiness: watched,
+        #[cfg(feature = "search")]
+        search: search::SearchSlot::empty(),
+    };
     let task = tokio::spawn(serve(listener, admin, async {
         stopped.await.ok();
     }));
@@ -92,6 +97,18 @@ async fn the_page_lists_every_endpoint_and_unknown_paths_are_not_found() {
         assert!(page.contains(endpoint));
     }
     assert!(get(&running, "/nothing", "*/*").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[cfg(feature = "search")]
+#[tokio::test]
+async fn a_client_of_elasticsearch_is_told_a_version_and_a_browser_is_not() {
+    let running = start().await;
+    let banner = get(&running, "/", "application/json").await;
+    assert!(banner.contains("x-elastic-product") && banner.contains("\"number\": \"8."), "{banner}");
+    for accept in ["*/*", "text/html,application/json"] {
+        assert!(get(&running, "/", accept).await.contains("<html"), "{accept}");
+    }
+    assert!(get(&running, "/_cluster/health", "*/*").await.contains("\"status\":\"green\""));
 }
 
 #[tokio::test]

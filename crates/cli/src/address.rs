@@ -25,12 +25,11 @@ impl fmt::Display for Address {
     }
 }
 
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Address, String> {
+impl Address {
+    /// Reads an address; it has `default_port` unless it names one.
+    pub(crate) fn parse(text: &str, default_port: u16) -> Result<Address, String> {
         let text = text.trim();
-        let wanted = || format!("must be HOST:PORT, such as localhost:9092: {text}");
+        let wanted = || format!("must be HOST:PORT, such as localhost:{default_port}: {text}");
         if text.contains("://") {
             return Err(format!("must be HOST:PORT without a scheme: {text}"));
         }
@@ -48,13 +47,21 @@ impl FromStr for Address {
             },
         };
         let port = match port {
-            None => DEFAULT_PORT,
+            None => default_port,
             Some(port) => port.parse().ok().filter(|&port| port != 0).ok_or_else(wanted)?,
         };
         if host.is_empty() || host.contains(char::is_whitespace) {
             return Err(wanted());
         }
         Ok(Address { host: host.to_owned(), port })
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Address, String> {
+        Address::parse(text, DEFAULT_PORT)
     }
 }
 

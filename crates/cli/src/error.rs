@@ -36,6 +36,7 @@ struct Parts {
     exit: Exit,
     message: String,
     code: Option<i16>,
+    page: Option<String>,
     facts: Vec<String>,
     fixes: Vec<(String, String)>,
 }
@@ -47,6 +48,7 @@ impl CliError {
             exit,
             message: message.into(),
             code: None,
+            page: None,
             facts: Vec::new(),
             fixes: Vec::new(),
         }))
@@ -92,6 +94,13 @@ impl CliError {
     #[must_use]
     pub(crate) fn fix(mut self, command: impl Into<String>, effect: impl Into<String>) -> CliError {
         self.0.fixes.push((command.into(), effect.into()));
+        self
+    }
+
+    /// Adds a code of this program, such as `ED-4503`, that has a page of its own.
+    #[must_use]
+    pub(crate) fn explained(mut self, code: impl Into<String>) -> CliError {
+        self.0.page = Some(code.into());
         self
     }
 
@@ -160,6 +169,8 @@ impl fmt::Display for CliError {
         }
         if let Some(code) = self.code() {
             writeln!(text, "  more: eddy explain {}", code.name())?;
+        } else if let Some(page) = &parts.page {
+            writeln!(text, "  more: eddy explain {page}")?;
         }
         f.write_str(&text)
     }

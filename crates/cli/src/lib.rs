@@ -1,6 +1,6 @@
 //! The command line over the Kafka protocol.
 //!
-//! Every command talks plain Kafka protocol, so that it works against Apache Kafka as well. The binary parses a [`Command`], lends its
+//! Every command talks plain Kafka protocol, so that it works against Apache Kafka as well; only searches go over a broker's HTTP port. The binary parses a [`Command`], lends its
 //! [`Host`] and calls [`run`]; nothing here reads the environment or opens files itself.
 //!
 //! Rules for a command: it takes a [`Context`], talks through [`Brokers`], prints through [`Printer`], and fails with [`CliError`],
@@ -21,6 +21,7 @@ mod explain;
 mod generate;
 mod global;
 mod group;
+mod http;
 mod jsonl;
 mod moment;
 mod output;
@@ -28,6 +29,7 @@ mod positions;
 mod produce;
 mod profile;
 mod record;
+mod search;
 mod select;
 mod selection;
 mod topic;
@@ -56,6 +58,8 @@ pub enum Command {
     Consume(Invocation<consume::Arguments>),
     /// Print the last records of topics, and what comes after them
     Tail(Invocation<consume::tail::Arguments>),
+    /// Find records by what is in them, in topics with search.enable=true
+    Search(Invocation<search::Arguments>),
     /// List, create, describe, alter and delete topics
     Topic(Invocation<topic::Arguments>),
     /// List, describe, explain, move and delete groups of consumers
@@ -96,6 +100,7 @@ pub async fn run(host: Host, command: Command) -> ExitCode {
         Command::Produce(call) => start(host, call, produce::run).await,
         Command::Consume(call) => start(host, call, consume::run).await,
         Command::Tail(call) => start(host, call, consume::tail::run).await,
+        Command::Search(call) => start(host, call, search::run).await,
         Command::Topic(call) => start(host, call, topic::run).await,
         Command::Group(call) => start(host, call, group::run).await,
         Command::Cluster(call) => start(host, call, cluster::run).await,

@@ -110,6 +110,12 @@ impl Printer {
         Printer { format, human, color: false }
     }
 
+    /// A printer for tests: for people, with colours.
+    #[cfg(test)]
+    pub(crate) fn colored(format: Format) -> Printer {
+        Printer { format, human: true, color: true }
+    }
+
     /// The form that was asked for.
     #[must_use]
     pub(crate) fn format(&self) -> Format {

@@ -2,7 +2,7 @@
 //! this table, so that neither can say what the other does not know.
 //!
 //! Ranges: 10xx start-up, 11xx configuration, 12xx storage, 13xx local clusters, 30xx what `eddy doctor`
-//! finds.
+//! finds, 45xx answers to searches.
 
 use std::fmt;
 
@@ -381,6 +381,80 @@ codes! {
             "The controller has no majority.",
         ]
         actions ["eddy cluster health shows what is wrong with the cluster.", "eddy explain CODE explains the code that the message names.",]
+
+    SEARCH_UNKNOWN_TOPIC = 4501 NotFound "no topic has the name that is searched"
+        "A search names topics, lists of them with commas, or globs. A name that no topic has, or a glob that fits none, is an error, so that an empty answer always means that nothing was found."
+        causes ["The name is misspelled.", "The topic was deleted, or is in another cluster.",]
+        actions ["eddy topic ls lists the topics.", "curl 'http://127.0.0.1:9644/_cat/indices?v' lists those that are indexed.",]
+
+    SEARCH_NOT_INDEXED = 4502 Failed "the topic has no index"
+        "Topics are indexed only where search.enable=true is set on them."
+        causes ["search.enable was never set on the topic, or was unset.",]
+        actions [
+            "eddy topic alter TOPIC --set search.enable=true builds the index from the log's start.",
+            "eddy consume TOPIC with --key, --value and --header filters reads without an index.",
+        ]
+
+    SEARCH_BAD_QUERY = 4503 Usage "the query is not understood"
+        "The text of a query or the body of a request breaks the rules of its language, or asks for what is not served. It is never guessed at: the message names line and column."
+        causes [
+            "A parenthesis or a quotation mark has no partner.",
+            "AND, OR or NOT has nothing on one side.",
+            "The body asks for a query, an aggregation or an option of Elasticsearch that is not in the subset.",
+        ]
+        actions [
+            "eddy search --help shows the query language.",
+            "Put \"quotation marks\" around text with special characters.",
+        ]
+
+    SEARCH_TOO_EXPENSIVE = 4504 Usage "the search would take too much"
+        "Each search has limits of terms, buckets, memory and answer size, so that one cannot take the broker from the others."
+        causes [
+            "A prefix or wildcard stands for too many words.",
+            "An aggregation has too many buckets.",
+            "from + size, or limit, is more than 10,000.",
+        ]
+        actions [
+            "Narrow the time range, or give more letters before the *.",
+            "Read large results page by page: search_after, or next of /v1/search.",
+        ]
+
+    SEARCH_NOT_CAUGHT_UP = 4505 Failed "the index has not got as far as the search waits for"
+        "refresh=wait_for and min_offset= wait until records that were just written can be found. The time was over before that; the answer says how far each partition got."
+        causes [
+            "The write-ahead log is pressed, and the indexer steps aside for producers.",
+            "The topic was made searchable a moment ago, and its old records are being indexed.",
+        ]
+        actions [
+            "Ask again, or give more time: timeout=60s.",
+            "Leave out refresh and min_offset to search what is indexed.",
+            "eddy topic describe TOPIC shows how far the index is.",
+        ]
+
+    SEARCH_TIMEOUT = 4506 Failed "the search took longer than its time"
+        "Every search ends after the time it gives, or 10 seconds."
+        causes ["The query looks at very much.", "The machine is busy.",]
+        actions ["Narrow the time range.", "Give more time: timeout=30s.",]
+
+    SEARCH_TOO_BUSY = 4507 Failed "too many searches are being answered"
+        "A bounded number of searches runs and waits at a time. One more is refused at once with 429 and Retry-After."
+        causes ["Clients ask more than the machine can answer.", "Many clients wait for freshness with refresh=wait_for.",]
+        actions ["Try again after the time that Retry-After says.",]
+
+    SEARCH_UNAVAILABLE = 4508 Failed "nothing could be searched"
+        "No partition of what was asked for could be searched: an answer that is only partial would have been given with 200, and says so."
+        causes ["The broker is starting.", "The brokers that lead the partitions cannot be reached.",]
+        actions ["Try again after the time that Retry-After says.", "eddy cluster health shows what is wrong with the cluster.",]
+
+    SEARCH_BODY_TOO_LONG = 4509 Usage "the body of the search is too long"
+        "A request to search has at most 1 MiB."
+        causes ["A query lists very many terms.",]
+        actions ["Split the query into several.",]
+
+    SEARCH_BAD_PARAMETER = 4510 Usage "a parameter of the search is not understood"
+        "Parameters behind the ? of the URL are checked by name and value; none is passed over in silence."
+        causes ["A name is misspelled.", "A number or a time has another form than expected.",]
+        actions ["The message names the parameter and what it must be.",]
 }
 
 /// The codes for `eddy explain`, which knows those of Kafka as well.

@@ -82,6 +82,9 @@ class Broker:
         self.wait_for_leaders(name, partitions)
         return name
 
+    def delete_topic(self, name):
+        AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics([name])[name].result(TOPIC_SECONDS)
+
     def wait_for_leaders(self, name, partitions):
         deadline = time.monotonic() + TOPIC_SECONDS
         with Connection(self) as connection:

@@ -9,6 +9,8 @@ use super::configs::{self, Change};
 use super::{ADMIN_TIMEOUT_MS, assignment, with_key_suggestion};
 use crate::brokers::topic_name;
 use crate::error::CliError;
+use crate::http::HttpAddress;
+use crate::search::status::{self, SEARCH_ENABLE};
 use crate::{Brokers, Cell, Column, Context, To, select};
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,11 @@ pub(super) struct Arguments {
     /// Have everything checked and change nothing
     #[arg(long)]
     dry_run: bool,
+    /// With search.enable=true: wait until everything that is there can be found
+    #[arg(short, long)]
+    wait: bool,
+    #[command(flatten)]
+    http: HttpAddress,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,9 +61,10 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     }
     let brokers = context.brokers().await?;
     let mut rows = Vec::new();
-    for topic in select::topics(brokers, &arguments.names).await? {
+    let topics = select::topics(brokers, &arguments.names).await?;
+    for topic in &topics {
         if let Some(count) = arguments.partitions {
-            let row = add_partitions(brokers, &topic, count, arguments.dry_run).await?;
+            let row = add_partitions(brokers, topic, count, arguments.dry_run).await?;
             rows.push(row);
         }
         if !changes.is_empty() {
@@ -68,6 +76,12 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         context.note("dry run, nothing changed");
     } else if arguments.partitions.is_some() {
         context.note("records with a key may go to another partition than before");
+    }
+    let is_indexed = |change: &Change| *change == Change::Set(SEARCH_ENABLE.to_owned(), "true".to_owned());
+    if !arguments.dry_run && changes.iter().any(is_indexed) {
+        for topic in &topics {
+            status::back_fill(context, &arguments.http, &topic.name, arguments.wait).await?;
+        }
     }
     Ok(())
 }

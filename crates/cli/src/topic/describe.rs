@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use eddy_client::accepted;
 use eddy_client::messages::describe_log_dirs_request::DescribableLogDirTopic;
@@ -12,8 +13,13 @@ use serde::Serialize;
 use super::configs::{self, Setting};
 use crate::brokers::topic_name;
 use crate::error::CliError;
+use crate::http::{Http, HttpAddress};
 use crate::positions::{Place, Wanted, positions};
+use crate::search::status::{self, SEARCH_ENABLE, TopicIndex};
 use crate::{Brokers, Cell, Column, Context, Partition, Printer, To, Topic, moment, select};
+
+/// What can be told without the index is not held up for longer.
+const INDEX_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -23,6 +29,8 @@ pub(super) struct Arguments {
     /// Show all configuration keys, not only those set on the topic
     #[arg(short, long)]
     configs: bool,
+    #[command(flatten)]
+    http: HttpAddress,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,6 +45,9 @@ struct Page {
     bytes: Option<i64>,
     partitions: Vec<Row>,
     configs: Vec<Setting>,
+    /// What the broker behind the HTTP port indexes of it; not when that cannot be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<TopicIndex>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,6 +91,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     for topic in &topics {
         pages.push(page(brokers, topic, &sizes).await?);
     }
+    add_indexes(context, &arguments.http, &mut pages).await;
     if !context.printer.is_table() {
         return context.printer.rows(&[], &pages);
     }
@@ -116,7 +128,34 @@ async fn page(brokers: &Brokers, topic: &Topic, sizes: &Sizes) -> Result<Page, C
         bytes: rows.iter().map(|row| row.bytes).sum(),
         partitions: rows,
         configs: configs::describe(brokers, &topic.name).await?,
+        index: None,
     })
+}
+
+/// Adds what is known of the indexes of the topics that have one. That another cluster may be behind the HTTP port is told by
+/// the topics' ids.
+async fn add_indexes(context: &Context, http: &HttpAddress, pages: &mut [Page]) {
+    let is_indexed = |page: &Page| {
+        let is_on =
+            |setting: &Setting| setting.key == SEARCH_ENABLE && setting.value.as_deref() == Some("true");
+        page.configs.iter().any(is_on)
+    };
+    let names: Vec<&str> =
+        pages.iter().filter(|page| is_indexed(page)).map(|page| page.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let asking = async { status::ask(&mut Http::connect(context, http).await?, &names).await };
+    let found = match tokio::time::timeout(INDEX_WITHIN, asking).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return context.note(format!("no word of the index: {}", error.message())),
+        Err(_) => return context.note("no word of the index: the HTTP port does not answer"),
+    };
+    for index in found {
+        if let Some(page) = pages.iter_mut().find(|page| page.id == index.topic_id) {
+            page.index = Some(index);
+        }
+    }
 }
 
 /// Bytes of partitions by the broker that has them.
@@ -160,6 +199,9 @@ fn text(printer: &Printer, page: &Page, all_configs: bool) -> String {
     if behind > 0 {
         let s = if behind == 1 { "" } else { "s" };
         writeln!(out, "! {behind} partition{s} with replicas out of sync").ok();
+    }
+    if let Some(index) = &page.index {
+        writeln!(out, "{}", index.text(printer, page.partitions.len())).ok();
     }
     if all_configs {
         out.push('\n');
@@ -263,6 +305,7 @@ mod tests {
                 setting("min.insync.replicas", "2", false),
                 setting("retention.ms", "172800000", true),
             ],
+            index: None,
         }
     }
 

@@ -73,7 +73,15 @@ pub(crate) async fn run(
     let readiness = Arc::new(readiness);
     let exporter = Arc::new(RwLock::new(Registry::default()));
     let registries = (Arc::clone(&registry), Arc::clone(&exporter));
-    let admin = Admin { registry: registries.0, exporter: registries.1, readiness: watched };
+    #[cfg(feature = "search")]
+    let searches = eddy_admin::search::SearchSlot::empty();
+    let admin = Admin {
+        registry: registries.0,
+        exporter: registries.1,
+        readiness: watched,
+        #[cfg(feature = "search")]
+        search: searches.clone(),
+    };
     let admin = AdminTask::start(listeners.admin, admin);
 
     let incarnation = network::incarnation().map_err(|error| no_random(&error))?;

@@ -86,10 +86,14 @@ pub(crate) fn of_flags(args: &ServeArgs) -> Vec<Setting> {
     settings
 }
 
+/// Variables of the command line, which is no business of a broker that was started from the same shell.
+const OF_COMMANDS: &[&str] = &["EDDY_HTTP"];
+
 /// Settings of the environment: `EDDY_WAL__PROFILE` is `wal.profile`. Sorted by variable, so that messages are too.
 pub(crate) fn of_environment(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Setting> {
     let mut settings: Vec<_> = variables
         .into_iter()
+        .filter(|(variable, _)| !OF_COMMANDS.contains(&variable.as_str()))
         .filter_map(|(variable, value)| {
             let name = variable.strip_prefix(PREFIX)?.replace("__", ".").to_ascii_lowercase();
             Some(Setting { name, value, place: Place::Environment(variable) })
@@ -314,7 +318,7 @@ mod tests {
 
     #[test]
     fn two_underscores_of_a_variable_are_a_dot() {
-        let given = [("EDDY_WAL__PROFILE", "low"), ("HOME", "/"), ("EDDY_A_B", "1")];
+        let given = [("EDDY_WAL__PROFILE", "low"), ("HOME", "/"), ("EDDY_A_B", "1"), ("EDDY_HTTP", "a:1")];
         let settings = of_environment(given.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let names: Vec<_> = settings.iter().map(|setting| setting.name.as_str()).collect();
         assert_eq!(names, ["a_b", "wal.profile"]);

@@ -22,6 +22,7 @@ fn help_names_every_command() {
           produce   Write records to a topic
           consume   Print records of topics
           tail      Print the last records of topics, and what comes after them
+          search    Find records by what is in them, in topics with search.enable=true
           topic     List, create, describe, alter and delete topics
           group     List, describe, explain, move and delete groups of consumers
           cluster   Show health, brokers and quorum of the cluster; move leaders and replicas
@@ -165,6 +166,15 @@ fn a_code_of_kafka_is_explained_by_name_and_by_number() {
     "#]]
     .assert_eq(&by_name);
     assert!(run(Path::new("."), &["explain", "-1"]).1.starts_with("UNKNOWN_SERVER_ERROR(-1)"));
+}
+
+#[test]
+fn every_code_of_a_search_is_explained() {
+    for number in 4501..=4510 {
+        let (code, stdout, _) = run(Path::new("."), &["explain", &format!("ED-{number}")]);
+        assert_eq!(code, 0);
+        assert!(stdout.starts_with(&format!("ED-{number}: ")), "{stdout}");
+    }
 }
 
 #[test]
