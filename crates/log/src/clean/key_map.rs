@@ -19,23 +19,37 @@ const FREE: Slot = Slot { hash: [0; 2], offset: -1 };
 const SLOT_BYTES: usize = size_of::<Slot>();
 /// Keys for which there is always room: a compaction gets on, however little memory it has.
 const SLOTS_MIN: usize = 1024;
+/// Slots of a table at first.
+const SLOTS_FIRST: usize = 64;
+/// The map is so many tables at most, unless they would have fewer slots each than this: they grow one by one, so that little
+/// memory is taken twice at a time.
+const TABLES_MAX: usize = 64;
+const TABLE_SLOTS: usize = 16 << 10;
 
-/// A hash table with open addressing. It grows by doubling, up to the memory it was given; the old table counts while it is
+/// Hash tables that share the keys between them. Each grows by half, up to its share of the memory; the old slots count while they are
 /// copied.
 pub(super) struct KeyMap {
-    slots: Vec<Slot>,
-    used: usize,
+    tables: Vec<Table>,
     slots_max: usize,
     hashers: [RandomState; 2],
+}
+
+/// A table with open addressing.
+struct Table {
+    slots: Vec<Slot>,
+    used: usize,
 }
 
 impl KeyMap {
     /// A map that takes at most `bytes` of memory at any moment, or a small fixed amount if that is less.
     pub(super) fn new(bytes: usize) -> KeyMap {
+        let slots = bytes / SLOT_BYTES;
+        let tables = (slots / TABLE_SLOTS).clamp(1, TABLES_MAX);
+        let empty = || Table { slots: vec![FREE; SLOTS_FIRST], used: 0 };
         KeyMap {
-            slots: vec![FREE; SLOTS_MIN],
-            used: 0,
-            slots_max: (bytes / SLOT_BYTES / 3 * 2).max(SLOTS_MIN),
+            tables: std::iter::repeat_with(empty).take(tables).collect(),
+            // One is there twice while it grows.
+            slots_max: (slots / (tables + 1)).max(SLOTS_MIN),
             hashers: [RandomState::new(), RandomState::new()],
         }
     }
@@ -44,33 +58,21 @@ impl KeyMap {
     /// key: nothing was noted then.
     pub(super) fn insert(&mut self, key: &[u8], offset: Offset) -> bool {
         let hash = self.hash(key);
-        if self.is_full() && !self.grow() {
-            // A key that is known needs no room.
-            return match self.slot_mut(hash) {
-                Some(slot) if slot.offset >= 0 => {
-                    slot.offset = offset.0;
-                    true
-                }
-                _ => false,
-            };
-        }
-        let Some(slot) = self.slot_mut(hash) else { return false };
-        let is_new = slot.offset < 0;
-        *slot = Slot { hash, offset: offset.0 };
-        self.used += usize::from(is_new);
-        true
+        let (table, slots_max) = (self.table_of(hash), self.slots_max);
+        self.tables.get_mut(table).is_some_and(|table| table.insert(hash, offset, slots_max))
     }
 
     /// The newest offset noted for `key`.
     pub(super) fn newest(&self, key: &[u8]) -> Option<Offset> {
         let hash = self.hash(key);
-        let slot = self.slots.get(self.place(hash))?;
+        let table = self.tables.get(self.table_of(hash))?;
+        let slot = table.slots.get(table.place(hash))?;
         (slot.offset >= 0).then_some(Offset(slot.offset))
     }
 
-    /// Bytes of memory that the table takes.
+    /// Bytes of memory that the tables take.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.len() * SLOT_BYTES
+        self.tables.iter().map(|table| table.slots.len() * SLOT_BYTES).sum()
     }
 
     fn hash(&self, key: &[u8]) -> KeyHash {
@@ -81,15 +83,35 @@ impl KeyMap {
         })
     }
 
+    fn table_of(&self, hash: KeyHash) -> usize {
+        (hash[1] % self.tables.len() as u64) as usize
+    }
+}
+
+impl Table {
+    fn insert(&mut self, hash: KeyHash, offset: Offset, slots_max: usize) -> bool {
+        let has_room = !self.is_full() || self.grow(slots_max);
+        let Some(slot) = self.slot_mut(hash) else { return false };
+        let is_new = slot.offset < 0;
+        // A key that is known needs no room.
+        if is_new && !has_room {
+            return false;
+        }
+        *slot = Slot { hash, offset: offset.0 };
+        self.used += usize::from(is_new);
+        true
+    }
+
     /// Above four fifths the search for a free slot becomes long.
     fn is_full(&self) -> bool {
         self.used >= self.slots.len() / 5 * 4
     }
 
-    fn grow(&mut self) -> bool {
-        let slots = (self.slots.len() * 2).min(self.slots_max);
+    fn grow(&mut self, slots_max: usize) -> bool {
+        let before = self.slots.len();
+        let slots = (before + before / 2).min(slots_max);
         // Not for a few slots more: each growth copies all.
-        if slots < self.slots.len() + self.slots.len() / 4 {
+        if slots < before + before / 8 {
             return false;
         }
         let old = std::mem::replace(&mut self.slots, vec![FREE; slots]);
@@ -149,10 +171,24 @@ mod tests {
         let keys = (0_i64..).take_while(|key| map.insert(&key.to_be_bytes(), Offset(*key))).count() as i64;
         assert!((BYTES / SLOT_BYTES / 3..BYTES / SLOT_BYTES).contains(&(keys as usize)), "{keys} keys");
         assert!(map.bytes() <= BYTES * 2 / 3);
+        assert_eq!(map.tables.len(), 1);
         assert!(!map.insert(b"one more", Offset(keys)));
         assert!(map.insert(&5_i64.to_be_bytes(), Offset(keys + 1)));
         assert_eq!(map.newest(&5_i64.to_be_bytes()), Some(Offset(keys + 1)));
         assert_eq!(map.newest(b"one more"), None);
+    }
+
+    #[test]
+    fn a_large_map_takes_little_more_memory_than_its_keys_need() {
+        const KEYS: usize = 450_000;
+        let mut map = KeyMap::new(116 << 20);
+        assert_eq!(map.tables.len(), TABLES_MAX);
+        assert!((0..KEYS as u64).all(|key| map.insert(&key.to_be_bytes(), Offset(key as i64))));
+        let needed = KEYS * SLOT_BYTES;
+        assert!((needed..needed * 2).contains(&map.bytes()), "{} for {needed}", map.bytes());
+        let largest = map.tables.iter().map(|table| table.slots.len() * SLOT_BYTES).max().unwrap();
+        assert!(largest < map.bytes() / 30, "twice while it grows: {largest}");
+        assert!((0..KEYS as u64).all(|key| map.newest(&key.to_be_bytes()) == Some(Offset(key as i64))));
     }
 
     #[test]

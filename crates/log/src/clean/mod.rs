@@ -157,7 +157,9 @@ impl Log {
     /// See [`CleanError`]. Segments that were replaced before the error stay replaced.
     pub fn clean(&self, request: &CleanRequest<'_>) -> Result<Cleaned, CleanError> {
         let _alone = self.cleaning.lock();
-        let Some(mut plan) = self.plan(request.now, request.stable_end)? else { return Ok(Cleaned::default()) };
+        let Some(mut plan) = self.plan(request.now, request.stable_end)? else {
+            return Ok(Cleaned::default());
+        };
         let mut pacer = Pacer { pace: request.pace, pending: 0 };
         let dirty = self.read_dirty(&plan, request, &mut pacer)?;
         let mut cleaned = Cleaned {
