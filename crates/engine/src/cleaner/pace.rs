@@ -14,8 +14,12 @@ use crate::partition::Partition;
 /// The longest sleep without a look at why to end.
 const NAP_MAX: Duration = Duration::from_millis(50);
 
-/// The longest wait for pressure to go, before a little is done all the same: a log that is never compacted fills the disk.
-const YIELD_MAX: Duration = Duration::from_secs(5);
+/// The longest wait for pressure to go, before a little is done all the same: a log that is never compacted fills the disk. A slice
+/// of work each time is two thirds of a megabyte a second.
+const YIELD_MAX: Duration = Duration::from_millis(100);
+
+/// The longest rest after a slice of work, which on a machine that is fully used may take long because it gets no processor.
+const REST_MAX: Duration = Duration::from_millis(50);
 
 /// So long after an append the broker counts as busy: a piece of work is shorter than the time between two requests.
 const BUSY_FOR: Duration = Duration::from_millis(250);
@@ -60,7 +64,8 @@ impl<'a> Pace<'a> {
         let at_rate =
             Duration::try_from_secs_f64(bytes as f64 / self.bytes_per_second).unwrap_or(Duration::MAX);
         // Nobody is disturbed while nothing is appended.
-        let for_others = if self.is_busy() { worked * self.rest_for_work } else { Duration::ZERO };
+        let for_others =
+            if self.is_busy() { (worked * self.rest_for_work).min(REST_MAX) } else { Duration::ZERO };
         let flow = self.rest(for_others.max(at_rate.saturating_sub(worked)));
         self.working_since.set(Instant::now());
         flow
