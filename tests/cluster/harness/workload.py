@@ -3,7 +3,8 @@
 Some producers are librdkafka's, some our own. librdkafka takes a batch without an answer for written when the next one of its partition is
 acknowledged: an idempotent producer's batch would otherwise have been out of order. That is no proof. A leader that has never heard of a producer
 takes whatever sequence comes first, Apache Kafka's as well as ours, and librdkafka has batches under way to an old and a new leader at once.
-Such a send has no offset; it is `info` here, and marked `implied`.
+Such a send has no offset, which every acknowledgement of a broker has, that of a batch sent twice included (R-3.20); it is `info` here, and
+marked `implied`.
 """
 
 import random
