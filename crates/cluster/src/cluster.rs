@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::departures::Departures;
 use crate::liveness::{Controller, Heartbeats, LivenessService, until_applied};
 use crate::registration::{RegistrationFailed, register};
-use crate::replication::{Fetchers, Sessions};
+use crate::replication::{Fetchers, Sessions, Side, Throttle};
 use crate::stats::ClusterStats;
 use crate::{isr, shutdown};
 
@@ -101,9 +101,13 @@ impl Cluster {
         tasks.spawn(Arc::clone(&heartbeats).run());
         let isr_proposals = Arc::new(AtomicUsize::new(0));
         tasks.spawn(isr::run(Arc::clone(&engine), Arc::clone(&isr_proposals)));
-        let sessions = Sessions::new(Arc::clone(&engine), session_timeout);
+        let sending = Throttle::new(Arc::clone(&engine), Side::Leader);
+        tasks.spawn(Arc::clone(&sending).follow_config());
+        let sessions = Sessions::new(Arc::clone(&engine), sending, session_timeout);
         peers.serve_streams(Arc::clone(&sessions) as Arc<dyn StreamHandler>);
-        let fetchers = Fetchers::new(Arc::clone(&engine), peers.clone(), session_timeout);
+        let taking = Throttle::new(Arc::clone(&engine), Side::Follower);
+        tasks.spawn(Arc::clone(&taking).follow_config());
+        let fetchers = Fetchers::new(Arc::clone(&engine), peers.clone(), taking, session_timeout);
         tasks.spawn(Arc::clone(&fetchers).run());
         heartbeats.until_first(register_until).await;
         let member = Member {

@@ -32,6 +32,8 @@ pub struct FetcherStats {
     pub lag_records_max: u64,
     /// Bytes of batches taken since the start.
     pub bytes: u64,
+    /// Those of them that the throttle of followers has let through.
+    pub throttled_bytes: u64,
     /// Streams opened after the first.
     pub reconnects: u64,
     /// Batches refused here, or damaged on the way.
@@ -49,4 +51,8 @@ pub struct SessionStats {
     pub partitions: usize,
     /// Bytes of batches sent on its stream.
     pub bytes: u64,
+    /// Those of them that the throttle of leaders has let through.
+    pub throttled_bytes: u64,
+    /// Partitions that a throttle holds back, this broker's or the follower's.
+    pub held: usize,
 }

@@ -20,7 +20,7 @@ pub use producer::{
     Admission, EndedTransaction, NO_COORDINATOR_EPOCH, ProducerLimits, ProducerSnapshot, ProducerWindows,
     SequenceError, WINDOW_BATCHES, WindowBatch,
 };
-pub use quota::{BucketQuotas, QuotaWindows, RateQuotas, TokenBucket, Tracked};
+pub use quota::{BucketQuotas, Pace, QuotaWindows, RateQuotas, TokenBucket, Tracked};
 pub use replica::{
     Acks, AppendError, Appended, DeleteError, Diverging, Effect, Effects, EpochError, EpochMatch, FetchError,
     FetchGrant, Follower, FollowerError, FollowerFetch, FollowerStart, InvalidAcks, IsrDecision, IsrMember,

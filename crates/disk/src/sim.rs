@@ -147,6 +147,19 @@ impl SimDisk {
         gate
     }
 
+    /// Holds reads of files at a gate, those whose path the filter takes; not what [`File::read_cached_at`] finds.
+    #[must_use]
+    pub fn hold_reads(&self, filter: impl Fn(&Path) -> bool + Send + Sync + 'static) -> SyncGate {
+        let (gate, hold) = SyncGate::new();
+        let hook = move |path: &Path| {
+            if filter(path) {
+                hold(path);
+            }
+        };
+        self.machine.faults.lock().read_hook = Some(Arc::new(hook));
+        gate
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -242,6 +255,12 @@ struct SimFile {
 }
 
 impl SimFile {
+    fn read_contents(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let contents = self.contents.lock();
+        self.machine.alive(self.boot)?;
+        Ok(contents.read(buffer, position))
+    }
+
     /// Whether the capacity has room for a write. Other files may grow between this and the write: a simulated disk full
     /// to the byte is not worth a lock over all files.
     fn has_room(&self, position: u64, length: u64) -> bool {
@@ -253,16 +272,18 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        let contents = self.contents.lock();
-        self.machine.alive(self.boot)?;
-        Ok(contents.read(buffer, position))
+        let hook = self.machine.faults.lock().read_hook.clone();
+        if let Some(hook) = hook {
+            hook(&self.path);
+        }
+        self.read_contents(buffer, position)
     }
 
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         if self.machine.faults.lock().cache_cold {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.read_at(buffer, position)
+        self.read_contents(buffer, position)
     }
 
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()> {

@@ -39,7 +39,9 @@ pub use flusher::FlushConfig;
 pub use housekeeping::HousekeepingConfig;
 pub use isr::{IsrProposals, ReplicationStatus};
 pub use lease::Lease;
-pub use partition::{FollowAnswer, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead, Role};
+pub use partition::{
+    ColdRead, FollowAnswer, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead, ReplicaReading, Role,
+};
 pub use partitions::Partitions;
 pub use read::{PartitionRead, ReadRequest};
 pub use replica_watch::ReplicaWatch;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eddy_core::{Diverging, EpochMatch, Offsets, divergence};
-use eddy_log::{FetchedBytes, ReadError as LogReadError, ReadOutcome};
+use eddy_log::{DiskRead, FetchedBytes, ReadError as LogReadError, ReadOutcome};
 use eddy_types::{LeaderEpoch, Offset, OffsetRange};
 
 use crate::error::ReadError;
@@ -95,21 +95,46 @@ impl Partition {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<FetchedBytes, ReadError> {
+        match self.begin_read_log(from, limit, max_bytes, at_least_one)? {
+            Reading::Done(fetched) => Ok(fetched),
+            Reading::Disk(disk) => on_disk(from, disk).await,
+        }
+    }
+
+    /// Reads what memory and page cache hold; never waits for the disk.
+    pub(crate) fn begin_read_log(
+        &self,
+        from: Offset,
+        limit: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<Reading, ReadError> {
         let outcome =
             self.log().read(from, limit, max_bytes, at_least_one).map_err(|error| read_error(from, error))?;
         let disk = match outcome {
-            ReadOutcome::Ready(fetched) => return Ok(fetched),
+            ReadOutcome::Ready(fetched) => return Ok(Reading::Done(fetched)),
             ReadOutcome::Disk(disk) => disk,
         };
-        if let Some(cached) = disk.try_cached() {
-            return cached.map_err(|error| read_error(from, error));
+        match disk.try_cached() {
+            Some(cached) => cached.map(Reading::Done).map_err(|error| read_error(from, error)),
+            None => Ok(Reading::Disk(disk)),
         }
-        let read = tokio::task::spawn_blocking(move || disk.run()).await;
-        match read {
-            Ok(fetched) => fetched.map_err(|error| read_error(from, error)),
-            // The blocking thread panicked, which its hook has reported.
-            Err(_) => Err(ReadError::PartitionGone),
-        }
+    }
+}
+
+/// A read that has begun.
+pub(crate) enum Reading {
+    Done(FetchedBytes),
+    /// It has to wait for the disk.
+    Disk(DiskRead),
+}
+
+/// Reads on a thread that may block.
+pub(crate) async fn on_disk(from: Offset, disk: DiskRead) -> Result<FetchedBytes, ReadError> {
+    match tokio::task::spawn_blocking(move || disk.run()).await {
+        Ok(fetched) => fetched.map_err(|error| read_error(from, error)),
+        // The blocking thread panicked, which its hook has reported.
+        Err(_) => Err(ReadError::PartitionGone),
     }
 }
 

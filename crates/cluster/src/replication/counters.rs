@@ -8,6 +8,7 @@ pub(super) struct FetcherCounters {
     pub(super) connected: AtomicBool,
     pub(super) connections: AtomicU64,
     pub(super) bytes: AtomicU64,
+    pub(super) throttled_bytes: AtomicU64,
     pub(super) failures: AtomicU64,
     pub(super) truncations: AtomicU64,
 }
@@ -17,4 +18,6 @@ pub(super) struct FetcherCounters {
 pub(super) struct SessionCounters {
     pub(super) slots: AtomicUsize,
     pub(super) bytes: AtomicU64,
+    pub(super) throttled_bytes: AtomicU64,
+    pub(super) held: AtomicUsize,
 }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::counters::FetcherCounters;
 use super::following::Following;
 use super::stream::Stream;
+use super::throttle::Throttle;
 use crate::stats::FetcherStats;
 
 /// How long a connection may take to come up.
@@ -37,6 +38,7 @@ pub(super) struct Fetcher {
     changed: Notify,
     pub(super) following: Mutex<Following>,
     pub(super) counters: FetcherCounters,
+    pub(super) throttle: Arc<Throttle>,
 }
 
 #[derive(Default)]
@@ -46,7 +48,13 @@ struct Wanted {
 }
 
 impl Fetcher {
-    pub(super) fn new(engine: Arc<Engine>, peers: Peers, leader: BrokerId, silence: Duration) -> Fetcher {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        peers: Peers,
+        leader: BrokerId,
+        throttle: Arc<Throttle>,
+        silence: Duration,
+    ) -> Fetcher {
         Fetcher {
             engine,
             peers,
@@ -56,6 +64,7 @@ impl Fetcher {
             changed: Notify::new(),
             following: Mutex::default(),
             counters: FetcherCounters::default(),
+            throttle,
         }
     }
 
@@ -120,6 +129,7 @@ impl Fetcher {
             lag_records,
             lag_records_max,
             bytes: counters.bytes.load(Ordering::Relaxed),
+            throttled_bytes: counters.throttled_bytes.load(Ordering::Relaxed),
             reconnects: counters.connections.load(Ordering::Relaxed).saturating_sub(1),
             failures: counters.failures.load(Ordering::Relaxed),
             truncations: counters.truncations.load(Ordering::Relaxed),

@@ -14,12 +14,14 @@ use tokio::task::JoinSet;
 
 use super::OPENING_MAX;
 use super::fetcher::Fetcher;
+use super::throttle::Throttle;
 use crate::stats::FetcherStats;
 
 /// The fetchers of this broker.
 pub(crate) struct Fetchers {
     engine: Arc<Engine>,
     peers: Peers,
+    throttle: Arc<Throttle>,
     silence: Duration,
     fetchers: Mutex<AHashMap<BrokerId, Arc<Fetcher>>>,
 }
@@ -38,8 +40,13 @@ struct Roles {
 }
 
 impl Fetchers {
-    pub(crate) fn new(engine: Arc<Engine>, peers: Peers, silence: Duration) -> Arc<Fetchers> {
-        Arc::new(Fetchers { engine, peers, silence, fetchers: Mutex::default() })
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        peers: Peers,
+        throttle: Arc<Throttle>,
+        silence: Duration,
+    ) -> Arc<Fetchers> {
+        Arc::new(Fetchers { engine, peers, throttle, silence, fetchers: Mutex::default() })
     }
 
     /// What is followed, by leader.
@@ -156,8 +163,9 @@ impl Fetchers {
     fn fetcher(&self, roles: &mut Roles, leader: BrokerId) -> Arc<Fetcher> {
         let mut fetchers = self.fetchers.lock();
         let fetcher = fetchers.entry(leader).or_insert_with(|| {
-            let engine = Arc::clone(&self.engine);
-            let fetcher = Arc::new(Fetcher::new(engine, self.peers.clone(), leader, self.silence));
+            let (engine, throttle) = (Arc::clone(&self.engine), Arc::clone(&self.throttle));
+            let fetcher = Fetcher::new(engine, self.peers.clone(), leader, throttle, self.silence);
+            let fetcher = Arc::new(fetcher);
             roles.running.spawn(Arc::clone(&fetcher).run());
             fetcher
         });

@@ -184,6 +184,17 @@ impl Following {
         })
     }
 
+    /// The last request for a slot.
+    pub(super) fn generation(&self, slot: u32) -> Option<u32> {
+        self.slots.get(&slot).map(|followed| followed.generation)
+    }
+
+    /// The requests that the leader serves, as far as we know: slot, generation, partition.
+    pub(super) fn active(&self) -> impl Iterator<Item = (u32, u32, PartitionKey)> + '_ {
+        let active = self.slots.iter().filter(|(_, followed)| followed.active);
+        active.map(|(slot, followed)| (*slot, followed.generation, followed.key))
+    }
+
     /// How far the leader is ahead, in sum and at most.
     pub(super) fn lag(&self) -> (u64, u64) {
         let lag = |followed: &Followed| {

@@ -5,14 +5,19 @@
 //! and says how far it is as soon as its write-ahead log has synced. Nothing is asked for again and again, and nothing is sent while
 //! nothing moves, apart from a sign of life.
 //!
-//! Back-pressure is the stream: a follower without room in its write-ahead log does not read it.
+//! Back-pressure is the stream: a follower without room in its write-ahead log does not read it. A throttle ([`throttle`]) is not: it
+//! concerns some partitions of a stream, so the leader holds those back, on its own account or because the follower has allowed no
+//! more of them ([`limits`]).
 
+mod cold;
 mod corrections;
 mod counters;
 mod ending;
 mod fetcher;
 mod fetchers;
 mod following;
+mod held;
+mod limits;
 mod opened;
 mod receiving;
 mod reporting;
@@ -23,10 +28,12 @@ mod serving;
 mod session;
 mod sessions;
 mod stream;
+mod throttle;
 mod wire;
 
 pub(crate) use fetchers::Fetchers;
 pub(crate) use sessions::Sessions;
+pub(crate) use throttle::{Side, Throttle};
 
 use std::io;
 use std::time::Duration;

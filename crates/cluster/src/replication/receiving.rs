@@ -49,7 +49,10 @@ impl Stream<'_> {
 
     async fn take(&self, message: FromLeader) {
         match message {
-            FromLeader::Data { slot, generation, position, batches } => {
+            FromLeader::Data { slot, generation, position, charged, batches } => {
+                if charged {
+                    self.charged(batches.len());
+                }
                 self.data(slot, generation, position, batches).await;
             }
             FromLeader::State { slot, generation, position } => self.state(slot, generation, position),

@@ -12,20 +12,22 @@ use super::stream::Stream;
 use super::wire::{FromFollower, UpFrame};
 
 /// A frame to the leader is closed above this.
-const FRAME_BYTES: usize = 256 << 10;
+pub(super) const FRAME_BYTES: usize = 256 << 10;
 
 impl Stream<'_> {
     /// Says until the stream breaks, or nothing is followed any more.
     pub(super) async fn report(&self, writer: &mut StreamWriter) -> Ending {
         let mut frame = UpFrame::default();
+        let mut said = Instant::now();
         loop {
-            if let Err(error) = self.requests(&mut frame, writer).await {
-                return error.into();
-            }
+            let look_again = match self.requests(&mut frame, writer).await {
+                Ok(look_again) => look_again,
+                Err(error) => return error.into(),
+            };
             if self.fetcher.is_idle() {
                 return Ending::Idle;
             }
-            let ready = match self.wait().await {
+            let ready = match self.wait(look_again, said + keep_alive(self.fetcher.silence)).await {
                 Wake::Ready(ready) => ready,
                 Wake::Requests => continue,
                 Wake::Silence => {
@@ -41,28 +43,35 @@ impl Stream<'_> {
                     }
                 }
             }
+            if !frame.is_empty() {
+                said = Instant::now();
+            }
             if let Err(error) = send(&mut frame, writer).await {
                 return error.into();
             }
         }
     }
 
-    async fn wait(&self) -> Wake {
-        let now = Instant::now();
+    /// `look_again` is when limits are due, `silence` when something has to be said in any case.
+    async fn wait(&self, look_again: Option<Instant>, silence: Instant) -> Wake {
         let pause_end = self.fetcher.following.lock().next_pause_end();
-        let silence = now + keep_alive(self.fetcher.silence);
+        let due = pause_end.into_iter().chain(look_again).fold(silence, Instant::min);
         tokio::select! {
             ready = self.watch.ready() => Wake::Ready(ready),
             () = self.fetcher.changed() => Wake::Requests,
             () = self.again.notified() => Wake::Requests,
-            () = tokio::time::sleep_until(pause_end.unwrap_or(silence).min(silence)) => {
-                if pause_end.is_some_and(|end| end <= silence) { Wake::Requests } else { Wake::Silence }
+            () = tokio::time::sleep_until(due) => {
+                if due == silence { Wake::Silence } else { Wake::Requests }
             }
         }
     }
 
-    /// Says what is followed from now on, and what no longer.
-    async fn requests(&self, frame: &mut UpFrame, writer: &mut StreamWriter) -> std::io::Result<()> {
+    /// Says what is followed from now on, what no longer, and what is limited; gives the time to look at limits again.
+    async fn requests(
+        &self,
+        frame: &mut UpFrame,
+        writer: &mut StreamWriter,
+    ) -> std::io::Result<Option<Instant>> {
         for (key, wanted) in self.fetcher.take_changed() {
             match wanted {
                 Some(partition) => self.begin(key, &partition, frame),
@@ -78,7 +87,9 @@ impl Stream<'_> {
                 self.begin(key, &partition, frame);
             }
         }
-        send(frame, writer).await
+        let look_again = self.limit(frame);
+        send(frame, writer).await?;
+        Ok(look_again)
     }
 
     fn begin(&self, key: PartitionKey, partition: &Arc<Partition>, frame: &mut UpFrame) {
@@ -93,6 +104,8 @@ impl Stream<'_> {
         drop(following);
         partition.watch_replica(&self.watch, follow.slot);
         frame.put(&FromFollower::Follow(follow));
+        // In the same frame: the leader sends nothing in between.
+        self.limit_new(follow.slot, follow.generation, key, frame);
     }
 
     fn end(&self, key: PartitionKey, frame: &mut UpFrame) {

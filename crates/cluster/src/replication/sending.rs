@@ -1,20 +1,22 @@
 //! What a session sends: data in fair rounds, the high watermark when it moved without data, answers, signs of life.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ahash::AHashSet;
 use bytes::Bytes;
-use eddy_engine::{ReadError, ReplicaRead, ReplicaWatch};
+use eddy_engine::{ReadError, ReplicaRead, ReplicaReading};
 use eddy_peer::StreamWriter;
 use tokio::time::Instant;
 
-use super::counters::SessionCounters;
+use super::cold::{ColdReads, Done, Turn};
 use super::ending::Ending;
+use super::held::Held;
 use super::rounds::Rounds;
-use super::serving::{Served, Serving};
+use super::serving::Served;
+use super::session::Session;
+use super::throttle::LOOK_AGAIN;
 use super::wire::{DownFrame, FromLeader, Position, Refusal};
 
 /// What one partition sends before the others have their turn.
@@ -32,11 +34,16 @@ const STATE_DELAY: Duration = Duration::from_millis(4);
 
 /// The sending half of a session.
 pub(super) struct Sender<'a> {
-    serving: &'a Serving,
-    watch: &'a Arc<ReplicaWatch>,
-    counters: &'a SessionCounters,
+    session: &'a Session,
     keep_alive: Duration,
+    /// When something was written last.
+    wrote: Instant,
     rounds: Rounds,
+    /// Slots that a throttle holds back.
+    held: Held,
+    /// Reads that wait for the disk, and those that are done and not sent.
+    cold: ColdReads,
+    done: Vec<Done>,
     /// Slots whose high watermark or log start moved without data, and when they are told at the latest.
     states: AHashSet<u32>,
     states_due: Option<Instant>,
@@ -44,18 +51,15 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub(super) fn new(
-        serving: &'a Serving,
-        watch: &'a Arc<ReplicaWatch>,
-        counters: &'a SessionCounters,
-        keep_alive: Duration,
-    ) -> Sender<'a> {
+    pub(super) fn new(session: &'a Session, keep_alive: Duration) -> Sender<'a> {
         Sender {
-            serving,
-            watch,
-            counters,
+            session,
             keep_alive,
+            wrote: Instant::now(),
             rounds: Rounds::default(),
+            held: Held::default(),
+            cold: ColdReads::default(),
+            done: Vec::new(),
             states: AHashSet::new(),
             states_due: None,
             frame: DownFrame::default(),
@@ -76,22 +80,25 @@ impl<'a> Sender<'a> {
     }
 
     async fn wait(&mut self) {
-        let due = self.states_due.unwrap_or_else(|| Instant::now() + self.keep_alive);
+        let ping_due = self.wrote + self.keep_alive;
+        let due = self.states_due.into_iter().chain(self.held.until()).fold(ping_due, Instant::min);
         tokio::select! {
-            ready = self.watch.ready() => self.rounds.extend(ready),
-            () = self.serving.nudged() => {}
-            () = tokio::time::sleep_until(due) => {
-                if self.states_due.is_none() {
-                    self.frame.put(&FromLeader::Ping);
-                }
-            }
+            ready = self.session.watch.ready() => self.rounds.extend(ready),
+            done = self.cold.next() => self.done.push(done),
+            // The follower may have allowed more.
+            () = self.session.serving.nudged() => self.rounds.extend(self.held.release()),
+            () = tokio::time::sleep_until(due) => {}
         }
     }
 
     /// Takes what else is there, without waiting.
     fn gather(&mut self) {
-        self.rounds.extend(self.watch.try_ready());
-        for answer in &self.serving.take_answers() {
+        self.rounds.extend(self.session.watch.try_ready());
+        self.rounds.extend(self.held.release_due());
+        while let Some(done) = self.cold.try_next() {
+            self.done.push(done);
+        }
+        for answer in &self.session.serving.take_answers() {
             self.frame.put(answer);
         }
         if self.states_due.is_some_and(|due| due <= Instant::now()) {
@@ -100,80 +107,140 @@ impl<'a> Sender<'a> {
                 self.tell_state(slot);
             }
         }
+        if self.wrote.elapsed() >= self.keep_alive {
+            self.frame.put(&FromLeader::Ping);
+        }
     }
 
     async fn round(&mut self, writer: &mut StreamWriter) -> io::Result<()> {
         let mut sent = 0;
+        for (turn, read) in std::mem::take(&mut self.done) {
+            self.rounds.extend(self.cold.finished(turn.slot));
+            sent += self.end_turn(&turn, read);
+            self.send(writer, FRAME_BYTES).await?;
+        }
         for _ in 0..self.rounds.len() {
             let Some(slot) = self.rounds.next() else { break };
-            sent += self.turn(slot).await;
-            if self.frame.len() >= FRAME_BYTES {
-                writer.write(&self.frame.take()).await?;
-            }
+            sent += self.turn(slot);
+            self.send(writer, FRAME_BYTES).await?;
             if sent >= ROUND_BYTES {
                 break;
             }
         }
-        if !self.frame.is_empty() {
-            writer.write(&self.frame.take()).await?;
-        }
+        self.session.counters.held.store(self.held.len(), Ordering::Relaxed);
+        self.send(writer, 1).await?;
         writer.flush().await
     }
 
+    /// Closes and writes the frame if it holds at least so many bytes.
+    async fn send(&mut self, writer: &mut StreamWriter, bytes_min: usize) -> io::Result<()> {
+        if self.frame.len() >= bytes_min {
+            writer.write(&self.frame.take()).await?;
+            self.wrote = Instant::now();
+        }
+        Ok(())
+    }
+
     /// Sends what a slot lacks, as far as its turn goes; gives the bytes.
-    async fn turn(&mut self, slot: u32) -> usize {
-        let Some(served) = self.serving.served(slot) else { return 0 };
+    fn turn(&mut self, slot: u32) -> usize {
+        // Its turn goes on when the disk has answered.
+        if self.cold.has(slot) {
+            return 0;
+        }
+        let Some(served) = self.session.serving.served(slot) else { return 0 };
         if !leads(&served) {
-            self.serving.refused(slot, served.generation, Refusal::NotLeader);
+            self.session.serving.refused(slot, served.generation, Refusal::NotLeader);
             return 0;
         }
         if served.sent >= served.partition.offsets().log_end {
             self.note_state(slot, &served);
             return 0;
         }
-        match served.partition.read_replica(served.sent, TURN_BYTES).await {
-            // Asked again: what was read by one who leads no longer is nobody's.
-            Ok(_) if !leads(&served) => {
-                self.serving.refused(slot, served.generation, Refusal::NotLeader);
+        let throttled = self.session.throttle.holds(served.partition.key(), self.session.follower);
+        let bytes = match self.turn_bytes(&served, throttled) {
+            Ok(bytes) => bytes,
+            Err(pause) => {
+                self.held.put(slot, pause);
+                return 0;
+            }
+        };
+        let read = served.partition.begin_read_replica(served.sent, bytes);
+        let turn = Turn { slot, served, throttled };
+        match read {
+            Ok(ReplicaReading::Done(read)) => self.end_turn(&turn, Ok(read)),
+            Ok(ReplicaReading::Disk(cold)) => {
+                if self.cold.has_room(slot) {
+                    self.cold.begin(turn, cold);
+                }
                 0
             }
-            Ok(read) => self.send_data(slot, &served, read),
-            Err(ReadError::OutOfRange { start, end, .. }) => {
-                let generation = served.generation;
-                let answer = FromLeader::OutOfRange { slot, generation, log_start: start, log_end: end };
-                self.serving.ended(slot, generation, answer);
-                0
-            }
-            Err(ReadError::NotLeader { .. }) => {
-                self.serving.refused(slot, served.generation, Refusal::NotLeader);
-                0
-            }
-            Err(error) => {
-                let partition = served.partition.key();
-                tracing::error!(%partition, %error, "cannot read a partition for its follower");
-                self.serving.refused(slot, served.generation, Refusal::Offline);
-                0
-            }
+            Err(error) => self.end_turn(&turn, Err(error)),
         }
     }
 
-    fn send_data(&mut self, slot: u32, served: &Served, read: ReplicaRead) -> usize {
+    /// Bytes of a turn, as throttles have it here and at the follower.
+    ///
+    /// # Errors
+    /// None; when to ask again.
+    fn turn_bytes(&self, served: &Served, throttled: bool) -> Result<usize, Duration> {
+        let mut bytes = TURN_BYTES;
+        if throttled {
+            let piece = self.session.throttle.piece()?;
+            bytes = bytes.min(usize::try_from(piece).unwrap_or(usize::MAX));
+        }
+        if served.limited {
+            bytes = bytes.min(self.session.serving.allowance().ok_or(LOOK_AGAIN)?);
+        }
+        Ok(bytes)
+    }
+
+    fn end_turn(&mut self, turn: &Turn, read: Result<ReplicaRead, ReadError>) -> usize {
+        let Turn { slot, served, .. } = turn;
+        let (slot, generation, serving) = (*slot, served.generation, &self.session.serving);
+        match read {
+            // Asked again: what was read by one who leads no longer is nobody's.
+            Ok(_) if !leads(served) => serving.refused(slot, generation, Refusal::NotLeader),
+            Ok(read) => return self.send_data(turn, read),
+            Err(ReadError::OutOfRange { start, end, .. }) => {
+                let answer = FromLeader::OutOfRange { slot, generation, log_start: start, log_end: end };
+                serving.ended(slot, generation, answer);
+            }
+            Err(ReadError::NotLeader { .. }) => serving.refused(slot, generation, Refusal::NotLeader),
+            Err(error) => {
+                let partition = served.partition.key();
+                tracing::error!(%partition, %error, "cannot read a partition for its follower");
+                serving.refused(slot, generation, Refusal::Offline);
+            }
+        }
+        0
+    }
+
+    fn send_data(&mut self, turn: &Turn, read: ReplicaRead) -> usize {
+        let Turn { slot, served, throttled } = turn;
+        let (slot, serving, counters) = (*slot, &self.session.serving, &self.session.counters);
         let log_end = served.partition.offsets().log_end;
         let position = Position { high_watermark: read.high_watermark, log_start: read.log_start, log_end };
-        if read.slices.is_empty() || !self.serving.sent(slot, served.generation, read.end, position) {
+        if read.slices.is_empty() || !serving.sent(slot, served.generation, read.end, position) {
             return 0;
         }
         let bytes = read.slices.iter().map(Bytes::len).sum();
-        if self.frame.data(slot, served.generation, position, read.slices).is_none() {
+        if self.frame.data(slot, served.generation, position, served.limited, read.slices).is_none() {
             // More than a frame holds cannot be read at once.
-            self.serving.refused(slot, served.generation, Refusal::Offline);
+            serving.refused(slot, served.generation, Refusal::Offline);
             return 0;
+        }
+        if served.limited {
+            serving.charge(bytes);
+        }
+        if *throttled {
+            self.session.throttle.took(bytes as u64);
+            counters.throttled_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         }
         self.states.remove(&slot);
         if read.end < log_end {
             self.rounds.extend([slot]);
         }
-        self.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         bytes
     }
 
@@ -193,9 +260,9 @@ impl<'a> Sender<'a> {
     }
 
     fn tell_state(&mut self, slot: u32) {
-        let Some(served) = self.serving.served(slot) else { return };
+        let Some(served) = self.session.serving.served(slot) else { return };
         let (generation, position) = (served.generation, position(&served));
-        if served.told != Some(position) && self.serving.sent(slot, generation, served.sent, position) {
+        if served.told != Some(position) && self.session.serving.sent(slot, generation, served.sent, position) {
             self.frame.put(&FromLeader::State { slot, generation, position });
         }
     }

@@ -23,19 +23,31 @@ pub(super) struct Served {
     pub(super) sent: Offset,
     /// What was told last.
     pub(super) told: Option<Position>,
+    /// Whether it counts against what the follower allows.
+    pub(super) limited: bool,
 }
 
 enum Slot {
     /// Asked for and not answered.
-    Asked(u32),
+    Asked {
+        generation: u32,
+        limited: bool,
+    },
     Served(Served),
 }
 
 impl Slot {
     fn generation(&self) -> u32 {
         match self {
-            Slot::Asked(generation) => *generation,
+            Slot::Asked { generation, .. } => *generation,
             Slot::Served(served) => served.generation,
+        }
+    }
+
+    fn limited(&mut self) -> &mut bool {
+        match self {
+            Slot::Asked { limited, .. } => limited,
+            Slot::Served(served) => &mut served.limited,
         }
     }
 }
@@ -53,6 +65,8 @@ struct State {
     slots: AHashMap<u32, Slot>,
     /// At most one for each request of the follower.
     answers: Vec<FromLeader>,
+    /// Bytes of limited slots that the follower still takes. Below 0 when the last batch was larger than thought.
+    allowance: i64,
 }
 
 impl Serving {
@@ -61,7 +75,7 @@ impl Serving {
         let mut state = self.state.lock();
         let fits = state.slots.len() < SLOTS_MAX || state.slots.contains_key(&follow.slot);
         if fits {
-            state.slots.insert(follow.slot, Slot::Asked(follow.generation));
+            state.slots.insert(follow.slot, Slot::Asked { generation: follow.generation, limited: false });
         }
         fits
     }
@@ -75,9 +89,8 @@ impl Serving {
     /// The request is granted: the slot is served from the follower's log end on.
     pub(super) fn granted(&self, follow: &Follow, partition: Arc<Partition>) {
         let mut state = self.state.lock();
-        if state.slots.get(&follow.slot).is_none_or(|slot| slot.generation() != follow.generation) {
-            return;
-        }
+        let asked = state.slots.get_mut(&follow.slot);
+        let Some(asked) = asked.filter(|slot| slot.generation() == follow.generation) else { return };
         let served = Served {
             partition,
             generation: follow.generation,
@@ -85,6 +98,7 @@ impl Serving {
             broker_epoch: follow.broker_epoch,
             sent: follow.log_end,
             told: None,
+            limited: *asked.limited(),
         };
         state.slots.insert(follow.slot, Slot::Served(served));
     }
@@ -141,7 +155,37 @@ impl Serving {
         }
     }
 
-    /// Waits until there is something in [`Serving::take_answers`].
+    /// The follower says whether a slot counts against what it allows.
+    pub(super) fn limit(&self, slot: u32, generation: u32, limited: bool) {
+        let mut state = self.state.lock();
+        if let Some(slot) = state.slots.get_mut(&slot).filter(|slot| slot.generation() == generation) {
+            *slot.limited() = limited;
+        }
+        drop(state);
+        self.nudge.notify_one();
+    }
+
+    /// The follower takes so many bytes more of limited slots.
+    pub(super) fn allow(&self, bytes: u32) {
+        let mut state = self.state.lock();
+        state.allowance = state.allowance.saturating_add(i64::from(bytes));
+        drop(state);
+        self.nudge.notify_one();
+    }
+
+    /// Bytes of limited slots that may be sent; `None` when that is nothing.
+    pub(super) fn allowance(&self) -> Option<usize> {
+        usize::try_from(self.state.lock().allowance).ok().filter(|bytes| *bytes > 0)
+    }
+
+    /// So many bytes of a limited slot are sent.
+    pub(super) fn charge(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let mut state = self.state.lock();
+        state.allowance = state.allowance.saturating_sub(bytes);
+    }
+
+    /// Waits until there is something in [`Serving::take_answers`], or limits have changed.
     pub(super) async fn nudged(&self) {
         self.nudge.notified().await;
     }

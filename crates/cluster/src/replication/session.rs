@@ -20,17 +20,19 @@ use super::ending::Ending;
 use super::opened::Opener;
 use super::sending::Sender;
 use super::serving::Serving;
+use super::throttle::Throttle;
 use super::wire::{Follow, FromFollower, FromLeader, Progress, Refusal, messages};
 use super::{keep_alive, next_within};
 
 /// A stream on which another broker follows partitions of this one.
 pub(super) struct Session {
     engine: Arc<Engine>,
-    follower: BrokerId,
+    pub(super) follower: BrokerId,
     opener: Opener,
-    serving: Arc<Serving>,
-    watch: Arc<ReplicaWatch>,
-    counters: Arc<SessionCounters>,
+    pub(super) throttle: Arc<Throttle>,
+    pub(super) serving: Arc<Serving>,
+    pub(super) watch: Arc<ReplicaWatch>,
+    pub(super) counters: Arc<SessionCounters>,
     /// Logs that are being opened for this follower.
     opening: Mutex<JoinSet<()>>,
 }
@@ -40,12 +42,14 @@ impl Session {
         engine: Arc<Engine>,
         follower: BrokerId,
         opener: Opener,
+        throttle: Arc<Throttle>,
         counters: Arc<SessionCounters>,
     ) -> Session {
         Session {
             engine,
             follower,
             opener,
+            throttle,
             serving: Arc::default(),
             watch: ReplicaWatch::new(),
             counters,
@@ -56,7 +60,7 @@ impl Session {
     /// Serves the stream until it ends; `silence` is how long nothing may come.
     pub(super) async fn run(self: Arc<Session>, stream: PeerStream, silence: Duration) -> Ending {
         let (mut reader, mut writer) = stream.split();
-        let sender = Sender::new(&self.serving, &self.watch, &self.counters, keep_alive(silence));
+        let sender = Sender::new(&self, keep_alive(silence));
         tokio::select! {
             ending = self.listen(&mut reader, silence) => ending,
             ending = sender.run(&mut writer) => ending,
@@ -92,6 +96,8 @@ impl Session {
                 }
             }
             FromFollower::Progress(progress) => self.progress(progress),
+            FromFollower::Limit { slot, generation, limited } => self.serving.limit(slot, generation, limited),
+            FromFollower::Allow { bytes } => self.serving.allow(bytes),
             FromFollower::Ping => {}
         }
         self.counters.slots.store(self.serving.len(), Ordering::Relaxed);

@@ -14,12 +14,14 @@ use tokio::task::AbortHandle;
 use super::counters::SessionCounters;
 use super::opened::Opener;
 use super::session::Session;
+use super::throttle::Throttle;
 use crate::stats::SessionStats;
 
 /// One session for each broker that follows.
 pub(crate) struct Sessions {
     engine: Arc<Engine>,
     opener: Opener,
+    throttle: Arc<Throttle>,
     /// A stream on which nothing comes for this long has ended.
     silence: Duration,
     open: Mutex<Open>,
@@ -37,9 +39,9 @@ struct OpenSession {
 }
 
 impl Sessions {
-    pub(crate) fn new(engine: Arc<Engine>, silence: Duration) -> Arc<Sessions> {
+    pub(crate) fn new(engine: Arc<Engine>, throttle: Arc<Throttle>, silence: Duration) -> Arc<Sessions> {
         let opener = Opener::new(Arc::clone(&engine));
-        Arc::new(Sessions { engine, opener, silence, open: Mutex::default() })
+        Arc::new(Sessions { engine, opener, throttle, silence, open: Mutex::default() })
     }
 
     /// Ends all sessions, and takes no more.
@@ -62,6 +64,8 @@ impl Sessions {
                 follower: *follower,
                 partitions: session.counters.slots.load(Ordering::Relaxed),
                 bytes: session.counters.bytes.load(Ordering::Relaxed),
+                throttled_bytes: session.counters.throttled_bytes.load(Ordering::Relaxed),
+                held: session.counters.held.load(Ordering::Relaxed),
             })
             .collect();
         stats.sort_by_key(|stats| stats.follower);
@@ -73,8 +77,9 @@ impl StreamHandler for Sessions {
     /// A broker opens one stream: a second one means that the first is lost, or that it has started again.
     fn accepted(&self, from: BrokerId, incarnation: u64, stream: PeerStream) {
         let counters = Arc::<SessionCounters>::default();
-        let session =
-            Session::new(Arc::clone(&self.engine), from, self.opener.clone(), Arc::clone(&counters));
+        let (engine, opener, throttle) =
+            (Arc::clone(&self.engine), self.opener.clone(), Arc::clone(&self.throttle));
+        let session = Session::new(engine, from, opener, throttle, Arc::clone(&counters));
         let mut open = self.open.lock();
         if open.stopped {
             return;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use eddy_engine::{Engine, Partition, ReplicaWatch};
 use eddy_peer::PeerStream;
 use eddy_types::LeaderEpoch;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::ending::Ending;
 use super::fetcher::Fetcher;
+use super::limits::Limits;
 
 /// A stream to the leader while it lasts.
 pub(super) struct Stream<'a> {
@@ -21,11 +23,12 @@ pub(super) struct Stream<'a> {
     pub(super) watch: Arc<ReplicaWatch>,
     /// A request has to be made again.
     pub(super) again: Notify,
+    pub(super) limits: Mutex<Limits>,
 }
 
 impl<'a> Stream<'a> {
     pub(super) fn new(fetcher: &'a Fetcher) -> Stream<'a> {
-        Stream { fetcher, watch: ReplicaWatch::new(), again: Notify::new() }
+        Stream { fetcher, watch: ReplicaWatch::new(), again: Notify::new(), limits: Mutex::default() }
     }
 
     /// Follows until the stream ends.

@@ -13,7 +13,9 @@ use eddy_disk::SimDisk;
 use eddy_engine::{Engine, EngineConfig, FlushConfig, HousekeepingConfig, PartitionKey};
 use eddy_metadata::Image;
 use eddy_metadata::config::StaticConfig;
-use eddy_metadata::controller::{NewTopic, Registration, create_topic};
+use eddy_metadata::controller::{
+    AlterOperation, ConfigChange, ConfigTarget, NewTopic, Registration, alter_configs, create_topic,
+};
 use eddy_peer::{PeerAddress, PeerConfig, Peers};
 use eddy_quorum::{ClusterQuorum, QuorumConfig, Seed};
 use eddy_types::{BrokerId, ClusterId, LeaderEpoch, OffsetRange, SystemClock, TopicId};
@@ -143,6 +145,11 @@ impl World {
         node.stop().await;
     }
 
+    /// The disk of a machine.
+    pub(crate) fn disk(&self, id: BrokerId) -> &SimDisk {
+        &self.machines[index(id)].disk
+    }
+
     /// Stops everything; the quick way, since the disks are thrown away.
     pub(crate) async fn stop(mut self) {
         for node in self.running() {
@@ -199,6 +206,19 @@ impl Brokers {
         let version = node.engine.image().version();
         node.cluster.until_applied(version, Instant::now() + DEADLINE).await;
         topic
+    }
+
+    /// Sets one key of a topic or of all brokers.
+    pub(crate) async fn configure(&self, target: ConfigTarget, key: &str, value: &str) {
+        let change = ConfigChange {
+            key: key.to_owned(),
+            operation: AlterOperation::Set,
+            value: Some(value.to_owned()),
+        };
+        let decide = |image: &Image| {
+            alter_configs(image, &target, std::slice::from_ref(&change)).map(|records| (records, ()))
+        };
+        self.any().engine.quorum().change(decide).await.unwrap();
     }
 
     /// The leader of a partition as the newest image says, once there is one among the brokers that run.

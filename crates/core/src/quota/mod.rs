@@ -1,4 +1,5 @@
-//! Quotas: how much an entity has used of late, and how long it must pause (KIP-13, KIP-124, KIP-599, KIP-612).
+//! Quotas: how much an entity has used of late, and how long it must pause (KIP-13, KIP-124, KIP-599, KIP-612), and
+//! how a rate is shared out (KIP-73).
 //!
 //! [`TokenBucket`] measures one entity, [`Tracked`] keeps a bounded number of them, and [`RateQuotas`] and [`BucketQuotas`] put both
 //! together for a broker. The limit comes with each use: who changes a quota has nothing to tell anybody here.
@@ -9,12 +10,14 @@
 //! more than the quota and one burst.
 
 mod bucket;
+mod pace;
 mod quotas;
 #[cfg(test)]
 mod tests;
 mod tracked;
 
 pub use bucket::TokenBucket;
+pub use pace::Pace;
 pub use quotas::{BucketQuotas, RateQuotas};
 pub use tracked::Tracked;
 

@@ -117,6 +117,16 @@ fn the_idle_are_forgotten_first_and_the_map_stays_small() {
     assert_eq!(tracked.get_mut(&999), Some(&mut 1));
 }
 
+#[test]
+fn a_pace_of_zero_lets_nothing_through_until_it_is_raised() {
+    let mut pace = Pace::default();
+    assert_eq!(pace.piece(Millis(0), 0), Err(Millis(i64::MAX)));
+    assert_eq!(pace.piece(Millis(0), 1000), Ok(100));
+    pace.took(Millis(0), 1000, 1100);
+    assert_eq!(pace.piece(Millis(0), 1000), Err(Millis(1000)));
+    assert_eq!(pace.piece(Millis(0), 10_000), Err(Millis(10)), "a changed rate holds at once");
+}
+
 proptest! {
     /// Who pauses as told never uses more than the limit over any time, beyond the burst and the one request under way.
     #[test]
@@ -170,6 +180,31 @@ proptest! {
                 prop_assert!(used - amount <= limit * (seconds + 11.001));
             }
         }
+    }
+
+    /// Senders that ask before each piece keep to the rate together, whatever their pieces turn out to be, and lose none of it.
+    #[test]
+    fn a_pace_is_kept_over_any_time(
+        sizes in prop::collection::vec(1u64..3000, 20..200),
+        late in prop::collection::vec(0i64..40, 1..20),
+        rate in 1000u64..100_000,
+    ) {
+        let (mut pace, mut now, mut sent, mut largest) = (Pace::default(), 0, 0, 0);
+        for (size, late) in sizes.iter().zip(late.iter().cycle()) {
+            let piece = loop {
+                match pace.piece(Millis(now), rate) {
+                    Ok(piece) => break piece,
+                    Err(delay) => now += delay.0 + late,
+                }
+            };
+            // A batch goes whole.
+            let bytes = (*size).max(piece.min(2 * size));
+            pace.took(Millis(now), rate, bytes);
+            (sent, largest) = (sent + bytes, largest.max(bytes));
+            let worth = rate as f64 * now as f64 / 1000.0;
+            prop_assert!(sent as f64 <= worth + 0.2 * rate as f64 + largest as f64 + 2.0, "{sent} in {now} ms");
+        }
+        prop_assert!(sent as f64 >= rate as f64 * (now as f64 / 1000.0) * 0.7, "{sent} in {now} ms at {rate}");
     }
 
     /// The delay of a first burst follows from its size alone.

@@ -51,6 +51,8 @@ pub(super) struct Faults {
     halted: bool,
     pub(super) capacity: Option<u64>,
     pub(super) hook: Option<SyncHook>,
+    /// Called at each read that the cache does not answer.
+    pub(super) read_hook: Option<SyncHook>,
     pub(super) cache_cold: bool,
 }
 

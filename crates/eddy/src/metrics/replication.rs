@@ -60,6 +60,13 @@ const FETCHERS: &[Column<FetcherStats>] = &[
         |one| one.lag_records_max as f64,
     ),
     (Counter, "bytes", "Bytes of batches taken from the leader", None, |one| one.bytes as f64),
+    (
+        Counter,
+        "throttled_bytes",
+        "Bytes of batches taken from the leader that the throttle of followers has let through",
+        None,
+        |one| one.throttled_bytes as f64,
+    ),
     (Counter, "reconnects", "Connections to the leader after the first", None, |one| one.reconnects as f64),
     (Counter, "failures", "Batches of the leader that were refused here", None, |one| one.failures as f64),
     (Counter, "truncations", "Logs that were cut because they had left the leader's", None, |one| {
@@ -70,6 +77,20 @@ const FETCHERS: &[Column<FetcherStats>] = &[
 const SESSIONS: &[Column<SessionStats>] = &[
     (Gauge, "partitions", "Partitions that the follower follows here", None, |one| one.partitions as f64),
     (Counter, "bytes", "Bytes of batches sent to the follower", None, |one| one.bytes as f64),
+    (
+        Counter,
+        "throttled_bytes",
+        "Bytes of batches sent to the follower that the throttle of leaders has let through",
+        None,
+        |one| one.throttled_bytes as f64,
+    ),
+    (
+        Gauge,
+        "held",
+        "Partitions that a throttle holds back, of this broker or of the follower",
+        None,
+        |one| one.held as f64,
+    ),
 ];
 
 impl Collector for ReplicationMetrics {

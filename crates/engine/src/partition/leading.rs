@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use eddy_core::{
     Diverging, EpochError, EpochMatch, FetchError, FetchGrant, FollowerFetch, IsrDecision, Leader, divergence,
 };
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::role::Replica;
 use super::{Partition, PartitionKey, State};
-use crate::error::{ReadError, ReplicaRefused};
+use crate::error::ReplicaRefused;
 
 /// What a follower that introduces itself is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +27,6 @@ pub enum FollowAnswer {
         /// End of our log.
         log_end: Offset,
     },
-}
-
-/// What a follower gets.
-#[derive(Debug)]
-pub struct ReplicaRead {
-    /// Whole batches, in offset order.
-    pub slices: Vec<Bytes>,
-    /// Where the next read goes on; where this one began when there was nothing.
-    pub end: Offset,
-    /// The high watermark after the read.
-    pub high_watermark: Offset,
-    /// The log start after the read.
-    pub log_start: Offset,
 }
 
 impl Partition {
@@ -104,41 +90,6 @@ impl Partition {
         match told {
             Ok(_) | Err(FetchError::OutOfRange { .. }) => Ok(()),
             Err(error) => Err(refused(error)),
-        }
-    }
-
-    /// Reads whole batches for a follower, from `from` up to the log end, durable or not: at least one when there is one.
-    ///
-    /// # Errors
-    /// Offset out of range, a failing disk, or this broker does not lead in the epoch in which the read began.
-    pub async fn read_replica(
-        self: &Arc<Self>,
-        from: Offset,
-        max_bytes: usize,
-    ) -> Result<ReplicaRead, ReadError> {
-        let (epoch, log_end) = self.leads_in().map_err(|epoch| ReadError::NotLeader { epoch })?;
-        let fetched = self.read_log(from, log_end, max_bytes, true).await?;
-        let offsets = {
-            let state = self.state.lock();
-            match &state.replica {
-                Replica::Leader(leader) if leader.epoch() == epoch => leader.offsets(),
-                // What was read may be of a history that was cut off since.
-                replica => return Err(ReadError::NotLeader { epoch: replica.epoch() }),
-            }
-        };
-        Ok(ReplicaRead {
-            slices: fetched.slices,
-            end: fetched.end_offset,
-            high_watermark: offsets.high_watermark,
-            log_start: offsets.log_start,
-        })
-    }
-
-    fn leads_in(&self) -> Result<(LeaderEpoch, Offset), LeaderEpoch> {
-        let state = self.state.lock();
-        match &state.replica {
-            Replica::Leader(leader) => Ok((leader.epoch(), leader.offsets().log_end)),
-            Replica::Follower(follower) => Err(follower.epoch()),
         }
     }
 

@@ -11,6 +11,7 @@ mod key;
 mod leading;
 mod mark;
 mod producers;
+mod replica_read;
 mod role;
 mod settle;
 
@@ -27,7 +28,8 @@ pub(crate) use self::cut::Milestones;
 pub use self::following::FollowerPosition;
 pub use self::key::{NewBatch, PartitionKey};
 pub(crate) use self::leading::Followed;
-pub use self::leading::{FollowAnswer, ReplicaRead};
+pub use self::leading::FollowAnswer;
+pub use self::replica_read::{ColdRead, ReplicaRead, ReplicaReading};
 pub(crate) use self::producers::SafePoints;
 pub use self::role::Role;
 pub(crate) use self::role::{Assignment, Replica};

@@ -159,6 +159,8 @@ typed_config! {
         "max.incremental.fetch.session.cache.slots" => max_incremental_fetch_session_cache_slots: u32,
         "replica.selector.class" => replica_selector_class: Option<String>,
         "replica.lag.time.max.ms" => replica_lag_time_max_ms: u64,
+        "leader.replication.throttled.rate" => leader_replication_throttled_rate: u64,
+        "follower.replication.throttled.rate" => follower_replication_throttled_rate: u64,
         "broker.heartbeat.interval.ms" => broker_heartbeat_interval_ms: u64,
         "broker.session.timeout.ms" => broker_session_timeout_ms: u64,
         "auto.leader.rebalance.enable" => auto_leader_rebalance_enable: bool,
@@ -273,11 +275,9 @@ mod tests {
             let honoured = has_field || defaults_of(key.name);
             assert!(honoured || key.inert.is_some(), "{}", key.name);
             assert!(!(has_field && key.inert.is_some()), "{}", key.name);
-            // Tools that move partitions set these; there is nothing to move, but they must not fail.
-            let set_by_tools = key.name.ends_with(".replication.throttled.rate");
-            // And these show in the configuration of topics.
+            // These show in the configuration of topics.
             let is_default = defaults_of(key.name);
-            assert!(set_by_tools || is_default || !(key.inert.is_some() && key.dynamic), "{}", key.name);
+            assert!(is_default || !(key.inert.is_some() && key.dynamic), "{}", key.name);
         }
     }
 

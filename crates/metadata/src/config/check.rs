@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::address::Address;
 use super::client_metrics_config::ClientMatch;
 use super::key::Check;
+use super::throttled::ThrottledReplicas;
 use super::value::Value;
 
 impl Check {
@@ -35,7 +36,7 @@ impl Check {
             (Check::AddressOfPeer, Value::Text(text)) => Address::parse_of_peer(text).map(drop),
             (Check::NotEmpty, Value::Text(text)) if text.is_empty() => Err("must not be empty".to_owned()),
             (Check::Directory, Value::Text(text)) => test_directory(text),
-            (Check::ThrottledReplicas, Value::List(items)) => test_throttled_replicas(items),
+            (Check::ThrottledReplicas, Value::List(items)) => ThrottledReplicas::parse(items).map(drop),
             (Check::LimitsByAddress, Value::Text(text)) => limits_by_address(text).map(drop),
             (Check::OffsetReset, Value::Text(text)) => test_offset_reset(text),
             (Check::ClientMatch, Value::List(items)) => {
@@ -43,19 +44,6 @@ impl Check {
             }
             _ => Ok(()),
         }
-    }
-}
-
-fn test_throttled_replicas(items: &[String]) -> Result<(), String> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let is_pair = |item: &String| {
-        item.split_once(':').is_some_and(|(partition, broker)| is_number(partition) && is_number(broker))
-    };
-    let all = matches!(items, [only] if only == "*");
-    if all || items.iter().all(is_pair) {
-        Ok(())
-    } else {
-        Err("must be * or a list of partition:broker".to_owned())
     }
 }
 

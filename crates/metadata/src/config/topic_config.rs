@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::registry;
+use super::throttled::ThrottledReplicas;
 use super::typed::{FromValue, typed_config};
 use super::value::{ConfigError, Value};
 use super::{Overrides, describe};
@@ -21,9 +22,9 @@ typed_config! {
         "file.delete.delay.ms" => file_delete_delay_ms: i64,
         "flush.messages" => flush_messages: i64,
         "flush.ms" => flush_ms: i64,
-        "follower.replication.throttled.replicas" => follower_replication_throttled_replicas: Vec<String>,
+        "follower.replication.throttled.replicas" => follower_replication_throttled_replicas: ThrottledReplicas,
         "index.interval.bytes" => index_interval_bytes: u32,
-        "leader.replication.throttled.replicas" => leader_replication_throttled_replicas: Vec<String>,
+        "leader.replication.throttled.replicas" => leader_replication_throttled_replicas: ThrottledReplicas,
         "local.retention.bytes" => local_retention_bytes: i64,
         "local.retention.ms" => local_retention_ms: i64,
         "max.compaction.lag.ms" => max_compaction_lag_ms: i64,

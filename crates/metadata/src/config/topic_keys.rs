@@ -10,7 +10,6 @@ pub(in crate::config) const FLUSHED: &str = "every acknowledged record is on dis
 pub(in crate::config) const PREALLOCATED: &str =
     "new records are in the write-ahead log, which has its space from the start";
 pub(in crate::config) const TIERED: &str = "there is no tiered storage";
-pub(in crate::config) const UNTHROTTLED: &str = "replication is not throttled";
 
 /// Every topic key, by name.
 pub static KEYS: &[Key] = &[
@@ -55,7 +54,7 @@ pub static KEYS: &[Key] = &[
         .inert(FLUSHED),
     topic(Kind::List, "follower.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .inert(UNTHROTTLED),
+        .doc("Replicas that follow at the follower.replication.throttled.rate of their broker while they are not in sync: * or a list of partition:broker. Tools that move partitions set it and remove it."),
     topic(Kind::Int, "index.interval.bytes", "4096")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
@@ -63,7 +62,7 @@ pub static KEYS: &[Key] = &[
         .doc("Bytes of log between two entries of the offset index."),
     topic(Kind::List, "leader.replication.throttled.replicas", "")
         .check(Check::ThrottledReplicas)
-        .inert(UNTHROTTLED),
+        .doc("Replicas that, while they lead, serve followers out of sync at the leader.replication.throttled.rate of their broker: * or a list of partition:broker. Tools that move partitions set it and remove it."),
     topic(Kind::Long, "local.retention.bytes", "-2")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(-2))

@@ -12,6 +12,7 @@ const DIVERGING: u8 = 3;
 const OUT_OF_RANGE: u8 = 4;
 const REFUSED: u8 = 5;
 const PING: u8 = 6;
+const CHARGED_DATA: u8 = 7;
 
 /// Where the leader is, told with data and without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,8 @@ pub(crate) enum FromLeader {
         generation: u32,
         /// Where the leader is.
         position: Position,
+        /// Whether they count against what the follower has allowed.
+        charged: bool,
         /// Whole batches.
         batches: Bytes,
     },
@@ -123,13 +126,14 @@ impl Message for FromLeader {
         }
         let (slot, generation) = (frame.try_get_u32()?, frame.try_get_u32()?);
         Ok(match kind {
-            DATA => {
+            DATA | CHARGED_DATA => {
                 let position = take_position(frame)?;
                 let length = usize::try_from(frame.try_get_u32()?).map_err(|_| FrameError::Value)?;
                 if length > frame.len() {
                     return Err(FrameError::Short);
                 }
-                FromLeader::Data { slot, generation, position, batches: frame.split_to(length) }
+                let charged = kind == CHARGED_DATA;
+                FromLeader::Data { slot, generation, position, charged, batches: frame.split_to(length) }
             }
             STATE => FromLeader::State { slot, generation, position: take_position(frame)? },
             DIVERGING => {
@@ -172,11 +176,12 @@ impl DownFrame {
         slot: u32,
         generation: u32,
         position: Position,
+        charged: bool,
         batches: Vec<Bytes>,
     ) -> Option<()> {
         let length: usize = batches.iter().map(Bytes::len).sum();
         let length_on_wire = u32::try_from(length).ok()?;
-        self.begin(DATA, slot, generation);
+        self.begin(if charged { CHARGED_DATA } else { DATA }, slot, generation);
         self.position(position);
         self.head.put_u32(length_on_wire);
         self.end_head();
@@ -188,9 +193,9 @@ impl DownFrame {
     /// Adds a message without data.
     pub(crate) fn put(&mut self, message: &FromLeader) {
         match message {
-            FromLeader::Data { slot, generation, position, batches } => {
+            FromLeader::Data { slot, generation, position, charged, batches } => {
                 // A frame's worth of bytes is below the limit of a message.
-                let _ = self.data(*slot, *generation, *position, vec![batches.clone()]);
+                let _ = self.data(*slot, *generation, *position, *charged, vec![batches.clone()]);
             }
             FromLeader::State { slot, generation, position } => {
                 self.begin(STATE, *slot, *generation);
@@ -241,11 +246,6 @@ impl DownFrame {
             self.bytes += self.head.len();
             self.parts.push(self.head.split().freeze());
         }
-    }
-
-    /// Whether nothing was added.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty() && self.head.is_empty()
     }
 
     /// Bytes so far.

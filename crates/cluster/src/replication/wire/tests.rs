@@ -38,6 +38,12 @@ fn from_follower() -> impl Strategy<Value = FromFollower> {
         follow().prop_map(FromFollower::Follow),
         any::<(u32, u32)>().prop_map(|(slot, generation)| FromFollower::Unfollow { slot, generation }),
         progress,
+        any::<(u32, u32, bool)>().prop_map(|(slot, generation, limited)| FromFollower::Limit {
+            slot,
+            generation,
+            limited,
+        }),
+        any::<u32>().prop_map(|bytes| FromFollower::Allow { bytes }),
         Just(FromFollower::Ping),
     ]
 }
@@ -61,9 +67,13 @@ fn from_leader() -> impl Strategy<Value = FromLeader> {
         Just(Refusal::TooMany),
     ];
     prop_oneof![
-        (names(), position(), prop::collection::vec(any::<u8>(), 0..100)).prop_map(
-            |(names, position, bytes)| {
-                FromLeader::Data { slot: names.0, generation: names.1, position, batches: bytes.into() }
+        (names(), position(), any::<bool>(), prop::collection::vec(any::<u8>(), 0..100)).prop_map(
+            |(names, position, charged, bytes)| FromLeader::Data {
+                slot: names.0,
+                generation: names.1,
+                position,
+                charged,
+                batches: bytes.into(),
             }
         ),
         (names(), position()).prop_map(|(names, position)| FromLeader::State {
@@ -116,7 +126,7 @@ proptest! {
         let bytes = joined(frame.take());
         prop_assert_eq!(bytes.len(), length);
         prop_assert_eq!(read::<FromLeader>(bytes).unwrap(), sent);
-        prop_assert!(frame.is_empty());
+        prop_assert!(frame.len() == 0);
     }
 
     #[test]
@@ -155,7 +165,7 @@ fn another_version_is_refused() {
 fn data_that_claims_more_than_the_frame_holds_is_refused() {
     let mut frame = DownFrame::default();
     let position = Position { high_watermark: Offset(1), log_start: Offset(0), log_end: Offset(1) };
-    frame.data(1, 1, position, vec![Bytes::from_static(b"abc")]).unwrap();
+    frame.data(1, 1, position, false, vec![Bytes::from_static(b"abc")]).unwrap();
     let mut bytes = BytesMut::from(&joined(frame.take())[..]);
     let at = bytes.len() - 3 - 4;
     bytes[at..at + 4].copy_from_slice(&u32::MAX.to_be_bytes());
@@ -167,7 +177,7 @@ fn the_logs_bytes_are_shared_not_copied() {
     let batches = Bytes::from(vec![7; 4096]);
     let position = Position { high_watermark: Offset(1), log_start: Offset(0), log_end: Offset(1) };
     let mut frame = DownFrame::default();
-    frame.data(1, 1, position, vec![batches.clone()]).unwrap();
+    frame.data(1, 1, position, false, vec![batches.clone()]).unwrap();
     let parts = frame.take();
     assert!(parts.iter().any(|part| part.as_ptr() == batches.as_ptr()));
 }

@@ -10,6 +10,8 @@ const FOLLOW: u8 = 1;
 const UNFOLLOW: u8 = 2;
 const PROGRESS: u8 = 3;
 const PING: u8 = 4;
+const LIMIT: u8 = 5;
+const ALLOW: u8 = 6;
 
 /// Asks for everything of a partition behind a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,20 @@ pub(crate) enum FromFollower {
     },
     /// How far a partition is.
     Progress(Progress),
+    /// Whether what a partition lacks counts against what was allowed. It does not when nothing was said.
+    Limit {
+        /// The partition on this stream.
+        slot: u32,
+        /// The request that is limited.
+        generation: u32,
+        /// Whether it counts.
+        limited: bool,
+    },
+    /// So many bytes more of all limited partitions together.
+    Allow {
+        /// How many.
+        bytes: u32,
+    },
     /// Nothing but that the follower is there.
     Ping,
 }
@@ -81,6 +97,12 @@ impl Message for FromFollower {
                 log_end: Offset(frame.try_get_i64()?),
                 durable_end: Offset(frame.try_get_i64()?),
             })),
+            LIMIT => Ok(FromFollower::Limit {
+                slot: frame.try_get_u32()?,
+                generation: frame.try_get_u32()?,
+                limited: frame.try_get_u8()? != 0,
+            }),
+            ALLOW => Ok(FromFollower::Allow { bytes: frame.try_get_u32()? }),
             PING => Ok(FromFollower::Ping),
             other => Err(FrameError::Kind(other)),
         }
@@ -143,6 +165,16 @@ impl UpFrame {
                 out.put_i64(progress.log_start.0);
                 out.put_i64(progress.log_end.0);
                 out.put_i64(progress.durable_end.0);
+            }
+            FromFollower::Limit { slot, generation, limited } => {
+                out.put_u8(LIMIT);
+                out.put_u32(*slot);
+                out.put_u32(*generation);
+                out.put_u8(u8::from(*limited));
+            }
+            FromFollower::Allow { bytes } => {
+                out.put_u8(ALLOW);
+                out.put_u32(*bytes);
             }
             FromFollower::Ping => out.put_u8(PING),
         }

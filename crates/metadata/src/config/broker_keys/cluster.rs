@@ -1,8 +1,8 @@
 //! Keys of the cluster: how brokers find and watch each other, and how partitions are replicated.
 
 use crate::config::key::{Check, Key, Kind, Unit, broker, broker_unset};
-use crate::config::topic_keys::UNTHROTTLED;
 
+const PACED: &str = "a throttle holds from the first byte on, without a window over which it is measured";
 const PUSHED: &str = "leaders push what followers lack, as much as the connection takes";
 
 /// The selector that sends consumers to a replica in their rack (KIP-392).
@@ -59,19 +59,19 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Millis)
         .check(Check::AtLeast(1))
         .inert(PUSHED),
-    broker(Kind::Int, "replication.quota.window.num", "11").check(Check::AtLeast(1)).inert(UNTHROTTLED),
+    broker(Kind::Int, "replication.quota.window.num", "11").check(Check::AtLeast(1)).inert(PACED),
     broker(Kind::Int, "replication.quota.window.size.seconds", "1")
         .unit(Unit::Seconds)
         .check(Check::AtLeast(1))
-        .inert(UNTHROTTLED),
+        .inert(PACED),
     broker(Kind::Long, "leader.replication.throttled.rate", "9223372036854775807")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
         .dynamic()
-        .inert(UNTHROTTLED),
+        .doc("Bytes a second that this broker sends in all to followers out of sync, of partitions in leader.replication.throttled.replicas. In-sync replicas are never held back (KIP-73)."),
     broker(Kind::Long, "follower.replication.throttled.rate", "9223372036854775807")
         .unit(Unit::Bytes)
         .check(Check::AtLeast(0))
         .dynamic()
-        .inert(UNTHROTTLED),
+        .doc("Bytes a second that this broker takes in all of partitions in follower.replication.throttled.replicas in which it is out of sync (KIP-73)."),
 ];
