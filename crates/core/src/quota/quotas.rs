@@ -84,4 +84,11 @@ impl<K: Ord + Clone> BucketQuotas<K> {
         bucket.take(now, limit, amount);
         bucket.delay(now, windows.total(limit), limit)
     }
+
+    /// Gives back what was taken for a change that is not made like that after all.
+    pub fn give_back(&mut self, now: Millis, entity: &K, amount: f64, limit: f64) {
+        if let Some(bucket) = self.entities.get_mut(entity) {
+            bucket.take(now, limit, -amount);
+        }
+    }
 }

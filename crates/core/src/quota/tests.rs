@@ -87,6 +87,16 @@ fn a_lenient_bucket_takes_all_and_tells_the_pause() {
 }
 
 #[test]
+fn what_a_change_took_is_given_back_when_it_is_decided_anew() {
+    let mut quotas = BucketQuotas::new(10);
+    quotas.take_strictly(Millis(0), WINDOWS, &"a", 30.0, 2.0).unwrap();
+    quotas.give_back(Millis(0), &"a", 30.0, 2.0);
+    quotas.give_back(Millis(0), &"nobody", 30.0, 2.0);
+    quotas.take_strictly(Millis(0), WINDOWS, &"a", 30.0, 2.0).unwrap();
+    assert_eq!(quotas.take_strictly(Millis(0), WINDOWS, &"a", 1.0, 2.0), Err(Millis(4000)));
+}
+
+#[test]
 fn a_changed_limit_holds_at_once() {
     let mut quotas = quotas();
     assert_eq!(record(&mut quotas, 0, 20_000.0, 1000.0), 10_000);

@@ -17,7 +17,7 @@ use super::Api;
 use crate::call::Call;
 use crate::deadline::{timeout, within};
 use crate::error::change_code;
-use crate::quota::{Mutations, OverQuota};
+use crate::quota::{Charge, Mutations, OverQuota};
 use crate::topics;
 
 pub(crate) const API: Api = Api::new(ApiKey::CreateTopics, 2, 7);
@@ -37,8 +37,10 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
         }
     }
     let mut mutations = Mutations::start(&call, QUOTA_FROM);
+    let mut charge = mutations.charge();
     let decide = |image: &Image| -> Result<(Vec<Record>, Outcome), std::convert::Infallible> {
-        let (records, outcome) = within_quota(controller::create_topics(image, &new), &mut mutations);
+        charge.decide();
+        let (records, outcome) = within_quota(controller::create_topics(image, &new), &mut charge);
         Ok((if request.validate_only { Vec::new() } else { records }, outcome))
     };
     // One commit for the whole request; it is applied here when this returns, so every topic is usable.
@@ -69,14 +71,14 @@ pub(crate) async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTo
 /// Takes from what was decided the topics that are over the caller's quota. Each good one has a record, in the same order.
 fn within_quota(
     (records, outcome): (Vec<Record>, Vec<Result<CreatedTopic, CreateTopicError>>),
-    mutations: &mut Mutations<'_>,
+    charge: &mut Charge<'_, '_>,
 ) -> (Vec<Record>, Outcome) {
     let mut kept = Vec::with_capacity(records.len());
     let mut records = records.into_iter();
     let outcome = outcome.into_iter().map(|decided| {
         let created = decided.map_err(|error| (error.code(), error.to_string()))?;
         let record = records.next();
-        mutations.take(created.topic.partitions.len()).map_err(OverQuota::refusal)?;
+        charge.take(created.topic.partitions.len()).map_err(OverQuota::refusal)?;
         kept.extend(record);
         Ok(created)
     });

@@ -129,9 +129,11 @@ async fn one(
         };
     }
     let delete = async {
+        let mut charge = mutations.charge();
         let decide = |image: &Image| {
+            charge.decide();
             let (records, topic) = controller::delete_topic(image, &target).map_err(Refused::Rule)?;
-            mutations.take(topic.partitions.len())?;
+            charge.take(topic.partitions.len())?;
             Ok((records, topic))
         };
         let changed = call.ctx.engine.quorum().change(decide).await;

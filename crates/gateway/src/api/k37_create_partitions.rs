@@ -68,13 +68,15 @@ async fn one(
             .as_ref()
             .map(|assignments| assignments.iter().map(|one| brokers(&one.broker_ids)).collect()),
     };
+    let mut charge = mutations.charge();
     let decide = |image: &_| {
+        charge.decide();
         let records = controller::create_partitions(image, &new).map_err(Refused::Rule)?;
         let added = records.iter().map(|record| match record {
             Record::PartitionsAdded { partitions, .. } => partitions.len(),
             _ => 0,
         });
-        mutations.take(added.sum())?;
+        charge.take(added.sum())?;
         Ok((if validate_only { Vec::new() } else { records }, ()))
     };
     let changed = call.ctx.engine.quorum().change(decide).await;

@@ -26,7 +26,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) use self::fetches::{FetchQuota, FetchVerdict};
 pub(crate) use self::meter::Meter;
-pub(crate) use self::mutations::{Mutations, OverQuota, Refused};
+pub(crate) use self::mutations::{Charge, Mutations, OverQuota, Refused};
 pub(crate) use self::throttled::Throttled;
 use crate::call::Call;
 

@@ -64,26 +64,61 @@ impl<'a> Mutations<'a> {
         Mutations { call, limited, strict: call.version >= strict_from, pause: Millis(0) }
     }
 
-    /// Counts a change of so many partitions, or refuses it.
-    pub(crate) fn take(&mut self, partitions: usize) -> Result<(), OverQuota> {
-        let Some((client, limit, windows)) = &self.limited else { return Ok(()) };
-        let quotas = &self.call.ctx.quotas;
-        let (now, amount) = (quotas.now(), partitions as f64);
-        let mut mutated = quotas.mutated.lock();
-        if self.strict {
-            mutated.take_strictly(now, *windows, client, amount, *limit).map_err(|delay| {
-                self.pause = self.pause.max(delay);
-                OverQuota(delay)
-            })
-        } else {
-            self.pause = self.pause.max(mutated.take(now, *windows, client, amount, *limit));
-            Ok(())
-        }
+    /// Begins to charge for one change of the metadata.
+    pub(crate) fn charge(&mut self) -> Charge<'_, 'a> {
+        let pause = self.pause;
+        Charge { mutations: self, taken: 0.0, pause }
     }
 
     /// Makes the client pause for what it did; gives the time to be told in the answer.
     pub(crate) fn finish(self) -> i32 {
         let pause = Pause { quota: Limited::Mutation, millis: self.pause };
         self.call.ctx.quotas.enforce(self.call, pause)
+    }
+}
+
+/// What one change costs, however often it is decided: only the last decision counts.
+pub(crate) struct Charge<'m, 'a> {
+    mutations: &'m mut Mutations<'a>,
+    /// Taken by the decision that is under way.
+    taken: f64,
+    /// The pause before the change.
+    pause: Millis,
+}
+
+impl Charge<'_, '_> {
+    /// The change is decided, perhaps not for the first time: what an earlier decision took is given back.
+    pub(crate) fn decide(&mut self) {
+        self.mutations.pause = self.pause;
+        let taken = std::mem::take(&mut self.taken);
+        if taken > 0.0
+            && let Some((client, limit, _)) = &self.mutations.limited
+        {
+            let quotas = &self.mutations.call.ctx.quotas;
+            quotas.mutated.lock().give_back(quotas.now(), client, taken, *limit);
+        }
+    }
+
+    /// Counts so many partitions, or refuses them.
+    pub(crate) fn take(&mut self, partitions: usize) -> Result<(), OverQuota> {
+        let Mutations { call, limited, strict, pause } = &mut *self.mutations;
+        let Some((client, limit, windows)) = limited else { return Ok(()) };
+        let quotas = &call.ctx.quotas;
+        let (now, amount) = (quotas.now(), partitions as f64);
+        let mut mutated = quotas.mutated.lock();
+        let delay = if *strict {
+            match mutated.take_strictly(now, *windows, client, amount, *limit) {
+                Ok(()) => Millis(0),
+                Err(delay) => {
+                    *pause = delay.max(*pause);
+                    return Err(OverQuota(delay));
+                }
+            }
+        } else {
+            mutated.take(now, *windows, client, amount, *limit)
+        };
+        *pause = delay.max(*pause);
+        self.taken += amount;
+        Ok(())
     }
 }
