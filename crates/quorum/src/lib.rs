@@ -32,6 +32,7 @@ mod network;
 mod node;
 mod snapshot;
 mod start;
+mod status;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -48,7 +49,8 @@ use eddy_types::{BrokerId, ClusterId};
 
 pub use change::CHANGE_TIMEOUT;
 pub use error::{ChangeError, ProposeError, QuorumError};
-pub use node::{MemberStatus, Quorum, QuorumStatus};
+pub use node::Quorum;
+pub use status::{MemberStatus, QuorumStatus};
 
 /// Log entries after which a snapshot is written and the log before it is trimmed.
 pub const SNAPSHOT_AFTER: u64 = 5000;

@@ -28,6 +28,8 @@ impl Member {
             MembershipCall::Ask(_) => MembershipAnswer::Known(self.known(cluster)),
             MembershipCall::Join(from) => self.take_in(cluster, from).await,
             MembershipCall::Remove { broker } => self.let_go(cluster, broker).await,
+            MembershipCall::Status if desk::leads(&self.metrics()) => MembershipAnswer::Status(self.status()),
+            MembershipCall::Status => MembershipAnswer::NotLeader(self.known(cluster).leader),
         }
     }
 

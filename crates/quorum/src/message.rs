@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::Meta;
+use crate::status::QuorumStatus;
 use crate::types::{Address, EntryId, MemberId, Outcome, Proposal, TypeConfig};
 
 /// A message between two members. A broker that came back with an empty disk is not the member it was: what is meant for
@@ -97,7 +98,11 @@ pub(crate) enum DeskAnswer {
 pub(crate) enum MembershipCall {
     Ask(Introduction),
     Join(Introduction),
-    Remove { broker: BrokerId },
+    Remove {
+        broker: BrokerId,
+    },
+    /// Asks the leader what it knows of the members.
+    Status,
 }
 
 /// Who asks.
@@ -118,6 +123,7 @@ pub(crate) enum MembershipAnswer {
     BrokerRuns(Address),
     OtherCluster(ClusterId),
     Removed,
+    Status(QuorumStatus),
     /// Not now: try again.
     Later(String),
 }

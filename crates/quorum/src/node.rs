@@ -5,43 +5,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use eddy_metadata::{Image, Record};
-use eddy_types::{BrokerId, Clock, Millis, SystemClock};
+use eddy_types::BrokerId;
 use tokio::sync::{oneshot, watch};
 
 use crate::election::LEASE;
 use crate::error::{ChangeError, ProposeError, QuorumError};
 use crate::member::Member;
 use crate::message::DeskAnswer;
-use crate::types::MemberId;
+use crate::status::QuorumStatus;
 use crate::{Applied, QuorumConfig, join, start};
-
-/// The metadata group as one of its members sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QuorumStatus {
-    /// The broker that leads, as far as the member knows.
-    pub leader: Option<BrokerId>,
-    /// Raft term: rises with every election.
-    pub term: u64,
-    /// End of the log that is committed and applied here.
-    pub committed_end: u64,
-    /// End of the member's log.
-    pub log_end: u64,
-    /// Brokers that vote.
-    pub voters: Vec<MemberStatus>,
-    /// Brokers that only follow.
-    pub learners: Vec<MemberStatus>,
-}
-
-/// What is known of another member. The leader knows most; the others know only themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemberStatus {
-    /// Its broker.
-    pub broker: BrokerId,
-    /// End of its log, as far as it is that of the leader.
-    pub log_end: Option<u64>,
-    /// When it last answered.
-    pub last_contact: Option<Millis>,
-}
 
 /// This broker's part in the metadata group.
 pub struct Quorum {
@@ -149,29 +121,12 @@ impl Quorum {
     /// What this member knows of the group at the moment.
     #[must_use]
     pub fn status(&self) -> QuorumStatus {
-        let metrics = self.member.metrics();
-        let membership = metrics.membership_config.membership();
-        let log_end = metrics.last_log_index.map_or(0, |last| last + 1);
-        let status = |id: MemberId| {
-            let broker = membership.get_node(&id)?.broker();
-            if id == self.member.me {
-                let last_contact = Some(SystemClock.now());
-                return Some(MemberStatus { broker, log_end: Some(log_end), last_contact });
-            }
-            let progress = metrics.replication.as_ref().and_then(|progress| progress.get(&id).copied());
-            let log_end = progress.map(|last| last.map_or(0, |last| last.index + 1));
-            let cluster = self.member.cluster.as_ref();
-            let last_contact = cluster.and_then(|cluster| cluster.contacts.last(id));
-            Some(MemberStatus { broker, log_end, last_contact })
-        };
-        QuorumStatus {
-            leader: self.leader(),
-            term: metrics.current_term,
-            committed_end: metrics.last_applied.map_or(0, |applied| applied.index + 1),
-            log_end,
-            voters: membership.voter_ids().filter_map(status).collect(),
-            learners: membership.learner_ids().filter_map(status).collect(),
-        }
+        self.member.status()
+    }
+
+    /// What the leader knows of the group, asked after the call; what this member knows when the leader does not answer.
+    pub async fn status_of_leader(&self) -> QuorumStatus {
+        self.member.status_of_leader().await
     }
 
     /// Returns, with the reason, when the group has stopped on this broker, by a failure or by [`Quorum::shutdown`]. After a

@@ -2,7 +2,7 @@
 //!
 //! v1 fetch times of the voters (KIP-836) · v2 directories, error messages, voters' addresses (KIP-853)
 
-use eddy_quorum::MemberStatus;
+use eddy_quorum::{MemberStatus, QuorumStatus};
 use eddy_types::ErrorCode;
 use eddy_wire::messages::describe_quorum::{
     DescribeQuorumRequest, DescribeQuorumResponse, Listener, Node, ReplicaState, RequestTopicData,
@@ -24,12 +24,14 @@ const LISTENER: Str = Str::from_static("KAFKA");
 pub(crate) async fn handle(call: Call, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let mut response = DescribeQuorumResponse::default();
     if is_metadata(&request.topics) {
+        // Only the leader knows how far the others are; Kafka asks it too.
+        let status = call.ctx.engine.quorum().status_of_leader().await;
         response.topics = vec![ResponseTopicData {
             topic_name: Str::from_static(METADATA_TOPIC),
-            partitions: vec![describe(&call)],
+            partitions: vec![describe(&status)],
         }];
         if call.version >= 2 {
-            response.nodes = nodes(&call);
+            response.nodes = nodes(&call, &status);
         }
     } else {
         // As in Kafka: one topic too many, and none is described.
@@ -43,11 +45,10 @@ fn is_metadata(topics: &[RequestTopicData]) -> bool {
         && matches!(topic.partitions.as_slice(), [partition] if partition.partition_index == 0))
 }
 
-fn describe(call: &Call) -> ResponsePartitionData {
-    let status = call.ctx.engine.quorum().status();
+fn describe(status: &QuorumStatus) -> ResponsePartitionData {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let replica = |member: &MemberStatus| {
-        // Of others than itself, only the leader knows something.
+        // Nothing is known of others when the leader could not be asked.
         let contact = member.last_contact.map_or(-1, |at| at.0);
         let caught_up = member.log_end == Some(status.log_end);
         ReplicaState {
@@ -69,8 +70,8 @@ fn describe(call: &Call) -> ResponsePartitionData {
 }
 
 /// Where the members are, as far as clients can reach them.
-fn nodes(call: &Call) -> Vec<Node> {
-    let (status, image) = (call.ctx.engine.quorum().status(), call.image());
+fn nodes(call: &Call, status: &QuorumStatus) -> Vec<Node> {
+    let image = call.image();
     let members = status.voters.iter().chain(&status.learners);
     let addresses = members.filter_map(|member| brokers::address(call, &image, member.broker));
     let nodes = addresses.map(|address| {
