@@ -3,6 +3,7 @@
 use eddy_types::{BrokerId, ErrorCode, TopicId};
 
 use super::change::{Change, Election, Fitness, Standing};
+use super::min_isr;
 use crate::record::is_unknown;
 use crate::{Broker, Endpoint, Image, Record};
 
@@ -48,6 +49,9 @@ impl RegisterError {
 /// and only a new epoch tells those from what it appends next. A partition that nobody follows keeps its leader and its
 /// epoch: records above the durable end were never shown to anyone, so there is nothing to notice.
 ///
+/// `min.insync.replicas` is one for all brokers of a cluster, as in Kafka with eligible leader replicas (KIP-966): elections count on it. The
+/// first broker that has it in its file commits it for all, if nobody has set it before.
+///
 /// With another data directory, or none known, it holds nothing: it leaves every ISR and every ELR (KIP-903). With the same
 /// one it stays eligible also after a crash, other than in Kafka, because what it told its leaders was synced.
 pub fn register_broker(image: &Image, registration: &Registration) -> Result<Vec<Record>, RegisterError> {
@@ -91,6 +95,7 @@ pub fn register_broker(image: &Image, registration: &Registration) -> Result<Vec
         let election = if leads { Election::Fittest } else { Election::Keep };
         records.extend(change.finish(&standing, election));
     }
+    records.extend(min_isr::first(image));
     Ok(records)
 }
 

@@ -1,7 +1,7 @@
 //! `min.insync.replicas` as every broker is certain to see it.
 
 use crate::config::Overrides;
-use crate::{Image, Resource, Topic};
+use crate::{Image, Record, Resource, Topic};
 
 /// The key.
 pub(super) const KEY: &str = "min.insync.replicas";
@@ -47,6 +47,17 @@ impl MinIsr {
             Resource::Broker(_) | Resource::Group(_) | Resource::ClientMetrics(_) => MinIsr::of(image),
         }
     }
+}
+
+/// What this broker's file says of it, when the cluster has nothing yet. A broker that is alone has no need of it.
+pub(super) fn first(image: &Image) -> Option<Record> {
+    let own = image.local().config.get(KEY)?;
+    let shared = image.broker_config().cluster_listen.is_some();
+    let open = !image.broker_default_overrides().contains_key(KEY);
+    (shared && open).then(|| Record::ConfigsSet {
+        resource: Resource::BrokerDefault,
+        changes: [(KEY.to_owned(), Some(own.to_owned()))].into(),
+    })
 }
 
 /// What overrides say of it.

@@ -237,3 +237,37 @@ fn a_broker_lives_while_it_is_heard_and_dies_with_its_process() {
     assert_eq!(due(&mut liveness, 11_999), []);
     assert_eq!(due(&mut liveness, 12_000), brokers(&[1, 2]));
 }
+
+/// KIP-966: elections count on it, so it is one for all.
+#[test]
+fn the_first_broker_that_has_a_least_number_of_replicas_in_sync_in_its_file_commits_it_for_all() {
+    let seen_by = |listen: bool, min_isr: Option<&str>| {
+        let listen = listen.then_some(("cluster.listen", "127.0.0.1:9094"));
+        let pairs = listen.into_iter().chain(min_isr.map(|text| ("min.insync.replicas", text)));
+        Arc::new(Local { broker: BrokerId(1), config: StaticConfig::from_pairs(pairs).unwrap() })
+    };
+    let registration = Registration {
+        broker: BrokerId(1),
+        incarnation: 1,
+        endpoints: Vec::new(),
+        rack: None,
+        directory: [1; 16],
+    };
+    let committed = |image: &Image| image.broker_default_overrides().get("min.insync.replicas").cloned();
+    for (listen, min_isr, expected) in
+        [(false, Some("2"), None), (true, None, None), (true, Some("2"), Some("2".to_owned()))]
+    {
+        let mut image = Image::empty(seen_by(listen, min_isr));
+        for record in register_broker(&image, &registration).unwrap() {
+            image.apply(&record).unwrap();
+        }
+        assert_eq!(committed(&image), expected);
+        assert!(register_broker(&image, &registration).unwrap().is_empty(), "the same again changes nothing");
+        // Another broker with another file goes by what the cluster has.
+        if expected.is_some() {
+            let other = Registration { broker: BrokerId(2), directory: [2; 16], ..registration.clone() };
+            let image = image.clone();
+            assert_eq!(register_broker(&image, &other).unwrap().len(), 1);
+        }
+    }
+}
