@@ -151,6 +151,15 @@ impl Cluster {
         self.member.as_ref().is_some_and(|member| member.departures.is_listed(broker))
     }
 
+    /// Returns when this broker was taken out of the cluster; never on a lone node. It has lost its lease then and serves nothing
+    /// that it led: all that is left is to stop.
+    pub async fn until_removed(&self) {
+        match &self.member {
+            Some(member) => member.heartbeats.until_removed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Leaves in order: others lead what this broker led and know it, then it counts as fenced. Nothing on a lone node. Call
     /// [`Cluster::stop`] afterwards.
     pub async fn shut_down(&self, deadline: Instant) {

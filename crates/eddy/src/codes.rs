@@ -193,6 +193,14 @@ codes! {
             "Read the reason at the end of the message, and the log of the broker that leads the metadata group.",
         ]
 
+    TAKEN_OUT = 1020 Failed "the broker was taken out of the cluster"
+        "The metadata no longer has this broker, and it was running still. It leads nothing, nobody follows it, and it stops; its data directory is as it was."
+        causes ["eddy cluster decommission or UnregisterBroker named its id.",]
+        actions [
+            "Leave it stopped if that was meant; its data directory may be deleted.",
+            "Start it again to have it join as a broker that is new; it then copies what is assigned to it.",
+        ]
+
     UNKNOWN_KEY = 1101 Configuration "a configuration key is not known"
         "A key that sets nothing is refused, so that a typing error is not found in production. All errors of the configuration are listed at once."
         causes [

@@ -68,7 +68,9 @@ impl Controller {
         let image = self.engine.image();
         match image.broker(from) {
             Some(known) if known.incarnation == incarnation && !known.fenced => {}
-            _ => return Answer::Unregistered,
+            // Who sends heartbeats was registered before, and this image has everything that was committed until now.
+            None => return Answer::Removed,
+            Some(_) => return Answer::Unregistered,
         }
         match &mut *self.duty.lock() {
             Some(duty) => {

@@ -12,6 +12,7 @@ use eddy_engine::Engine;
 use eddy_metadata::controller::Registration;
 use eddy_peer::{Peers, Service};
 use eddy_types::BrokerId;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::wire::{Answer, Request};
@@ -38,6 +39,8 @@ pub(crate) struct Heartbeats {
     began: Instant,
     /// Milliseconds after `began` at which the last answered heartbeat was sent; `u64::MAX` before the first.
     heard_at: AtomicU64,
+    /// Whether this broker was taken out of the cluster.
+    removed: watch::Sender<bool>,
 }
 
 impl Heartbeats {
@@ -57,6 +60,7 @@ impl Heartbeats {
             leaving: AtomicBool::new(false),
             began: Instant::now(),
             heard_at: AtomicU64::new(u64::MAX),
+            removed: watch::Sender::new(false),
         }
     }
 
@@ -74,13 +78,21 @@ impl Heartbeats {
         }
     }
 
+    /// Returns when this broker was taken out of the cluster; it is not registered again then, and has no lease.
+    pub(crate) async fn until_removed(&self) {
+        // The sender lives as long as this.
+        let _ = self.removed.subscribe().wait_for(|removed| *removed).await;
+    }
+
     /// Sends heartbeats for as long as it is polled: one an interval, and one at once when there is another controller.
     pub(crate) async fn run(self: Arc<Heartbeats>) {
         let mut leadership = self.engine.quorum().leadership();
         loop {
             let due = Instant::now() + if self.age().is_some() { self.interval } else { FIRST_INTERVAL };
             let leader = *leadership.borrow_and_update();
-            if let Some(leader) = leader {
+            if let Some(leader) = leader
+                && !*self.removed.borrow()
+            {
                 self.beat(leader).await;
             }
             tokio::select! {
@@ -110,6 +122,7 @@ impl Heartbeats {
                 Ok(Answer::Alive) => return self.heard(sent),
                 Ok(Answer::NotController(Some(other))) if other != controller => controller = other,
                 Ok(Answer::Unregistered) => return self.register_again().await,
+                Ok(Answer::Removed) => return self.note_removal(),
                 Ok(_) => return,
                 Err(error) => {
                     tracing::debug!(%controller, %error, "heartbeat not answered");
@@ -124,6 +137,13 @@ impl Heartbeats {
         self.heard_at.store(u64::try_from(heard_at).unwrap_or(u64::MAX - 1), Ordering::Relaxed);
         let lasts = self.session_timeout - self.session_timeout / MARGIN_PARTS;
         self.engine.lease().extend(lasts.saturating_sub(sent.elapsed()));
+    }
+
+    fn note_removal(&self) {
+        if !self.leaving.load(Ordering::Relaxed) && !self.removed.send_replace(true) {
+            self.engine.lease().extend(Duration::ZERO);
+            tracing::error!(broker = %self.registration.broker, "this broker was taken out of the cluster");
+        }
     }
 
     async fn register_again(&self) {

@@ -60,6 +60,8 @@ pub(crate) enum Answer {
     NotController(Option<BrokerId>),
     /// The metadata does not have this run of the sender, or has it fenced: it has to register.
     Unregistered,
+    /// The metadata has no such broker: it was taken out of the cluster.
+    Removed,
     /// Version of the metadata that the receiver has applied.
     Applied(u64),
 }
@@ -101,6 +103,7 @@ const ALIVE: u8 = 1;
 const NOT_CONTROLLER: u8 = 2;
 const UNREGISTERED: u8 = 3;
 const APPLIED_UPTO: u8 = 4;
+const REMOVED: u8 = 5;
 
 impl Answer {
     pub(crate) fn encode(self) -> Bytes {
@@ -113,6 +116,7 @@ impl Answer {
                 out.put_i32(leader.unwrap_or(BrokerId::NONE).0);
             }
             Answer::Unregistered => out.put_u8(UNREGISTERED),
+            Answer::Removed => out.put_u8(REMOVED),
             Answer::Applied(version) => {
                 out.put_u8(APPLIED_UPTO);
                 out.put_u64(version);
@@ -129,6 +133,7 @@ impl Answer {
                 Ok(Answer::NotController((leader != BrokerId::NONE).then_some(leader)))
             }
             UNREGISTERED => Ok(Answer::Unregistered),
+            REMOVED => Ok(Answer::Removed),
             APPLIED_UPTO => Ok(Answer::Applied(bytes.try_get_u64()?)),
             other => Err(WireError::Kind(other)),
         }
@@ -165,6 +170,7 @@ mod tests {
             Just(Answer::NotController(None)),
             (0..i32::MAX).prop_map(|id| Answer::NotController(Some(BrokerId(id)))),
             Just(Answer::Unregistered),
+            Just(Answer::Removed),
             any::<u64>().prop_map(Answer::Applied),
         ]
     }

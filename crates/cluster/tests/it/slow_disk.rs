@@ -1,6 +1,7 @@
 //! Leaders whose disk is slow.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::time::Duration;
 
 use eddy_engine::PartitionKey;
@@ -16,12 +17,17 @@ use crate::harness::World;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_that_waits_for_the_disk_holds_up_no_other_partition_of_the_stream() {
     let mut world = World::start(3).await;
-    let (leader, topic) = (BrokerId(1), TopicId([1; 16]));
-    let (cold, hot) = (PartitionKey { topic, index: 0 }, PartitionKey { topic, index: 1 });
-    let mut new = NewTopic::with_defaults(topic, "t");
+    let leader = BrokerId(1);
     let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
-    new.assignments = vec![(0, ids(&[1, 2])), (1, ids(&[1, 2, 3]))];
-    world.any().engine.quorum().change(|image| create_topic(image, &new)).await.unwrap();
+    let mut keys = Vec::new();
+    for (name, id, replicas) in [("cold", 1, ids(&[1, 2])), ("hot", 2, ids(&[1, 2, 3]))] {
+        let topic = TopicId([id; 16]);
+        let mut new = NewTopic::with_defaults(topic, name);
+        new.assignments = vec![(0, replicas)];
+        world.any().engine.quorum().change(|image| create_topic(image, &new)).await.unwrap();
+        keys.push(PartitionKey { topic, index: 0 });
+    }
+    let (cold, hot) = (keys[0], keys[1]);
     for sequence in 0..20 {
         world.produce(cold, 7, sequence, &[vec![b'x'; 50_000]]).await;
     }
@@ -36,9 +42,10 @@ async fn a_read_that_waits_for_the_disk_holds_up_no_other_partition_of_the_strea
     assert_eq!(world.leader(hot).await.0, leader);
 
     world.disk(leader).set_cache_cold(true);
-    let is_cold = |path: &std::path::Path| path.to_string_lossy().contains("-0/");
+    let directory = format!("/{}-0/", cold.topic);
+    let is_cold = move |path: &Path| path.to_string_lossy().contains(&directory);
     let gate = world.disk(leader).hold_reads(is_cold);
-    let partition = TopicPartition { topic: "t".into(), partition: 0 };
+    let partition = TopicPartition { topic: "cold".into(), partition: 0 };
     let grown = [NewReplicas { partition, replicas: Some(ids(&[1, 2, 3])) }];
     let grow = |image: &Image| Ok::<_, Infallible>(alter_reassignments(image, &grown, false));
     assert_eq!(world.any().engine.quorum().change(grow).await.unwrap(), [Ok(())]);

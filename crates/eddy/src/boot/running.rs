@@ -55,8 +55,15 @@ impl Running {
     /// Returns when the broker cannot go on, with the reason. A failing disk does not come this way: it ends the process at
     /// once.
     pub(crate) async fn failed(&self) -> Failure {
-        let reason = self.engine.quorum().stopped().await;
-        Problem::new(&codes::METADATA_FAILED, format!("the metadata group stopped: {reason}")).into()
+        tokio::select! {
+            reason = self.engine.quorum().stopped() => {
+                Problem::new(&codes::METADATA_FAILED, format!("the metadata group stopped: {reason}")).into()
+            }
+            () = self.cluster.until_removed() => {
+                let words = format!("broker {} was taken out of the cluster", self.engine.me());
+                Problem::new(&codes::TAKEN_OUT, words).into()
+            }
+        }
     }
 
     /// Stops the broker: others lead what it led, what was acknowledged is on disk, and the next start replays nothing.
