@@ -90,9 +90,8 @@ impl Heartbeats {
         loop {
             let due = Instant::now() + if self.age().is_some() { self.interval } else { FIRST_INTERVAL };
             let leader = *leadership.borrow_and_update();
-            if let Some(leader) = leader
-                && !*self.removed.borrow()
-            {
+            let removed = *self.removed.borrow();
+            if let Some(leader) = leader.filter(|_| !removed) {
                 self.beat(leader).await;
             }
             tokio::select! {
