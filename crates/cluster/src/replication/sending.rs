@@ -262,7 +262,8 @@ impl<'a> Sender<'a> {
     fn tell_state(&mut self, slot: u32) {
         let Some(served) = self.session.serving.served(slot) else { return };
         let (generation, position) = (served.generation, position(&served));
-        if served.told != Some(position) && self.session.serving.sent(slot, generation, served.sent, position) {
+        if served.told != Some(position) && self.session.serving.sent(slot, generation, served.sent, position)
+        {
             self.frame.put(&FromLeader::State { slot, generation, position });
         }
     }

@@ -96,7 +96,9 @@ impl Session {
                 }
             }
             FromFollower::Progress(progress) => self.progress(progress),
-            FromFollower::Limit { slot, generation, limited } => self.serving.limit(slot, generation, limited),
+            FromFollower::Limit { slot, generation, limited } => {
+                self.serving.limit(slot, generation, limited)
+            }
             FromFollower::Allow { bytes } => self.serving.allow(bytes),
             FromFollower::Ping => {}
         }

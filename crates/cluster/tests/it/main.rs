@@ -9,6 +9,5 @@ mod harness;
 mod liveness;
 mod records;
 mod replicate;
-mod slow_disk;
 mod stream;
 mod throttle;

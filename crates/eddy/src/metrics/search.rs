@@ -85,7 +85,12 @@ fn totals(put: &mut Put<'_>, indexer: &Indexer) -> fmt::Result {
     put.family(Counter, "eddy_index_raw_records", help, None, raw)?;
     let help = "Time that indexing stood aside for the write-ahead log";
     put.seconds_spent("eddy_index_backoff", help, stats.backoff.as_secs_f64())?;
-    times(put, "eddy_index_commit", "Time from reading records to having them searchable", &stats.commit_seconds)?;
+    times(
+        put,
+        "eddy_index_commit",
+        "Time from reading records to having them searchable",
+        &stats.commit_seconds,
+    )?;
     times(put, "eddy_index_merge", "Time of one merge of splits", &stats.merge_seconds)?;
     put.counter("eddy_index_rebuilds", "Indexes made anew because they could not be used", stats.rebuilds)?;
     put.bytes("eddy_index_memory", "Memory of the split that is being built", stats.memory_bytes)?;
