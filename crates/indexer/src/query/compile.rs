@@ -15,8 +15,8 @@ use tantivy::{DateTime, Term};
 use super::dates::DateForm;
 use super::pattern::{Among, PatternQuery};
 use super::tree::{Bool, Combine, Glob, Literal, Name, Node, Number, Pattern, Ranges};
-use crate::search::Budget;
 use crate::{Fields, hash_of};
+use crate::search::Budget;
 
 /// The fields that every split has.
 pub(crate) static FIELDS: LazyLock<Fields> = LazyLock::new(|| Fields::schema().1);

@@ -280,11 +280,7 @@ fn key(name: &str, options: &Part<'_>) -> Result<Key, Wrong> {
             "unmapped_type" | "format" | "numeric_type" => _ = part.text(option)?,
             "mode" if part.text("mode")? == if key.descending { "max" } else { "min" } => {}
             _ => {
-                return Err(part.unknown(
-                    "key of a sort",
-                    option,
-                    "order, missing, unmapped_type and format",
-                ));
+                return Err(part.unknown("key of a sort", option, "order, missing, unmapped_type and format"));
             }
         }
     }
