@@ -258,8 +258,12 @@ impl Indexer {
 
 impl Shared {
     fn is_pressed(&self) -> bool {
-        *self.engine.pressure().borrow() != eddy_wal::Pressure::Normal
-            || self.engine.disk_space().protect.load(Ordering::Relaxed)
+        *self.engine.pressure().borrow() != eddy_wal::Pressure::Normal || self.is_disk_full()
+    }
+
+    /// The disk has less room than the log wants for itself.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.engine.disk_space().protect.load(Ordering::Relaxed)
     }
 
     fn root(&self) -> PathBuf {
@@ -294,6 +298,7 @@ fn mapping(topic: &Topic) -> Mapping {
 async fn keep(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let mut versions = shared.engine.image_version();
     let mut threads = Threads::default();
+    remove_leftovers(&shared).await;
     loop {
         versions.borrow_and_update();
         let image = shared.engine.image();
@@ -307,6 +312,33 @@ async fn keep(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
         }
     }
     threads.stop(&shared).await;
+}
+
+/// Removes indexes that nobody wants any more: of topics that were deleted or are no longer indexed, and of partitions that
+/// moved away, while the broker was down. An index is derived from the log: that a topic is missing from the metadata is no
+/// proof that it was deleted, but to remove its index wrongly costs only the time to make it anew.
+async fn remove_leftovers(shared: &Arc<Shared>) {
+    let (root, engine) = (shared.root(), Arc::clone(&shared.engine));
+    let look = move || {
+        let (image, me) = (engine.image(), engine.me());
+        let is_wanted = |name: &str| {
+            let (topic, index) = name.rsplit_once('-')?;
+            let topic = image.topic_by_id(topic.parse().ok()?)?;
+            let partition = topic.partitions.get(index.parse::<usize>().ok()?)?;
+            Some(topic.config.search_enable && partition.replicas.contains(&me))
+        };
+        for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            if is_wanted(&name.to_string_lossy()) != Some(true) {
+                tracing::info!(index = %name.to_string_lossy(), "removing a search index that is no longer wanted");
+                if let Err(error) = remove_dir(&entry.path()) {
+                    tracing::warn!(path = %entry.path().display(), %error, "cannot remove a search index");
+                }
+            }
+        }
+    };
+    // A panic was reported by its hook.
+    let _ = tokio::task::spawn_blocking(look).await;
 }
 
 /// Brings the tracked indexes in line with the metadata; false if something is to be tried again.

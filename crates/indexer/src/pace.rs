@@ -151,3 +151,68 @@ pub(crate) fn yield_to_others() {
         tracing::debug!(%error, "cannot lower the priority of an indexing thread");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(pressure: &watch::Sender<Pressure>) -> (Pace, Arc<AtomicBool>, Arc<AtomicU64>) {
+        let (stopping, backoff) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        (Pace::new(pressure.subscribe(), Arc::clone(&stopping), Arc::clone(&backoff)), stopping, backoff)
+    }
+
+    /// Slices of a millisecond that are worked in a time.
+    fn slices(pace: &Pace, during: Duration) -> usize {
+        pace.begin().unwrap();
+        let begin = Instant::now();
+        let mut count = 0;
+        while begin.elapsed() < during {
+            std::thread::sleep(Duration::from_millis(1));
+            pace.step().unwrap();
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn without_pressure_nothing_waits() {
+        let pressure = watch::Sender::new(Pressure::Normal);
+        let (pace, _, backoff) = pace(&pressure);
+        pace.begin().unwrap();
+        for _ in 0..1000 {
+            pace.step().unwrap();
+        }
+        assert!(backoff.load(Ordering::Relaxed) < 200_000);
+    }
+
+    #[test]
+    fn under_pressure_work_stands_still_but_for_the_floor() {
+        let pressure = watch::Sender::new(Pressure::Pressed);
+        let (pace, _, backoff) = pace(&pressure);
+        let count = slices(&pace, FLOOR_INTERVAL * 3);
+        assert!((1..=4).contains(&count), "{count}");
+        assert!(backoff.load(Ordering::Relaxed) > 1_000_000);
+    }
+
+    #[test]
+    fn after_pressure_work_resumes_slowly_even_if_nobody_looked_meanwhile() {
+        let pressure = watch::Sender::new(Pressure::Normal);
+        let (pace, _, _) = pace(&pressure);
+        pace.begin().unwrap();
+        pressure.send_replace(Pressure::Full);
+        pressure.send_replace(Pressure::Normal);
+        let soon = slices(&pace, SHARE_DOUBLES_IN);
+        std::thread::sleep(SHARE_DOUBLES_IN * 4);
+        let later = slices(&pace, SHARE_DOUBLES_IN);
+        assert!(soon * 2 < later, "{soon} and {later}");
+    }
+
+    #[test]
+    fn a_stop_ends_the_wait() {
+        let pressure = watch::Sender::new(Pressure::Pressed);
+        let (pace, stopping, _) = pace(&pressure);
+        stopping.store(true, Ordering::Relaxed);
+        assert_eq!(pace.begin(), Err(Stop));
+        assert!(pace.moved(SLICE_BYTES).is_err());
+    }
+}

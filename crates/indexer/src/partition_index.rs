@@ -255,7 +255,7 @@ impl PartitionIndex {
         }
         self.common.counters.rebuilt();
         tracing::warn!(topic = %self.partition.topic(), partition = self.partition.key().index, from, %reason,
-            "the search index is damaged and is made anew from the log");
+            "the search index cannot be used from here on and is made anew from the log");
         let committed = if self.dir.exists() {
             self.commit(&[], false, |manifest| {
                 manifest.truncate(from);

@@ -84,6 +84,9 @@ struct Turns<'a> {
 impl Turns<'_> {
     /// Gives a turn to everyone whose time has come; returns how long there is nothing to do.
     fn round(&mut self) -> Duration {
+        if self.shared.is_disk_full() {
+            return LOOK_INTERVAL;
+        }
         let tracked = self.shared.tracked();
         self.known.retain(|key, _| tracked.contains_key(key));
         let behind = self.behind(tracked.values().cloned().collect());

@@ -196,3 +196,6 @@ fn clamped(millis: i64) -> i64 {
     const MAX: i64 = i64::MAX / 1_000_000;
     millis.clamp(-MAX, MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ mod build;
 mod bundle;
 mod merge;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
