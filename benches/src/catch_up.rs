@@ -36,7 +36,7 @@ pub(crate) async fn run(target: &Target, load: &CatchUp) -> anyhow::Result<Repor
 }
 
 async fn fill(connection: &Connection, partition: &PartitionName, load: &CatchUp) -> anyhow::Result<()> {
-    let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1))?;
+    let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1), false)?;
     let mut left = (load.mebibytes << 20).div_ceil(usize::try_from(batch.bytes)?.max(1));
     let mut flight = VecDeque::new();
     while left > 0 || !flight.is_empty() {

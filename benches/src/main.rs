@@ -73,6 +73,9 @@ struct Course {
     /// Seconds before them that do not
     #[arg(long, default_value = "3", value_parser = seconds)]
     warm_up: Duration,
+    /// Values are lines of JSON, as logs have them, in place of noise
+    #[arg(long, conflicts_with = "verify")]
+    lines: bool,
 }
 
 #[derive(Debug, Args)]

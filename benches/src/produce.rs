@@ -25,7 +25,7 @@ const OVER: u8 = 2;
 /// Each client has one record in flight.
 pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::Result<Report> {
     let batches =
-        (0..load.clients).map(|client| Batch::of_one(load.bytes, client)).collect::<Result<_, _>>()?;
+        (0..load.clients).map(|client| Batch::of_one(load.bytes, client, load.course)).collect::<Result<_, _>>()?;
     let (report, acknowledged) = run(target, Pace::InFlight(1), batches, load.course).await?;
     if load.verify {
         verify::read_back(target, acknowledged, load.bytes).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::R
 
 /// Each producer has several batches in flight.
 pub(crate) async fn pipelined(target: &Target, load: &Pipelined) -> anyhow::Result<Report> {
-    let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1))?;
+    let batch = Batch::new(load.bytes, (load.batch / load.bytes.max(1)).max(1), load.course.lines)?;
     let batches = vec![batch; load.producers];
     Ok(run(target, Pace::InFlight(load.in_flight.max(1)), batches, load.course).await?.0)
 }
@@ -43,7 +43,7 @@ pub(crate) async fn pipelined(target: &Target, load: &Pipelined) -> anyhow::Resu
 /// Each client sends a record whenever one is due.
 pub(crate) async fn open_loop(target: &Target, load: &OpenLoop) -> anyhow::Result<Report> {
     let batches =
-        (0..load.clients).map(|client| Batch::of_one(load.bytes, client)).collect::<Result<_, _>>()?;
+        (0..load.clients).map(|client| Batch::of_one(load.bytes, client, load.course)).collect::<Result<_, _>>()?;
     let every = Duration::try_from_secs_f64(load.clients as f64 / load.rate)?;
     Ok(run(target, Pace::Every(every), batches, load.course).await?.0)
 }
@@ -79,13 +79,15 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(record_bytes: usize, records: usize) -> anyhow::Result<Batch> {
-        Batch::encode((0..records).map(|seed| noise(record_bytes, seed)).collect())
+    pub(crate) fn new(record_bytes: usize, records: usize, lines: bool) -> anyhow::Result<Batch> {
+        let value = if lines { line } else { noise };
+        Batch::encode((0..records).map(|seed| value(record_bytes, seed)).collect())
     }
 
     /// A batch of one record, whose value tells the client.
-    fn of_one(record_bytes: usize, client: usize) -> anyhow::Result<Batch> {
-        Batch::encode(vec![noise(record_bytes, client)])
+    fn of_one(record_bytes: usize, client: usize, course: Course) -> anyhow::Result<Batch> {
+        let value = if course.lines { line } else { noise };
+        Batch::encode(vec![value(record_bytes, client)])
     }
 
     fn encode(values: Vec<Bytes>) -> anyhow::Result<Batch> {
@@ -110,6 +112,25 @@ pub(crate) fn noise(length: usize, seed: usize) -> Bytes {
     }
     bytes.truncate(length);
     bytes.freeze()
+}
+
+/// A line of JSON of about that length.
+fn line(length: usize, seed: usize) -> Bytes {
+    const WORDS: [&str; 8] = ["request", "timeout", "user", "order", "cache", "retry", "failed", "done"];
+    let (mut text, mut state) = (String::new(), seed.wrapping_mul(0x9e37_79b9) | 1);
+    while text.len() + 130 < length {
+        state ^= (state << 13) ^ (state >> 7) ^ (state << 17);
+        text.push_str(WORDS.iter().cycle().nth(state % WORDS.len()).unwrap_or(&""));
+        text.push_str(if state % 5 == 0 { " 4711 " } else { " " });
+    }
+    let line = format!(
+        r#"{{"time":"2026-11-21T22:00:00.{:03}Z","level":"INFO","service":"svc-{}","trace":"{:016x}{state:016x}","took_ms":{}.5,"message":"{text}"}}"#,
+        seed % 1000,
+        seed % 20,
+        state.wrapping_mul(31),
+        state % 1000,
+    );
+    Bytes::from(line)
 }
 
 async fn run(

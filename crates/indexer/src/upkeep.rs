@@ -128,7 +128,7 @@ impl Upkeep<'_> {
         let bytes = merged.as_ref().map_or(0, |split| split.bytes);
         let written: Vec<u64> = merged.iter().map(|split| split.id).collect();
         let taken: HashSet<u64> = inputs.iter().map(|split| split.id).collect();
-        self.index.commit(&written, true, |manifest| {
+        self.index.commit(&written, split::is_synced(inputs), |manifest| {
             let at = manifest.splits.iter().position(|split| taken.contains(&split.id));
             let before = manifest.splits.len();
             manifest.splits.retain(|split| !taken.contains(&split.id));

@@ -22,7 +22,13 @@ pub(crate) enum Merged {
     Nothing,
 }
 
-/// Merges adjacent splits, in offset order, into a new one, which is on the disk when this returns. `is_alive` says of each
+/// Whether the split that these become is worth a sync: what is not synced, a power cut may damage, and then it is made anew.
+pub(crate) fn is_synced(splits: &[SplitMeta]) -> bool {
+    const BYTES: u64 = 4 << 20;
+    splits.iter().map(|split| split.bytes).sum::<u64>() >= BYTES
+}
+
+/// Merges adjacent splits, in offset order, into a new one. `is_alive` says of each
 /// offset whether its record is still there; `None` keeps all.
 ///
 /// # Errors
@@ -39,7 +45,8 @@ pub(crate) fn merge(
     let mut filters = Vec::with_capacity(splits.len());
     let mut records = 0;
     for split in splits {
-        let index = open_index(dir, split, false)?;
+        // A power cut may have damaged it, and what is made of it would have a good checksum.
+        let index = open_index(dir, split, true)?;
         let segment = only_segment(dir, split, &index)?;
         let filter = is_alive.map(|is_alive| alive(&segment, is_alive)).transpose()?;
         records += filter.as_ref().map_or(split.records, |alive| alive.num_alive_docs() as u64);
@@ -60,7 +67,7 @@ pub(crate) fn merge(
         for name in staging.files().map_err(SplitError::io(&path))? {
             bundle.add(&name, staging.file(&name).map_err(SplitError::io(&name))?)?;
         }
-        bundle.finish(true)
+        bundle.finish(is_synced(splits))
     })();
     let written = written.inspect_err(|_| {
         let _ = std::fs::remove_file(&path);

@@ -17,7 +17,7 @@ use tantivy::{Index, ReloadPolicy, TantivyError};
 
 pub(crate) use self::build::SplitBuilder;
 use self::bundle::BundleDirectory;
-pub(crate) use self::merge::{Merged, merge};
+pub(crate) use self::merge::{Merged, is_synced, merge};
 pub(crate) use self::staging::Pacing;
 use crate::fields::Fields;
 use crate::view::SearchableSplit;
