@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 
-use crate::{Disk, Open, RealDisk, SimDisk, read, replace};
+use crate::{DIRECT_BLOCK, Disk, Open, RealDisk, SimDisk, read, replace};
 
 macro_rules! on_every_disk {
     ($($claim:ident)*) => {
@@ -27,6 +27,7 @@ on_every_disk! {
     writes_of_many_parts_land_one_after_the_other
     reads_end_where_the_file_ends
     gaps_and_growth_read_as_zeros
+    blocks_past_the_page_cache_are_read_like_others
     what_was_cut_does_not_come_back
     directories_list_their_entries_sorted
     rename_replaces_a_file_and_moves_a_directory
@@ -97,6 +98,22 @@ fn gaps_and_growth_read_as_zeros(disk: &dyn Disk, dir: &Path) {
     let mut buffer = vec![1; 6000];
     assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 6000);
     assert_eq!(buffer.iter().map(|&byte| u32::from(byte)).sum::<u32>(), 27);
+}
+
+fn blocks_past_the_page_cache_are_read_like_others(disk: &dyn Disk, dir: &Path) {
+    let file = disk.open(&dir.join("file"), Open::Create).unwrap();
+    let old = vec![b'o'; 4 * DIRECT_BLOCK];
+    file.write_at(&parts(&old), 0).unwrap();
+    let memory = vec![b'n'; 2 * DIRECT_BLOCK];
+    let start = memory.as_ptr().align_offset(DIRECT_BLOCK);
+    let block = &memory[start..start + DIRECT_BLOCK];
+    // Where a disk does not offer it, the usual way comes to the same.
+    let written = file.write_direct_at(block, DIRECT_BLOCK as u64);
+    written.unwrap_or_else(|| file.write_at(&parts(block), DIRECT_BLOCK as u64)).unwrap();
+    file.write_at(&parts(b"x"), 2 * DIRECT_BLOCK as u64).unwrap();
+    let contents = read(disk, &dir.join("file")).unwrap();
+    let expected = [&old[..DIRECT_BLOCK], block, b"x", &old[2 * DIRECT_BLOCK + 1..]].concat();
+    assert!(contents == expected);
 }
 
 fn what_was_cut_does_not_come_back(disk: &dyn Disk, dir: &Path) {

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::{DirEntry, Disk, File, Open, Space};
@@ -33,7 +35,7 @@ impl Disk for RealDisk {
             .create(mode == Open::Create)
             .truncate(false)
             .open(path)?;
-        Ok(Arc::new(RealFile(file)))
+        Ok(Arc::new(RealFile { file, direct: OnceLock::new() }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -80,16 +82,32 @@ impl Disk for RealDisk {
     }
 }
 
-struct RealFile(fs::File);
+struct RealFile {
+    file: fs::File,
+    /// The same file, past the page cache; opened when it is first needed, none where that cannot be had.
+    direct: OnceLock<Option<fs::File>>,
+}
+
+impl RealFile {
+    fn direct(&self) -> Option<&fs::File> {
+        let open = || {
+            // By its descriptor: the file may have another name by now.
+            let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::DSYNC | OFlags::CLOEXEC;
+            rustix::fs::open(path, flags, Mode::empty()).ok().map(fs::File::from)
+        };
+        self.direct.get_or_init(open).as_ref()
+    }
+}
 
 impl File for RealFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        read_until_full(buffer, position, |rest, at| self.0.read_at(rest, at))
+        read_until_full(buffer, position, |rest, at| self.file.read_at(rest, at))
     }
 
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         let nowait = |rest: &mut [u8], at| {
-            match rustix::io::preadv2(&self.0, &mut [IoSliceMut::new(rest)], at, ReadWriteFlags::NOWAIT) {
+            match rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(rest)], at, ReadWriteFlags::NOWAIT) {
                 // File systems without RWF_NOWAIT (tmpfs before 6.x, FUSE, overlays) are read where blocking is allowed.
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => Err(io::ErrorKind::WouldBlock.into()),
                 other => Ok(other?),
@@ -100,7 +118,7 @@ impl File for RealFile {
 
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         if let [part] = parts {
-            return self.0.write_all_at(part, position);
+            return self.file.write_all_at(part, position);
         }
         let mut at = position;
         for chunk in parts.chunks(PARTS_MAX) {
@@ -109,7 +127,7 @@ impl File for RealFile {
             // Empty parts at the front would make a write of nothing look like a disk that takes nothing.
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {
-                match rustix::io::pwritev(&self.0, rest, at) {
+                match rustix::io::pwritev(&self.file, rest, at) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(written) => {
                         at += written as u64;
@@ -124,15 +142,23 @@ impl File for RealFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        Ok(rustix::fs::fdatasync(&self.0)?)
+        Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+
+    fn write_direct_at(&self, bytes: &[u8], position: u64) -> Option<io::Result<()>> {
+        match self.direct()?.write_all_at(bytes, position) {
+            // The file system wants another alignment, or none of this.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
+            written => Some(written),
+        }
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_size(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::admission::Amount;
+use crate::blocks::Blocks;
 use crate::ends::Ends;
 use crate::files::{Files, Lack, WalFile};
 use crate::group::{Builder, Place, count_that_fits};
@@ -29,6 +30,7 @@ pub(crate) struct Committer {
     /// Size up to which a file may grow while no next one is ready.
     pub(crate) file_bytes: u64,
     pub(crate) builder: Builder,
+    pub(crate) blocks: Blocks,
     pub(crate) ends: Ends,
     pub(crate) next_wanted: bool,
     /// Why nobody is let in: no file can be written to.
@@ -86,17 +88,20 @@ impl Committer {
                 group,
                 Place { generation: self.active.generation.0, sequence: self.sequence, first_lsn },
             );
-            match self.write(group) {
-                Ok(()) => {}
-                Err(error) if error.is_no_space() => {
-                    self.leave_full_disk(first_lsn)?;
-                    continue;
+            let mut begun = Instant::now();
+            if !self.write_direct(group)? {
+                match self.write(group) {
+                    Ok(()) => {}
+                    Err(error) if error.is_no_space() => {
+                        self.leave_full_disk(first_lsn)?;
+                        continue;
+                    }
+                    Err(error) => return Err(End::Failed(error)),
                 }
-                Err(error) => return Err(End::Failed(error)),
+                begun = Instant::now();
+                self.active.file.sync_data().map_err(WalError::io("sync", &self.active.path))?;
             }
             self.release_hold();
-            let begun = Instant::now();
-            self.active.file.sync_data().map_err(WalError::io("sync", &self.active.path))?;
             self.shared.counters.group(count, self.builder.bytes_on_disk(), waited, begun.elapsed());
             first_lsn = Lsn(first_lsn.0 + count as u64);
             self.advance();
@@ -172,6 +177,24 @@ impl Committer {
     fn release_hold(&mut self) {
         if self.held.take().is_some() {
             self.shared.hold(None);
+        }
+    }
+
+    /// Writes a small group past the page cache and makes it durable, where a file has been prepared for it and the disk offers that;
+    /// tells whether it did.
+    fn write_direct(&mut self, group: &[Queued]) -> Result<bool, WalError> {
+        // A write that makes the file longer is not durable without its size.
+        if self.position + self.builder.bytes_on_disk() > self.active.bytes {
+            return Ok(false);
+        }
+        let Some(bytes) = self.blocks.fill(&self.builder.parts(group)) else { return Ok(false) };
+        match self.active.file.write_direct_at(bytes, self.position) {
+            Some(Ok(())) => Ok(true),
+            // A full disk is a matter of the usual way.
+            Some(Err(error)) if error.kind() != std::io::ErrorKind::StorageFull => {
+                Err(WalError::io("write", &self.active.path)(error))
+            }
+            _ => Ok(false),
         }
     }
 

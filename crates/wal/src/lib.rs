@@ -16,6 +16,7 @@
 //! ```
 
 mod admission;
+mod blocks;
 mod commit;
 mod config;
 mod ends;

@@ -9,6 +9,7 @@ use std::thread;
 use eddy_disk::{Disk, Open};
 use parking_lot::Mutex;
 
+use crate::blocks::Blocks;
 use crate::commit::Committer;
 use crate::ends::Ends;
 use crate::entry::DecodeError;
@@ -60,6 +61,7 @@ impl Recovered {
             sequence: self.sequence,
             file_bytes: self.config.file_bytes,
             builder: Builder::default(),
+            blocks: Blocks::default(),
             ends: Ends::default(),
             next_wanted: false,
             held: None,
