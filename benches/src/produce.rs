@@ -24,8 +24,9 @@ const OVER: u8 = 2;
 
 /// Each client has one record in flight.
 pub(crate) async fn closed_loop(target: &Target, load: &ClosedLoop) -> anyhow::Result<Report> {
-    let batches =
-        (0..load.clients).map(|client| Batch::of_one(load.bytes, client, load.course)).collect::<Result<_, _>>()?;
+    let batches = (0..load.clients)
+        .map(|client| Batch::of_one(load.bytes, client, load.course))
+        .collect::<Result<_, _>>()?;
     let (report, acknowledged) = run(target, Pace::InFlight(1), batches, load.course).await?;
     if load.verify {
         verify::read_back(target, acknowledged, load.bytes).await?;
@@ -42,8 +43,9 @@ pub(crate) async fn pipelined(target: &Target, load: &Pipelined) -> anyhow::Resu
 
 /// Each client sends a record whenever one is due.
 pub(crate) async fn open_loop(target: &Target, load: &OpenLoop) -> anyhow::Result<Report> {
-    let batches =
-        (0..load.clients).map(|client| Batch::of_one(load.bytes, client, load.course)).collect::<Result<_, _>>()?;
+    let batches = (0..load.clients)
+        .map(|client| Batch::of_one(load.bytes, client, load.course))
+        .collect::<Result<_, _>>()?;
     let every = Duration::try_from_secs_f64(load.clients as f64 / load.rate)?;
     Ok(run(target, Pace::Every(every), batches, load.course).await?.0)
 }

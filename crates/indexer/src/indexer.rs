@@ -21,8 +21,8 @@ use crate::mapping::Mapping;
 use crate::open_splits::OpenSplits;
 use crate::pace::Pace;
 use crate::partition_index::{Common, PartitionIndex, remove_dir};
-use crate::{turn, upkeep};
 use crate::view::{IndexStatus, NotIndexed, View};
+use crate::{turn, upkeep};
 
 /// How an indexer runs.
 #[derive(Clone, Debug)]
@@ -104,10 +104,7 @@ impl Shared {
     }
 
     /// Runs something on the broker's threads, whose priority is not low, and waits for it; `None` if it did not end.
-    pub(crate) fn run<T: Send + 'static>(
-        &self,
-        task: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
+    pub(crate) fn run<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> Option<T> {
         self.runtime.block_on(self.runtime.spawn(task)).ok()
     }
 
@@ -280,9 +277,10 @@ fn wanted<'a>(engine: &Engine, topic: &'a Topic) -> impl Iterator<Item = Partiti
     };
     let enabled = topic.config.search_enable.then_some(topic);
     enabled.into_iter().flat_map(move |topic| {
-        (0..).zip(&topic.partitions).filter(move |(_, partition)| is_wanted(partition)).map(
-            move |(index, _)| PartitionKey { topic: topic.id, index },
-        )
+        (0..)
+            .zip(&topic.partitions)
+            .filter(move |(_, partition)| is_wanted(partition))
+            .map(move |(index, _)| PartitionKey { topic: topic.id, index })
     })
 }
 

@@ -62,14 +62,7 @@ impl Pace {
         backoff: Arc<AtomicU64>,
     ) -> Pace {
         let now = Instant::now();
-        let state = State {
-            pressure,
-            share: 1.0,
-            changed: now,
-            floor: None,
-            began: now,
-            written: 0,
-        };
+        let state = State { pressure, share: 1.0, changed: now, floor: None, began: now, written: 0 };
         Pace { stopping, backoff, state: Mutex::new(state) }
     }
 

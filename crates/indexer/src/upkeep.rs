@@ -196,8 +196,9 @@ impl Upkeep<'_> {
         while at.0 < split.end {
             self.pace.step()?;
             let partition = Arc::clone(&self.index.partition);
-            let read =
-                self.shared.run(async move { feed::read(&partition, at, LeaderEpoch::NONE, READ_BYTES).await });
+            let read = self
+                .shared
+                .run(async move { feed::read(&partition, at, LeaderEpoch::NONE, READ_BYTES).await });
             let slices = match read.ok_or(SplitError::Stopped)?? {
                 Read::Batches { slices, .. } => slices,
                 Read::Diverged { .. } | Read::OutOfRange { .. } | Read::Gone => return Ok(None),
@@ -207,7 +208,9 @@ impl Upkeep<'_> {
                 next = batch.header.last_offset().next();
                 let is_control = batch.header.attributes.is_control();
                 let records = batch.records(&DecompressLimit::default()).ok().filter(|_| !is_control);
-                found.extend(records.into_iter().flatten().filter_map(Result::ok).map(|record| record.offset.0));
+                found.extend(
+                    records.into_iter().flatten().filter_map(Result::ok).map(|record| record.offset.0),
+                );
             }
             at = next.max(at.next());
         }

@@ -35,12 +35,7 @@ pub(super) struct Out<'a> {
 ///
 /// # Errors
 /// It is no whole JSON object, or beyond a limit. What was appended by then is the caller's to cut off.
-pub(super) fn leaves(
-    json: &[u8],
-    fields_max: usize,
-    wanted: &[String],
-    out: Out<'_>,
-) -> Result<(), Raw> {
+pub(super) fn leaves(json: &[u8], fields_max: usize, wanted: &[String], out: Out<'_>) -> Result<(), Raw> {
     let mut walk = Walk { fields_left: fields_max, wanted, out, path: String::new(), depth: 0, failed: None };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let read = Node(&mut walk).deserialize(&mut deserializer).and_then(|()| deserializer.end());
@@ -67,7 +62,9 @@ impl Walk<'_> {
 
     fn is_wanted(&self) -> bool {
         let within = |field: &String| {
-            self.path.strip_prefix(field.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            self.path
+                .strip_prefix(field.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         self.wanted.is_empty() || self.wanted.iter().any(within)
     }
@@ -125,7 +122,11 @@ impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.0.depth == 0 { deserializer.deserialize_map(self) } else { deserializer.deserialize_any(self) }
+        if self.0.depth == 0 {
+            deserializer.deserialize_map(self)
+        } else {
+            deserializer.deserialize_any(self)
+        }
     }
 }
 
@@ -209,7 +210,9 @@ impl Visitor<'_> for Segment<'_, '_> {
             path.push('.');
         }
         // Tantivy ends a path with the one and separates segments with the other.
-        path.extend(name.chars().map(|c| if matches!(c, '\0' | '\u{1}') { char::REPLACEMENT_CHARACTER } else { c }));
+        path.extend(
+            name.chars().map(|c| if matches!(c, '\0' | '\u{1}') { char::REPLACEMENT_CHARACTER } else { c }),
+        );
         Ok(())
     }
 }

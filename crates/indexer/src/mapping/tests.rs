@@ -15,7 +15,11 @@ fn record(value: Option<&[u8]>) -> Record {
 }
 
 /// What the index gets: field name, path and value of each leaf.
-fn mapped(mapping: &Mapping, paths: &mut Paths, record: &Record) -> (Vec<(String, String, String)>, Option<Raw>) {
+fn mapped(
+    mapping: &Mapping,
+    paths: &mut Paths,
+    record: &Record,
+) -> (Vec<(String, String, String)>, Option<Raw>) {
     let (schema, fields) = Fields::schema();
     let (mapped, raw) = mapping.map(fields, paths, record);
     let mut seen = Vec::new();
@@ -51,9 +55,14 @@ fn texts(value: &[u8]) -> (Vec<String>, Option<Raw>) {
 
 #[test]
 fn leaves_of_json_have_paths_and_types() {
-    let (seen, raw) = of_value(br#"{"a":{"b.c":[1,-2.5,{"d":"x"}]},"t":"2026-11-21T22:00:00Z","n":null,"y":true}"#);
+    let (seen, raw) =
+        of_value(br#"{"a":{"b.c":[1,-2.5,{"d":"x"}]},"t":"2026-11-21T22:00:00Z","n":null,"y":true}"#);
     assert_eq!(raw, None);
-    let value: Vec<_> = seen.iter().filter(|(field, ..)| field == "value").map(|(_, path, value)| (path.as_str(), value.as_str())).collect();
+    let value: Vec<_> = seen
+        .iter()
+        .filter(|(field, ..)| field == "value")
+        .map(|(_, path, value)| (path.as_str(), value.as_str()))
+        .collect();
     assert_eq!(value.len(), 5);
     assert_eq!(value[0], ("a.b.c", "I64(1)"));
     assert_eq!(value[1], ("a.b.c", "F64(-2.5)"));
@@ -117,7 +126,8 @@ fn binary_and_null_values_keep_their_keys_and_headers() {
             Header { key: Bytes::from_static(b"b"), value: Some(Bytes::from_static(b"\xff")) },
         ];
         let (seen, raw) = mapped(&Mapping::default(), &mut Paths::default(), &record);
-        let name = |field: &str, path: &str, value: &str| (field.to_owned(), path.to_owned(), value.to_owned());
+        let name =
+            |field: &str, path: &str, value: &str| (field.to_owned(), path.to_owned(), value.to_owned());
         assert_eq!(seen, [name("_key", "", "k"), name("_headers", "h", "v")]);
         assert_eq!(raw, value.map(|_| Raw::Binary));
     }
@@ -128,7 +138,8 @@ fn only_the_fields_asked_for_are_indexed() {
     let mapping = Mapping { fields: vec!["a.b".to_owned(), "c".to_owned()], ..Mapping::default() };
     let value = br#"{"a":{"b":{"x":1},"bb":2},"c":3,"cc":4}"#;
     let (seen, _) = mapped(&mapping, &mut Paths::default(), &record(Some(value)));
-    let mut paths: Vec<_> = seen.iter().filter(|(field, ..)| field == "value").map(|(_, path, _)| path.as_str()).collect();
+    let mut paths: Vec<_> =
+        seen.iter().filter(|(field, ..)| field == "value").map(|(_, path, _)| path.as_str()).collect();
     paths.sort_unstable();
     assert_eq!(paths, ["a.b.x", "c"]);
 }

@@ -37,10 +37,7 @@ impl SplitBuilder {
     pub(crate) fn new(schema: Schema, memory: usize) -> Result<SplitBuilder, SplitError> {
         const MEMORY_MIN: usize = 1 << 20;
         let directory = RamDirectory::create();
-        let index = Index::builder()
-            .schema(schema)
-            .settings(settings())
-            .tokenizers(Fields::tokenizers());
+        let index = Index::builder().schema(schema).settings(settings()).tokenizers(Fields::tokenizers());
         let writer = index.single_segment_index_writer(directory.clone(), memory.max(MEMORY_MIN))?;
         Ok(SplitBuilder { writer, directory, records: 0, times: None })
     }

@@ -39,7 +39,12 @@ fn record(offset: i64, value: &str) -> Record {
     }
 }
 
-fn build(dir: &Path, id: u64, offsets: std::ops::Range<i64>, pacing: &dyn Pacing) -> Result<SplitMeta, SplitError> {
+fn build(
+    dir: &Path,
+    id: u64,
+    offsets: std::ops::Range<i64>,
+    pacing: &dyn Pacing,
+) -> Result<SplitMeta, SplitError> {
     let (schema, fields) = Fields::schema();
     let (mapping, mut paths) = (Mapping::default(), Paths::default());
     let mut builder = SplitBuilder::new(schema, 0)?;
@@ -65,7 +70,10 @@ fn merged_splits_hold_what_is_alive_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let free = until(u64::MAX);
     let splits: Vec<_> = (0..5)
-        .map(|number| build(dir.path(), u64::try_from(number).unwrap() + 1, number * 100..number * 100 + 90, &*free).unwrap())
+        .map(|number| {
+            build(dir.path(), u64::try_from(number).unwrap() + 1, number * 100..number * 100 + 90, &*free)
+                .unwrap()
+        })
         .collect();
     let Ok(Merged::Into(all)) = merge(dir.path(), &splits, 9, None, &free) else { panic!("merged") };
     let opened = open(dir.path(), &all, true).unwrap();
@@ -78,7 +86,10 @@ fn merged_splits_hold_what_is_alive_in_order() {
         panic!("merged")
     };
     let opened = open(dir.path(), &odd, true).unwrap();
-    assert_eq!(offsets(&opened), expected.iter().copied().filter(|offset| offset % 2 == 1).collect::<Vec<_>>());
+    assert_eq!(
+        offsets(&opened),
+        expected.iter().copied().filter(|offset| offset % 2 == 1).collect::<Vec<_>>()
+    );
     assert_eq!(opened.searcher.search(&AllQuery, &Count).unwrap(), 225);
     assert!(matches!(merge(dir.path(), &[odd], 11, Some(&|_| false), &free), Ok(Merged::Nothing)));
     assert_eq!(files(dir.path()), 7, "only splits are left");
@@ -88,7 +99,8 @@ fn merged_splits_hold_what_is_alive_in_order() {
 fn a_merge_or_a_build_that_fails_anywhere_leaves_nothing_and_can_be_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let free = until(u64::MAX);
-    let splits = [build(dir.path(), 1, 0..200, &*free).unwrap(), build(dir.path(), 2, 200..400, &*free).unwrap()];
+    let splits =
+        [build(dir.path(), 1, 0..200, &*free).unwrap(), build(dir.path(), 2, 200..400, &*free).unwrap()];
     let whole = 2 * splits.iter().map(|split| split.bytes).sum::<u64>();
     let mut failures = 0;
     for allowed in (0..whole).step_by(997) {

@@ -55,7 +55,8 @@ async fn a_manifest_cut_at_any_length_or_changed_is_noticed() {
         fs::write(&manifest, &changed).unwrap();
         assert_whole(dir.path(), topic, &format!("changed at {at}")).await;
     }
-    let other = String::from_utf8(fs::read(&manifest).unwrap()).unwrap().replace("\"library\":7", "\"library\":6");
+    let other =
+        String::from_utf8(fs::read(&manifest).unwrap()).unwrap().replace("\"library\":7", "\"library\":6");
     let json = other.lines().next().unwrap();
     fs::write(&manifest, format!("{json}\n{:08x}\n", crc32c::crc32c(json.as_bytes()))).unwrap();
     assert_whole(dir.path(), topic, "of another version").await;
@@ -120,7 +121,8 @@ async fn files_of_different_moments_lead_to_the_same_index() {
         for files in 0..5 {
             fs::remove_dir_all(&index).unwrap();
             copy(&saved.path().join(files.to_string()), &index);
-            fs::copy(saved.path().join(format!("{manifest}/manifest.json")), index.join("manifest.json")).unwrap();
+            fs::copy(saved.path().join(format!("{manifest}/manifest.json")), index.join("manifest.json"))
+                .unwrap();
             let broker = Broker::start(dir.path()).await;
             until("searchable", async || broker.indexer.view(topic, 0).is_ok()).await;
             broker.settled(topic).await;

@@ -28,7 +28,10 @@ async fn what_is_written_is_found_once_over_restarts() {
         assert_exactly(&view, 0..to);
         assert_eq!((view.searched_through, view.lag), (Offset(to), Millis(0)));
         let words = found(&view, &word("word", "w3"));
-        assert_eq!(words.keys().copied().collect::<Vec<_>>(), (0..to).filter(|n| n % 7 == 3).collect::<Vec<_>>());
+        assert_eq!(
+            words.keys().copied().collect::<Vec<_>>(),
+            (0..to).filter(|n| n % 7 == 3).collect::<Vec<_>>()
+        );
     }
     let status = broker.status(topic);
     assert_eq!((status.records, status.lag_records, status.state), (1500, 0, IndexState::Following));

@@ -113,7 +113,8 @@ impl Broker {
             let records: Vec<_> = numbers
                 .iter()
                 .map(|number| {
-                    let value = format!(r#"{{"number":{number},"word":"w{}","text":"some words"}}"#, number % 7);
+                    let value =
+                        format!(r#"{{"number":{number},"word":"w{}","text":"some words"}}"#, number % 7);
                     (Some(format!("key {}", number % 5)), Some(value))
                 })
                 .collect();
@@ -181,7 +182,11 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(std::fs::copy(entry.path(), to).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to)
+        } else {
+            drop(std::fs::copy(entry.path(), to).unwrap())
+        }
     }
 }
 
@@ -200,11 +205,7 @@ async fn start_engine(data_dir: &Path) -> Arc<Engine> {
             cluster: None,
         },
         data_dir: data_dir.to_owned(),
-        wal: WalConfig {
-            file_bytes: 4 << 20,
-            total_bytes_max: 64 << 20,
-            ..WalConfig::new(Profile::Low)
-        },
+        wal: WalConfig { file_bytes: 4 << 20, total_bytes_max: 64 << 20, ..WalConfig::new(Profile::Low) },
         tail_bytes: 16 << 20,
         request_bytes: 16 << 20,
         producer_limits: ProducerLimits::default(),

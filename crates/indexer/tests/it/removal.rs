@@ -119,8 +119,10 @@ async fn an_index_beyond_the_log_is_cut_back_to_it() {
     fs::remove_dir_all(short.path().join(&name)).unwrap();
     copy(&long.path().join(&name), &short.path().join(&name));
     let broker = Broker::start(short.path()).await;
-    until("cut", async || broker.indexer.status(topic, 0).is_some_and(|status| status.searched_through.0 <= 150))
-        .await;
+    until("cut", async || {
+        broker.indexer.status(topic, 0).is_some_and(|status| status.searched_through.0 <= 150)
+    })
+    .await;
     assert_exactly(&broker.settled(topic).await, 0..150);
     broker.fill(topic, 150..170).await;
     assert_exactly(&broker.settled(topic).await, 0..170);
