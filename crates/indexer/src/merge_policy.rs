@@ -81,8 +81,12 @@ fn within(splits: &[SplitMeta], run: Range<usize>, most: u32, is_closed: bool) -
             level(split) <= most && records <= RECORDS_MAX && bytes <= BYTES_MAX
         });
         let count = fitting.count();
-        let enough = if is_closed && start + count == run.end { 2 } else { FACTOR };
-        if count >= enough {
+        let taken = rest.get(..count).unwrap_or_default();
+        let sum: u64 = taken.iter().map(|split| split.records).sum();
+        let largest = taken.iter().map(|split| split.records).max().unwrap_or(0);
+        // A large split is not written again for the sake of a few small ones.
+        let is_worth_it = count >= FACTOR && sum >= largest * FACTOR as u64;
+        if is_worth_it || (is_closed && count >= 2 && start + count == run.end) {
             return Some(start..start + count);
         }
         start += count.max(1);

@@ -86,8 +86,10 @@ impl Paths {
         let Some(state) = self.states.get_mut(path).filter(|_| text.len() <= EXACT_BYTES_MAX) else {
             return Whole::Hash(hash);
         };
-        if !state.unique && hash.is_multiple_of(SAMPLED) {
-            state.unique = state.sample.get_or_insert_default().add(hash / SAMPLED);
+        // The checksums of like strings are alike in their low bits.
+        let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        if !state.unique && mixed.is_multiple_of(SAMPLED) {
+            state.unique = state.sample.get_or_insert_default().add(mixed / SAMPLED);
             if state.unique {
                 state.sample = None;
                 self.unique += 1;
