@@ -9,5 +9,6 @@ mod harness;
 mod liveness;
 mod records;
 mod replicate;
+mod slow_disk;
 mod stream;
 mod throttle;
