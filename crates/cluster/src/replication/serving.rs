@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::SLOTS_MAX;
-use super::wire::{Follow, FromLeader, Position, Refusal};
+use super::wire::{Follow, FromLeader, Position, Progress, Refusal};
 
 /// A partition that is served.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ enum Slot {
     Asked {
         generation: u32,
         limited: bool,
+        /// What the follower has said since: its disk goes on while it waits, and it says nothing twice.
+        progress: Option<Progress>,
     },
     Served(Served),
 }
@@ -75,7 +77,8 @@ impl Serving {
         let mut state = self.state.lock();
         let fits = state.slots.len() < SLOTS_MAX || state.slots.contains_key(&follow.slot);
         if fits {
-            state.slots.insert(follow.slot, Slot::Asked { generation: follow.generation, limited: false });
+            let asked = Slot::Asked { generation: follow.generation, limited: false, progress: None };
+            state.slots.insert(follow.slot, asked);
         }
         fits
     }
@@ -86,21 +89,44 @@ impl Serving {
         state.slots.get(&follow.slot).is_some_and(|slot| slot.generation() == follow.generation)
     }
 
-    /// The request is granted: the slot is served from the follower's log end on.
-    pub(super) fn granted(&self, follow: &Follow, partition: Arc<Partition>) {
+    /// The request is granted: the slot is served from the follower's log end on, unless the follower has said more of itself
+    /// meanwhile. That is given then, and has to be told to the partition before this is called again: what comes later is told at
+    /// once, and must not be overtaken.
+    #[must_use]
+    pub(super) fn granted(&self, follow: &Follow, partition: &Arc<Partition>) -> Option<Progress> {
         let mut state = self.state.lock();
-        let asked = state.slots.get_mut(&follow.slot);
-        let Some(asked) = asked.filter(|slot| slot.generation() == follow.generation) else { return };
+        let limited = match state.slots.get_mut(&follow.slot) {
+            Some(Slot::Asked { generation, limited, progress }) if *generation == follow.generation => {
+                if let Some(progress) = progress.take() {
+                    return Some(progress);
+                }
+                *limited
+            }
+            _ => return None,
+        };
         let served = Served {
-            partition,
+            partition: Arc::clone(partition),
             generation: follow.generation,
             leader_epoch: follow.leader_epoch,
             broker_epoch: follow.broker_epoch,
             sent: follow.log_end,
             told: None,
-            limited: *asked.limited(),
+            limited,
         };
         state.slots.insert(follow.slot, Slot::Served(served));
+        None
+    }
+
+    /// A follower says how far it is: gives what is served to it, or keeps it until its request is answered.
+    pub(super) fn progressed(&self, said: Progress) -> Option<Served> {
+        match self.state.lock().slots.get_mut(&said.slot) {
+            Some(Slot::Served(served)) if served.generation == said.generation => Some(served.clone()),
+            Some(Slot::Asked { generation, progress, .. }) if *generation == said.generation => {
+                *progress = Some(said);
+                None
+            }
+            _ => None,
+        }
     }
 
     /// A request ends with `answer`: nothing more is sent for it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use eddy_core::FollowerFetch;
 use eddy_engine::{Engine, FollowAnswer, Partition, ReplicaRefused, ReplicaWatch};
 use eddy_peer::{PeerStream, StreamReader};
-use eddy_types::BrokerId;
+use eddy_types::{BrokerId, LeaderEpoch};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
@@ -141,7 +141,9 @@ impl Session {
         };
         match partition.follow(self.engine.now(), self.follower, leader_epoch, last_epoch, fetch) {
             Ok(FollowAnswer::Granted(_)) => {
-                self.serving.granted(follow, Arc::clone(partition));
+                while let Some(progress) = self.serving.granted(follow, partition) {
+                    self.heard(partition, leader_epoch, follow.broker_epoch, progress);
+                }
                 // Lists the slot at once: the follower hears where the leader is, and gets what it lacks.
                 partition.watch_replica(&self.watch, slot);
             }
@@ -157,19 +159,18 @@ impl Session {
     }
 
     fn progress(&self, progress: Progress) {
-        let Progress { slot, generation, .. } = progress;
-        let Some(served) = self.serving.served(slot).filter(|served| served.generation == generation) else {
-            return;
-        };
-        let fetch = FollowerFetch {
-            offset: progress.log_end,
-            durable_end: progress.durable_end,
-            log_start: progress.log_start,
-            broker_epoch: served.broker_epoch,
-        };
-        let heard =
-            served.partition.follower_progress(self.engine.now(), self.follower, served.leader_epoch, fetch);
-        if let Err(refused) = heard {
+        if let Some(served) = self.serving.progressed(progress) {
+            self.heard(&served.partition, served.leader_epoch, served.broker_epoch, progress);
+        }
+    }
+
+    /// Tells a partition how far its follower is.
+    fn heard(&self, partition: &Partition, leader_epoch: LeaderEpoch, broker_epoch: i64, progress: Progress) {
+        let Progress { slot, generation, log_start, log_end, durable_end } = progress;
+        let fetch = FollowerFetch { offset: log_end, durable_end, log_start, broker_epoch };
+        if let Err(refused) =
+            partition.follower_progress(self.engine.now(), self.follower, leader_epoch, fetch)
+        {
             self.serving.refused(slot, generation, refusal(&refused));
         }
     }

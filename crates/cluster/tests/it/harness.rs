@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -100,6 +100,18 @@ impl World {
         let all: Vec<BrokerId> = world.machines.iter().map(|machine| machine.id).collect();
         world.restart_all(all).await;
         world
+    }
+
+    /// Holds the syncs of a broker's files below a directory for as long as what is given says so.
+    pub(crate) fn hold_syncs(&self, id: BrokerId, below: &'static str) -> Arc<AtomicBool> {
+        let held = Arc::new(AtomicBool::new(true));
+        let hold = Arc::clone(&held);
+        self.machines[index(id)].disk.set_sync_hook(Some(Arc::new(move |path| {
+            while path.starts_with(below) && hold.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })));
+        held
     }
 
     /// The process dies: its disk keeps what it was told, its sockets are closed by the system.
