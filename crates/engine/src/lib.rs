@@ -45,7 +45,7 @@ pub use partition::{
 };
 pub use partitions::Partitions;
 pub use read::{PartitionRead, ReadRequest};
-pub use replica_watch::ReplicaWatch;
+pub use replica_watch::{DurableReport, ReplicaWatch};
 pub use role_changes::RoleChanges;
 pub use traffic::Traffic;
 pub use watch::FetchWaiter;

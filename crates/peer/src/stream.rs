@@ -108,13 +108,18 @@ impl StreamWriter {
     /// `InvalidInput` for a frame over [`FRAME_BYTES_MAX`], of which nothing is queued; else those of
     /// [`flush`](Self::flush).
     pub async fn write(&mut self, parts: &[Bytes]) -> io::Result<()> {
+        self.put(parts)?;
+        if self.frames.queued() >= COLLECTED_BYTES_MAX { self.flush().await } else { Ok(()) }
+    }
+
+    fn put(&mut self, parts: &[Bytes]) -> io::Result<()> {
         let length = parts.iter().map(Bytes::len).sum::<usize>();
         if length > FRAME_BYTES_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a frame of {length} bytes")));
         }
         self.frames.begin(length as u32);
         parts.iter().for_each(|part| self.frames.put(part));
-        if self.frames.queued() >= COLLECTED_BYTES_MAX { self.flush().await } else { Ok(()) }
+        Ok(())
     }
 
     /// Writes everything that is queued. May be dropped and called again: it goes on where it was.
@@ -123,6 +128,19 @@ impl StreamWriter {
     /// Those of the socket, after which the stream is of no use; `NotConnected` after `Peers::shutdown` on this side.
     pub async fn flush(&mut self) -> io::Result<()> {
         until_closed(&mut self.closed, self.frames.drain()).await
+    }
+
+    /// Queues a frame and writes what the socket takes at once; the rest stays queued for [`flush`](Self::flush). For any
+    /// thread that must not wait.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub fn try_write(&mut self, frame: &Bytes) -> io::Result<()> {
+        if *self.closed.borrow() {
+            return Err(io::ErrorKind::NotConnected.into());
+        }
+        self.put(std::slice::from_ref(frame))?;
+        self.frames.try_drain()
     }
 
     /// Bytes that are queued and not yet written.

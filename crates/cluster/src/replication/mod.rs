@@ -20,6 +20,7 @@ mod held;
 mod limits;
 mod opened;
 mod receiving;
+mod reporter;
 mod reporting;
 mod rounds;
 mod runs;

@@ -16,38 +16,27 @@ pub(super) const FRAME_BYTES: usize = 256 << 10;
 
 impl Stream<'_> {
     /// Says until the stream breaks, or nothing is followed any more.
-    pub(super) async fn report(&self, writer: &mut StreamWriter) -> Ending {
+    pub(super) async fn report(&self, mut writer: StreamWriter) -> Ending {
         let mut frame = UpFrame::default();
         let mut said = Instant::now();
         loop {
-            let look_again = match self.requests(&mut frame, writer).await {
+            let look_again = match self.requests(&mut frame, &mut writer, &mut said).await {
                 Ok(look_again) => look_again,
                 Err(error) => return error.into(),
             };
             if self.fetcher.is_idle() {
                 return Ending::Idle;
             }
-            let ready = match self.wait(look_again, said + keep_alive(self.fetcher.silence)).await {
-                Wake::Ready(ready) => ready,
-                Wake::Requests => continue,
-                Wake::Silence => {
-                    frame.put(&FromFollower::Ping);
-                    Vec::new()
-                }
-            };
-            {
-                let mut following = self.fetcher.following.lock();
-                for slot in ready {
-                    if let Some(progress) = following.progress(slot) {
-                        frame.put(&FromFollower::Progress(progress));
-                    }
-                }
+            self.reporter.lend(writer);
+            let wake = self.wait(look_again, said + keep_alive(self.fetcher.silence)).await;
+            match self.reporter.take_back() {
+                Some(lent) => writer = lent,
+                None => return Ending::Closed,
             }
-            if !frame.is_empty() {
-                said = Instant::now();
-            }
-            if let Err(error) = send(&mut frame, writer).await {
-                return error.into();
+            match wake {
+                Wake::Ready(ready) => self.reporter.progress(&ready, &mut frame),
+                Wake::Requests => {}
+                Wake::Silence => frame.put(&FromFollower::Ping),
             }
         }
     }
@@ -60,17 +49,20 @@ impl Stream<'_> {
             ready = self.watch.ready() => Wake::Ready(ready),
             () = self.fetcher.changed() => Wake::Requests,
             () = self.again.notified() => Wake::Requests,
+            () = self.reporter.unsent() => Wake::Requests,
             () = tokio::time::sleep_until(due) => {
                 if due == silence { Wake::Silence } else { Wake::Requests }
             }
         }
     }
 
-    /// Says what is followed from now on, what no longer, and what is limited; gives the time to look at limits again.
+    /// Says what is followed from now on, what no longer, and what is limited, with what waits in `frame`; gives the time to look
+    /// at limits again.
     async fn requests(
         &self,
         frame: &mut UpFrame,
         writer: &mut StreamWriter,
+        said: &mut Instant,
     ) -> std::io::Result<Option<Instant>> {
         for (key, wanted) in self.fetcher.take_changed() {
             match wanted {
@@ -88,6 +80,9 @@ impl Stream<'_> {
             }
         }
         let look_again = self.limit(frame);
+        if !frame.is_empty() {
+            *said = Instant::now();
+        }
         send(frame, writer).await?;
         Ok(look_again)
     }
@@ -124,9 +119,8 @@ enum Wake {
 }
 
 async fn send(frame: &mut UpFrame, writer: &mut StreamWriter) -> std::io::Result<()> {
-    if frame.is_empty() {
-        return Ok(());
+    if !frame.is_empty() {
+        writer.write(&[frame.take()]).await?;
     }
-    writer.write(&[frame.take()]).await?;
-    writer.flush().await
+    if writer.queued() > 0 { writer.flush().await } else { Ok(()) }
 }

@@ -84,6 +84,7 @@ impl<'a> Sender<'a> {
         let due = self.states_due.into_iter().chain(self.held.until()).fold(ping_due, Instant::min);
         tokio::select! {
             ready = self.session.watch.ready() => self.rounds.extend(ready),
+            () = self.session.watch.some_later(), if self.states_due.is_none() => self.states_are_due(),
             done = self.cold.next() => self.done.push(done),
             // The follower may have allowed more.
             () = self.session.serving.nudged() => self.rounds.extend(self.held.release()),
@@ -103,6 +104,7 @@ impl<'a> Sender<'a> {
         }
         if self.states_due.is_some_and(|due| due <= Instant::now()) {
             self.states_due = None;
+            self.states.extend(self.session.watch.take_later());
             for slot in std::mem::take(&mut self.states) {
                 self.tell_state(slot);
             }
@@ -254,9 +256,13 @@ impl<'a> Sender<'a> {
             }
             Some(_) => {
                 self.states.insert(slot);
-                self.states_due.get_or_insert_with(|| Instant::now() + STATE_DELAY);
+                self.states_are_due();
             }
         }
+    }
+
+    fn states_are_due(&mut self) {
+        self.states_due.get_or_insert_with(|| Instant::now() + STATE_DELAY);
     }
 
     fn tell_state(&mut self, slot: u32) {

@@ -15,10 +15,12 @@ use tokio::sync::Notify;
 use super::ending::Ending;
 use super::fetcher::Fetcher;
 use super::limits::Limits;
+use super::reporter::Reporter;
 
 /// A stream to the leader while it lasts.
 pub(super) struct Stream<'a> {
     pub(super) fetcher: &'a Fetcher,
+    pub(super) reporter: Arc<Reporter>,
     /// Partitions whose end on this disk has moved.
     pub(super) watch: Arc<ReplicaWatch>,
     /// A request has to be made again.
@@ -27,17 +29,22 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(super) fn new(fetcher: &'a Fetcher) -> Stream<'a> {
-        Stream { fetcher, watch: ReplicaWatch::new(), again: Notify::new(), limits: Mutex::default() }
+    pub(super) fn new(fetcher: &'a Arc<Fetcher>) -> Stream<'a> {
+        let reporter = Reporter::new(Arc::clone(fetcher));
+        let watch = ReplicaWatch::with_report(reporter.report());
+        Stream { fetcher, reporter, watch, again: Notify::new(), limits: Mutex::default() }
     }
 
     /// Follows until the stream ends.
     pub(super) async fn run(self, stream: PeerStream) -> Ending {
-        let (mut reader, mut writer) = stream.split();
-        tokio::select! {
+        let (mut reader, writer) = stream.split();
+        let ending = tokio::select! {
             ending = self.receive(&mut reader) => ending,
-            ending = self.report(&mut writer) => ending,
-        }
+            ending = self.report(writer) => ending,
+        };
+        // A report under way ends first: what it says counts as said, and must not be taken from the next stream.
+        drop(self.reporter.take_back());
+        ending
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {

@@ -23,6 +23,7 @@ use crate::lease::Lease;
 use crate::partition::{Followed, Milestones, PartitionKey, Shared};
 use crate::partitions::{Held, Partitions};
 use crate::recovery::Replay;
+use crate::replica_watch::DurableNews;
 use crate::role_changes::RoleFeed;
 use crate::storage::Storage;
 
@@ -171,6 +172,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
         roles: Arc::new(RoleFeed::default()),
         milestones: Milestones::default(),
         followed: Followed::default(),
+        durable_news: DurableNews::default(),
         producer_limits: storage.producer_limits,
     };
     let mut recorded = checkpoint.partitions;

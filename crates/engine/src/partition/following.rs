@@ -80,7 +80,6 @@ impl Partition {
                 return Err(error);
             }
         }
-        state.sessions.push();
         self.settle(state);
         self.last_append.store(now.0, Ordering::Relaxed);
         match bad {

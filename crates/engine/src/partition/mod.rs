@@ -38,7 +38,7 @@ use crate::error::AppendError;
 use crate::flush_queue::FlushQueue;
 use crate::isr::IsrProposals;
 use crate::lease::Lease;
-use crate::replica_watch::{ReplicaWatch, ReplicaWatchers};
+use crate::replica_watch::{DurableNews, ReplicaWatch, ReplicaWatchers};
 use crate::role_changes::RoleFeed;
 use crate::traffic::Traffic;
 use crate::watch::{FetchWaiter, Watchers};
@@ -57,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) roles: Arc<RoleFeed>,
     pub(crate) milestones: Milestones,
     pub(crate) followed: Followed,
+    pub(crate) durable_news: DurableNews,
     pub(crate) producer_limits: eddy_core::ProducerLimits,
 }
 
@@ -226,7 +227,9 @@ impl Partition {
         }
     }
 
-    /// Lists `slot` in `watch` whenever log end, durable end, high watermark, log start or role have moved, and once now.
+    /// Lists `slot` in `watch` whenever something has moved that the other side of a session wants to know, and once now. On a leader
+    /// that is the log end and the role, and, as news that can wait ([`ReplicaWatch::take_later`]), high watermark and log start; on
+    /// a follower what its disk holds, and the role.
     pub fn watch_replica(&self, watch: &Arc<ReplicaWatch>, slot: u32) {
         self.state.lock().sessions.add(watch, slot);
     }

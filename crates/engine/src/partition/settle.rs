@@ -9,6 +9,7 @@ use eddy_types::{Millis, Offset};
 use eddy_wal::{Entry, Room};
 use parking_lot::MutexGuard;
 
+use super::role::Replica;
 use super::{Partition, State};
 use crate::error::AppendError;
 use crate::watch::Woken;
@@ -44,13 +45,23 @@ impl Partition {
             state.replica.check();
         }
         let mut woken = Woken::none();
-        if !state.effects.is_empty() {
-            state.sessions.push();
-        }
+        let leads = matches!(state.replica, Replica::Leader(_));
         for effect in state.effects.drain(..) {
             match effect {
-                Effect::HighWatermark(_) => woken = state.watchers.take(),
-                Effect::LogStart(start) => self.log.set_start_offset(start),
+                Effect::HighWatermark(_) => {
+                    woken = state.watchers.take();
+                    if leads {
+                        state.sessions.push_later();
+                    }
+                }
+                Effect::LogStart(start) => {
+                    self.log.set_start_offset(start);
+                    if leads {
+                        state.sessions.push_later();
+                    }
+                }
+                // A leader's own disk is of no concern to its followers.
+                Effect::DurableEnd(_) if !leads => state.sessions.push_durable(&self.shared.durable_news),
                 Effect::ProposeIsr(proposal) => self.shared.isr.push(self.key, proposal),
                 // The ends are taken from the machine below, and no transaction is admitted.
                 Effect::DurableEnd(_) | Effect::TransactionEnded(_) => {}

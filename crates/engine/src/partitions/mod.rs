@@ -138,6 +138,7 @@ impl Partitions {
                 partition.durable(*end);
             }
         }
+        self.shared.durable_news.tell();
         self.published.store(upto.0, Ordering::Release);
     }
 

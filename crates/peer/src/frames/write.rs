@@ -61,19 +61,23 @@ impl FrameWriter {
     pub(crate) async fn drain(&mut self) -> io::Result<()> {
         self.close_tail();
         while !self.slices.is_empty() {
-            let written = {
-                let mut parts = [IoSlice::new(&[]); SLICES_MAX];
-                let mut count = 0;
-                for (part, slice) in parts.iter_mut().zip(&self.slices) {
-                    *part = IoSlice::new(slice);
-                    count += 1;
-                }
-                self.socket.write_vectored(parts.get(..count).unwrap_or_default()).await?
-            };
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+            let (parts, count) = first_of(&self.slices);
+            let written = self.socket.write_vectored(parts.get(..count).unwrap_or_default()).await?;
+            self.advance(written)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what the socket takes at once.
+    pub(crate) fn try_drain(&mut self) -> io::Result<()> {
+        self.close_tail();
+        while !self.slices.is_empty() {
+            let (parts, count) = first_of(&self.slices);
+            match self.socket.try_write_vectored(parts.get(..count).unwrap_or_default()) {
+                Ok(written) => self.advance(written)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
             }
-            self.advance(written);
         }
         Ok(())
     }
@@ -84,15 +88,30 @@ impl FrameWriter {
         }
     }
 
-    fn advance(&mut self, mut written: usize) {
+    fn advance(&mut self, mut written: usize) -> io::Result<()> {
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         self.queued = self.queued.saturating_sub(written);
         while let Some(first) = self.slices.front_mut() {
             if written < first.len() {
                 first.advance(written);
-                return;
+                return Ok(());
             }
             written -= first.len();
             self.slices.pop_front();
         }
+        Ok(())
     }
+}
+
+/// What goes into one vectored write, and how much of the array it fills.
+fn first_of(slices: &VecDeque<Bytes>) -> ([IoSlice<'_>; SLICES_MAX], usize) {
+    let mut parts = [IoSlice::new(&[]); SLICES_MAX];
+    let mut count = 0;
+    for (part, slice) in parts.iter_mut().zip(slices) {
+        *part = IoSlice::new(slice);
+        count += 1;
+    }
+    (parts, count)
 }
