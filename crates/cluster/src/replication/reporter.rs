@@ -28,8 +28,8 @@ impl Reporter {
 
     /// What the watch of the stream calls.
     pub(super) fn report(self: &Arc<Self>) -> Weak<dyn DurableReport> {
-        let weak = Arc::downgrade(self);
-        weak
+        let report: Arc<dyn DurableReport> = self.clone();
+        Arc::downgrade(&report)
     }
 
     /// Lends the writing half until [`Reporter::take_back`].
