@@ -23,7 +23,7 @@ pub struct Times {
 }
 
 impl Times {
-    fn add(&mut self, time: Duration) {
+    pub(crate) fn add(&mut self, time: Duration) {
         let seconds = time.as_secs_f64();
         let bucket =
             SECONDS_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(SECONDS_BOUNDS.len());

@@ -34,6 +34,8 @@ pub enum Service {
     Membership = 4,
     /// Replication of partitions, as far as it is calls.
     Replication = 5,
+    /// Searches in the indexes of partitions.
+    Search = 6,
 }
 
 impl Service {
@@ -41,7 +43,7 @@ impl Service {
     #[must_use]
     pub fn from_number(number: u8) -> Option<Service> {
         use Service::*;
-        [Raft, Metadata, Liveness, Membership, Replication]
+        [Raft, Metadata, Liveness, Membership, Replication, Search]
             .into_iter()
             .find(|&service| service as u8 == number)
     }

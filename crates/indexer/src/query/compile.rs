@@ -15,7 +15,7 @@ use tantivy::{DateTime, Term};
 use super::dates::DateForm;
 use super::pattern::{Among, PatternQuery};
 use super::tree::{Bool, Combine, Glob, Literal, Name, Node, Number, Pattern, Ranges};
-use crate::{Fields, hash_of};
+use crate::fields::{EXACT_BYTES_MAX, Fields};
 use crate::search::Budget;
 
 /// The fields that every split has.
@@ -27,8 +27,6 @@ type Boxed = Box<dyn Query>;
 pub(crate) struct Compiler<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
-    /// Paths of the JSON values: what has no field is searched in all of them.
-    pub(crate) paths: &'a [Arc<str>],
     /// Cuts texts into words as the split's builder did.
     pub(crate) analyzer: TextAnalyzer,
     pub(crate) budget: &'a Arc<Budget>,
@@ -84,11 +82,7 @@ impl Compiler<'_> {
                 let token = word(text_term(path, &value.text()));
                 best(std::iter::once(token).chain(typed(path, value)).collect())
             }
-            Name::Anywhere => {
-                let typed = self.paths.iter().flat_map(|path| typed(path, value));
-                let words = self.anywhere(&value.text()).into_iter().map(word);
-                best(words.chain(typed).chain([key(value)]).collect())
-            }
+            Name::Anywhere => best(vec![word(Term::from_field_text(FIELDS.text, &value.text())), key(value)]),
             Name::Key => key(value),
             Name::Header(header) => {
                 let mut term = Term::from_field_json_path(FIELDS.headers, header, true);
@@ -110,12 +104,14 @@ impl Compiler<'_> {
 
     /// The whole of a string. The words find it, where there are any, and the strings confirm it.
     fn whole(&mut self, path: &str, text: &str) -> Boxed {
+        if text.len() > EXACT_BYTES_MAX {
+            // The columns do not have it: the words, one after the other, are as near as it gets.
+            let name = Name::Value { path: path.to_owned(), whole: false };
+            return self.phrase(&name, &Literal::Text(text.to_owned()), 0);
+        }
         let term = exact_term(path, text);
-        let equal: Boxed = Box::new(RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term)));
-        let mut hash = Term::from_field_json_path(FIELDS.hash, path, true);
-        hash.append_type_and_fast_value(hash_of(text));
-        let hashed: Boxed = Box::new(RangeQuery::new(Bound::Included(hash.clone()), Bound::Included(hash)));
-        let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, constant(any(vec![equal, hashed])))];
+        let equal = RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term));
+        let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, constant(Box::new(equal)))];
         for (_, token) in self.tokens(text) {
             let token: Boxed = exact(text_term(path, &token));
             clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(token, 0.0))));
@@ -133,14 +129,13 @@ impl Compiler<'_> {
     }
 
     fn words(&mut self, name: &Name, value: &Literal, combine: Combine) -> Boxed {
-        let words = self.tokens(&value.text());
-        let make: &dyn Fn(&str) -> Vec<Term> = match name {
-            Name::Anywhere => &|token| self.anywhere(token),
-            Name::Value { path, whole: false } => &|token| vec![text_term(path, token)],
+        let make: &dyn Fn(&str) -> Term = match name {
+            Name::Anywhere => &|token| Term::from_field_text(FIELDS.text, token),
+            Name::Value { path, whole: false } => &|token| text_term(path, token),
             _ => return self.term(name, value),
         };
         let tokens: Vec<Boxed> =
-            words.iter().map(|(_, token)| best(make(token).into_iter().map(word).collect())).collect();
+            self.tokens(&value.text()).iter().map(|(_, token)| word(make(token))).collect();
         let least = match combine {
             Combine::All => tokens.len(),
             Combine::Least(least) => least.of(tokens.len()).max(1),
@@ -151,38 +146,26 @@ impl Compiler<'_> {
             let clauses = tokens.into_iter().map(|token| (Occur::Should, token)).collect();
             Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least))
         };
-        self.or_typed(name, value, found)
+        or_typed(name, value, found)
     }
 
     fn phrase(&mut self, name: &Name, value: &Literal, slop: u32) -> Boxed {
-        let tokens = self.tokens(&value.text());
-        let found = match name {
-            Name::Anywhere => {
-                let text = one_phrase(&tokens, slop, |token| Term::from_field_text(FIELDS.text, token));
-                let path = |path: &Arc<str>| one_phrase(&tokens, slop, |token| text_term(path, token));
-                best(std::iter::once(text).chain(self.paths.iter().map(path)).collect())
-            }
-            Name::Value { path, whole: false } => one_phrase(&tokens, slop, |token| text_term(path, token)),
+        let make: &dyn Fn(&str) -> Term = match name {
+            Name::Anywhere => &|token| Term::from_field_text(FIELDS.text, token),
+            Name::Value { path, whole: false } => &|token| text_term(path, token),
             _ => return self.term(name, value),
         };
-        self.or_typed(name, value, found)
-    }
-
-    /// The terms of a word that is looked for in every field.
-    fn anywhere(&self, token: &str) -> Vec<Term> {
-        let text = Term::from_field_text(FIELDS.text, token);
-        std::iter::once(text).chain(self.paths.iter().map(|path| text_term(path, token))).collect()
-    }
-
-    fn or_typed(&self, name: &Name, value: &Literal, found: Boxed) -> Boxed {
-        match name {
-            Name::Value { path, .. } => best(std::iter::once(found).chain(typed(path, value)).collect()),
-            Name::Anywhere => {
-                let typed = self.paths.iter().flat_map(|path| typed(path, value));
-                best([found, key(value)].into_iter().chain(typed).collect())
+        let mut terms: Vec<(usize, Term)> =
+            self.tokens(&value.text()).iter().map(|(position, token)| (*position, make(token))).collect();
+        let found: Boxed = match (terms.len(), terms.pop()) {
+            (_, None) => Box::new(EmptyQuery),
+            (1, Some((_, term))) => word(term),
+            (_, Some(last)) => {
+                terms.push(last);
+                Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
             }
-            _ => found,
-        }
+        };
+        or_typed(name, value, found)
     }
 
     fn range(&mut self, name: &Name, ranges: &Ranges) -> Boxed {
@@ -240,17 +223,10 @@ impl Compiler<'_> {
                 let path = text_term(path, "").serialized_value_bytes().to_vec();
                 among(terms(FIELDS.value, path), &as_words)
             }
-            Name::Anywhere => {
-                let path = |path: &Arc<str>| {
-                    let path = text_term(path, "").serialized_value_bytes().to_vec();
-                    among(terms(FIELDS.value, path), &as_words)
-                };
-                let own = [
-                    among(terms(FIELDS.text, Vec::new()), &as_words),
-                    among(terms(FIELDS.key, Vec::new()), &as_is),
-                ];
-                best(own.into_iter().chain(self.paths.iter().map(path)).collect())
-            }
+            Name::Anywhere => best(vec![
+                among(terms(FIELDS.text, Vec::new()), &as_words),
+                among(terms(FIELDS.key, Vec::new()), &as_is),
+            ]),
         }
     }
 
@@ -261,8 +237,12 @@ impl Compiler<'_> {
             }
             Name::Key => constant(Box::new(ExistsQuery::new("_key".to_owned(), false))),
             Name::Value { path, .. } => {
-                let hashed = ExistsQuery::new(format!("hash.{path}"), true);
-                constant(any(vec![Box::new(ExistsQuery::new(column(path), true)), Box::new(hashed)]))
+                let columns = Box::new(ExistsQuery::new(column(path), true));
+                let long = exact(Term::from_field_text(FIELDS.long, path));
+                let below = Among::Terms { field: FIELDS.long, path: format!("{path}.").into_bytes() };
+                let pattern = Arc::new(Pattern { parts: vec![Glob::Any], any_case: false, as_words: false });
+                let below = PatternQuery { among: below, pattern, budget: Arc::clone(self.budget) };
+                constant(any(vec![columns, long, Box::new(below)]))
             }
             Name::Header(_) => {
                 let pattern = Pattern { parts: vec![Glob::Any], any_case: false, as_words: false };
@@ -294,22 +274,11 @@ fn text_term(path: &str, text: &str) -> Term {
     term
 }
 
-/// A whole string as the columns have it.
+/// A whole string as a column has it.
 fn exact_term(path: &str, text: &str) -> Term {
     let mut term = Term::from_field_json_path(FIELDS.exact, path, true);
     term.append_type_and_str(text);
     term
-}
-
-fn one_phrase(tokens: &[(usize, String)], slop: u32, make: impl Fn(&str) -> Term) -> Boxed {
-    match tokens {
-        [] => Box::new(EmptyQuery),
-        [(_, token)] => word(make(token)),
-        tokens => {
-            let terms = tokens.iter().map(|(position, token)| (*position, make(token))).collect();
-            Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
-        }
-    }
 }
 
 fn word(term: Term) -> Boxed {
@@ -377,6 +346,14 @@ fn append(term: &mut Term, number: Number) {
             tantivy::columnar::NumericalValue::U64(number) => term.append_type_and_fast_value(number),
             tantivy::columnar::NumericalValue::F64(number) => term.append_type_and_fast_value(number),
         },
+    }
+}
+
+fn or_typed(name: &Name, value: &Literal, found: Boxed) -> Boxed {
+    match name {
+        Name::Value { path, .. } => best(std::iter::once(found).chain(typed(path, value)).collect()),
+        Name::Anywhere => best(vec![found, key(value)]),
+        _ => found,
     }
 }
 

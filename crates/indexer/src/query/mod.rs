@@ -2,6 +2,7 @@
 
 pub(crate) mod aggregations;
 pub(crate) mod body;
+pub(crate) mod bounds;
 pub(crate) mod compile;
 pub(crate) mod dates;
 pub(crate) mod dsl;

@@ -74,6 +74,8 @@ pub(crate) enum SortValue {
     /// Milliseconds.
     Date(i64),
     Text(String),
+    /// A text by its place in the dictionary of one split; never leaves it.
+    Ord(i64),
 }
 
 impl SortValue {
@@ -84,7 +86,7 @@ impl SortValue {
             SortValue::Bool(_) => 2,
             SortValue::Number(_) => 3,
             SortValue::Date(_) => 4,
-            SortValue::Text(_) => 5,
+            SortValue::Text(_) | SortValue::Ord(_) => 5,
         }
     }
 
@@ -98,6 +100,7 @@ impl SortValue {
             // Numbers of `search_after` mean dates where dates are compared.
             (SortValue::Number(one), SortValue::Date(two)) => one.order(Number::Int(*two)),
             (SortValue::Date(one), SortValue::Number(two)) => Number::Int(*one).order(*two),
+            (SortValue::Ord(one), SortValue::Ord(two)) => one.cmp(two),
             (SortValue::Text(one), SortValue::Text(two)) => one.as_bytes().cmp(two.as_bytes()),
             _ => self.rank().cmp(&other.rank()),
         }
@@ -113,6 +116,7 @@ impl SortValue {
             SortValue::Number(Number::Float(number)) => json!(number),
             SortValue::Date(millis) => json!(millis),
             SortValue::Text(text) => json!(text),
+            SortValue::Ord(ordinal) => json!(ordinal),
         }
     }
 }
@@ -280,7 +284,11 @@ fn key(name: &str, options: &Part<'_>) -> Result<Key, Wrong> {
             "unmapped_type" | "format" | "numeric_type" => _ = part.text(option)?,
             "mode" if part.text("mode")? == if key.descending { "max" } else { "min" } => {}
             _ => {
-                return Err(part.unknown("key of a sort", option, "order, missing, unmapped_type and format"));
+                return Err(part.unknown(
+                    "key of a sort",
+                    option,
+                    "order, missing, unmapped_type and format",
+                ));
             }
         }
     }

@@ -1,34 +1,115 @@
 //! Execution of queries: over the views of the partitions led here, and over those of other brokers.
+//!
+//! A search has two rounds. In the first each broker is asked which of its records match ([`message::What::Query`]): it gives
+//! the best of them by their places and sort values, counts, and aggregations not yet finished. In the second the brokers of
+//! the hits that are shown are asked for the records ([`message::What::Fetch`]), which they read from their logs. Whoever was
+//! asked first merges. Nothing of this runs on the threads of the broker's runtime, but waiting.
 
+mod answer;
 mod api;
 mod budget;
+mod columns;
+mod describe;
+mod documents;
 mod error;
+mod gather;
+mod local;
+mod message;
+mod multi;
+mod native;
+mod node;
+mod pool;
+mod serve;
+mod statistics;
+#[cfg(test)]
+mod tests;
+mod top;
 
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use eddy_peer::{Peers, Service};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 pub use api::{Missing, NativeAnswer, NativeHit, NativeQuery, SearchLimits, Wait};
 pub(crate) use budget::Budget;
 pub use error::{SearchError, SearchedThrough};
 
+use self::gather::Outcome;
+use self::node::{Broker, Node};
+use self::pool::Pool;
+use crate::Indexer;
+use crate::counters::Times;
+
 /// Searches topics, here and on the other brokers: a handle, cheap to clone.
 #[derive(Clone)]
-pub struct Search {}
+pub struct Search {
+    inner: Arc<Inner>,
+}
+
+/// What searches have done since the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SearchStats {
+    /// How long each search of a client took, whether it was answered or failed.
+    pub seconds: Times,
+    /// Searches that failed.
+    pub failed: u64,
+}
+
+pub(crate) struct Inner {
+    this: Weak<Inner>,
+    node: Arc<dyn Node>,
+    pool: Pool,
+    limits: SearchLimits,
+    stats: Mutex<SearchStats>,
+}
 
 impl Search {
+    /// Starts: serves the searches of other brokers from now on. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(indexer: Arc<Indexer>, peers: Option<Peers>, limits: SearchLimits) -> Search {
+        let search = Search::over(Arc::new(Broker { indexer, peers: peers.clone() }), limits);
+        if let Some(peers) = peers {
+            peers.serve(Service::Search, Arc::clone(&search.inner) as Arc<dyn eddy_peer::Handler>);
+        }
+        search
+    }
+
+    pub(crate) fn over(node: Arc<dyn Node>, limits: SearchLimits) -> Search {
+        let inner = Arc::new_cyclic(|this| Inner {
+            this: Weak::clone(this),
+            node,
+            pool: Pool::new(&limits),
+            limits,
+            stats: Mutex::default(),
+        });
+        Search { inner }
+    }
+
+    /// What searches have done since the start.
+    #[must_use]
+    pub fn stats(&self) -> SearchStats {
+        self.inner.stats.lock().clone()
+    }
+
     /// Answers an Elasticsearch search body (`{}` matches everything) over `targets`: names, globs, lists with commas.
     ///
     /// # Errors
     /// See [`SearchError`]; one for a part of the partitions is in the answer's `_shards`.
-    pub async fn search(&self, _targets: &str, _body: Value, _wait: Wait) -> Result<Value, SearchError> {
-        Err(not_yet())
+    pub async fn search(&self, targets: &str, body: Value, wait: Wait) -> Result<Value, SearchError> {
+        self.timed(async { Ok(self.inner.run(targets, body, wait, false).await?.elastic()) }).await
     }
 
-    /// Answers `_count`.
+    /// Answers `_count`: the body has a query and nothing else.
     ///
     /// # Errors
     /// As [`Search::search`].
-    pub async fn count(&self, _targets: &str, _body: Value, _wait: Wait) -> Result<Value, SearchError> {
-        Err(not_yet())
+    pub async fn count(&self, targets: &str, body: Value, wait: Wait) -> Result<Value, SearchError> {
+        self.timed(async {
+            Ok(self.inner.run(targets, answer::count_body(body)?, wait, false).await?.count())
+        })
+        .await
     }
 
     /// Answers `_msearch`: pairs of lines, a header and a body.
@@ -37,46 +118,48 @@ impl Search {
     /// If the lines cannot be taken apart. What is wrong with one search is in its place of the answer.
     pub async fn msearch(
         &self,
-        _lines: &[u8],
-        _default_targets: Option<&str>,
-        _wait: Wait,
+        lines: &[u8],
+        default_targets: Option<&str>,
+        wait: Wait,
     ) -> Result<Value, SearchError> {
-        Err(not_yet())
-    }
-
-    /// Answers `_mapping`.
-    ///
-    /// # Errors
-    /// As [`Search::search`].
-    pub async fn mapping(&self, _targets: &str) -> Result<Value, SearchError> {
-        Err(not_yet())
-    }
-
-    /// Answers `_field_caps` for field names and globs.
-    ///
-    /// # Errors
-    /// As [`Search::search`].
-    pub async fn field_caps(&self, _targets: &str, _fields: &str) -> Result<Value, SearchError> {
-        Err(not_yet())
-    }
-
-    /// Answers `_cat/indices` as JSON.
-    ///
-    /// # Errors
-    /// As [`Search::search`].
-    pub async fn indices(&self, _targets: Option<&str>) -> Result<Value, SearchError> {
-        Err(not_yet())
+        let begin = Instant::now();
+        let mut responses = Vec::new();
+        for one in multi::parse(lines, default_targets)? {
+            responses.push(match self.search(&one.targets, one.body, wait.clone()).await {
+                Ok(Value::Object(mut answer)) => {
+                    answer.insert("status".to_owned(), 200.into());
+                    Value::Object(answer)
+                }
+                Ok(answer) => answer,
+                Err(error) => error.elastic(),
+            });
+        }
+        Ok(serde_json::json!({"took": millis(begin.elapsed()), "responses": responses}))
     }
 
     /// Answers a query in the native language.
     ///
     /// # Errors
     /// As [`Search::search`].
-    pub async fn query(&self, _query: NativeQuery) -> Result<NativeAnswer, SearchError> {
-        Err(not_yet())
+    pub async fn query(&self, query: NativeQuery) -> Result<NativeAnswer, SearchError> {
+        self.timed(async {
+            let body = native::body(&query)?;
+            let outcome = self.inner.run(&query.topics, body, query.wait.clone(), true).await?;
+            Ok(native::answer(outcome, query.limit))
+        })
+        .await
+    }
+
+    async fn timed<T>(&self, search: impl Future<Output = Result<T, SearchError>>) -> Result<T, SearchError> {
+        let begin = Instant::now();
+        let result = search.await;
+        let mut stats = self.inner.stats.lock();
+        stats.seconds.add(begin.elapsed());
+        stats.failed += u64::from(result.is_err());
+        result
     }
 }
 
-fn not_yet() -> SearchError {
-    SearchError::Unavailable { reason: "the search is not served yet".to_owned() }
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

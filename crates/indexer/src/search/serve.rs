@@ -1,0 +1,286 @@
+//! Answers questions about the partitions of this broker, whoever asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use eddy_peer::Handler;
+use eddy_types::{BrokerId, Millis, Offset};
+use serde_json::Value;
+use tantivy::aggregation::AggregationLimitsGuard;
+use tantivy::schema::Type;
+
+use super::budget::Budget;
+use super::documents::Shown;
+use super::error::SearchError;
+use super::local::{LocalSearch, analyzer_of};
+use super::message::{Ask, Document, FieldType, Found, Shard, Standing, Told, What};
+use super::node::records;
+use super::{Inner, SearchLimits};
+use crate::query::body::Request;
+use crate::query::highlight::{Highlight, Marks};
+use crate::{Fields, View, Words};
+
+/// Ends a search whose asker has gone.
+struct AbandonOnDrop(Arc<Budget>);
+
+impl Drop for AbandonOnDrop {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+impl Inner {
+    /// Answers a question about partitions of this broker.
+    pub(crate) async fn answer(self: &Arc<Self>, ask: Ask) -> Told {
+        let within = Duration::from_millis(ask.within).min(self.limits.timeout_max);
+        let deadline = Instant::now() + within;
+        let told = match ask.what {
+            What::Query { body, now, for_all, min_offset } => {
+                let wait = LocalWait { for_all, min_offset };
+                self.find(ask.shards, &body, Millis(now), &wait, deadline)
+                    .await
+                    .map(|found| Told::Found(Box::new(found)))
+            }
+            What::Fetch { body, now, native, records } => {
+                self.fetch(&ask.shards, body, Millis(now), native, records, deadline).await.map(Told::Records)
+            }
+            What::Fields => self.fields(ask.shards, deadline).await.map(Told::Fields),
+            What::Status => Ok(Told::Status(self.standings(&ask.shards))),
+        };
+        told.unwrap_or_else(Told::Refused)
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        shards: Vec<Shard>,
+        body: &Value,
+        now: Millis,
+        wait: &LocalWait,
+        deadline: Instant,
+    ) -> Result<Found, SearchError> {
+        let request = Request::parse(body, now)?;
+        let behind = self.wait(&shards, wait, deadline).await;
+        if !behind.is_empty() {
+            let searched = behind.into_iter().map(|(shard, through)| (shard, through.0, 0)).collect();
+            return Ok(Found { searched, behind: true, ..Found::default() });
+        }
+        let budget = Arc::new(Budget::new(deadline));
+        let _abandon = AbandonOnDrop(Arc::clone(&budget));
+        let inner = Arc::clone(self);
+        let work = {
+            let budget = Arc::clone(&budget);
+            move || inner.search_views(&shards, &request, &budget)
+        };
+        self.pool.run(deadline, work).await?
+    }
+
+    fn search_views(
+        &self,
+        shards: &[Shard],
+        request: &Request,
+        budget: &Arc<Budget>,
+    ) -> Result<Found, SearchError> {
+        let mut found = Found::default();
+        let mut views: Vec<(u32, View)> = Vec::with_capacity(shards.len());
+        for shard in shards {
+            if budget.is_spent() {
+                found.missing.push((shard.number, "the time was over before it was searched".to_owned()));
+                found.timed_out = true;
+                continue;
+            }
+            match self.node.view(shard.id, shard.partition) {
+                Ok(view) => {
+                    found.searched.push((shard.number, view.searched_through.0, view.lag.0));
+                    views.push((shard.number, view));
+                }
+                Err(error) => found.missing.push((shard.number, error.to_string())),
+            }
+        }
+        let limits = aggregation_limits(&self.limits);
+        let mut failed = Vec::new();
+        let findings = LocalSearch::new(request, budget, limits)
+            .run(&views, |shard, reason| failed.push((shard, reason)))?;
+        found.searched.retain(|(shard, ..)| failed.iter().all(|(failed, _)| failed != shard));
+        found.missing.extend(failed);
+        found.total = findings.total;
+        found.hits = findings.hits;
+        found.aggregations = findings.aggregations;
+        found.timed_out |= findings.timed_out;
+        Ok(found)
+    }
+
+    /// Waits; gives the partitions that did not get far enough, and how far they got.
+    async fn wait(&self, shards: &[Shard], wait: &LocalWait, deadline: Instant) -> Vec<(u32, Offset)> {
+        // Some time must be left for saying how far it got.
+        let deadline = deadline.checked_sub(Duration::from_millis(50)).unwrap_or(deadline);
+        let mut behind = Vec::new();
+        for shard in shards {
+            let mut wanted = Offset::ZERO;
+            for (_, offset) in wait.min_offset.iter().filter(|(partition, _)| *partition == shard.partition) {
+                wanted = wanted.max(Offset(offset.saturating_add(1)));
+            }
+            if wait.for_all {
+                wanted =
+                    wanted.max(self.node.high_watermark(shard.id, shard.partition).unwrap_or(Offset::ZERO));
+            }
+            if wanted > Offset::ZERO {
+                let through = self.node.wait_through(shard.id, shard.partition, wanted, deadline).await;
+                if through < wanted {
+                    behind.push((shard.number, through));
+                }
+            }
+        }
+        behind
+    }
+
+    async fn fetch(
+        self: &Arc<Self>,
+        shards: &[Shard],
+        body: Value,
+        now: Millis,
+        native: bool,
+        wanted: Vec<(u32, i64)>,
+        deadline: Instant,
+    ) -> Result<Vec<Option<Document>>, SearchError> {
+        let mut by_shard: BTreeMap<u32, BTreeSet<i64>> = BTreeMap::new();
+        for (shard, offset) in &wanted {
+            by_shard.entry(*shard).or_default().insert(*offset);
+        }
+        let mut bytes_left = self.limits.answer_bytes_max;
+        let mut read = BTreeMap::new();
+        for (number, offsets) in by_shard {
+            let Some(shard) = shards.iter().find(|shard| shard.number == number) else { continue };
+            let offsets: Vec<i64> = offsets.into_iter().collect();
+            let reading = records(self.node.as_ref(), shard.id, shard.partition, &offsets, &mut bytes_left);
+            let found = match tokio::time::timeout_at(deadline.into(), reading).await {
+                Ok(Ok(found)) => found,
+                Ok(Err(reason)) if bytes_left == 0 || reason.contains("too large") => {
+                    return Err(SearchError::TooExpensive { message: reason });
+                }
+                Ok(Err(reason)) => return Err(SearchError::Unavailable { reason }),
+                Err(_) => return Err(SearchError::Timeout { after: Duration::ZERO }),
+            };
+            for (offset, record) in offsets.into_iter().zip(found) {
+                if let Some(record) = record {
+                    read.insert((number, offset), record);
+                }
+            }
+        }
+        let analyzers: BTreeMap<u32, Shard> =
+            shards.iter().map(|shard| (shard.number, shard.clone())).collect();
+        let inner = Arc::clone(self);
+        let show = move || -> Result<Vec<Option<Document>>, SearchError> {
+            let request = Request::parse(&body, now)?;
+            let highlight = if native { Some(Highlight::native()) } else { request.highlight.clone() };
+            let mut documents = Vec::with_capacity(wanted.len());
+            let mut by_shard = BTreeMap::new();
+            for (number, offset) in wanted {
+                let (shown, analyzer) = by_shard.entry(number).or_insert_with(|| {
+                    let view = analyzers
+                        .get(&number)
+                        .and_then(|shard| inner.node.view(shard.id, shard.partition).ok());
+                    let split = view.as_ref().and_then(|view| view.splits.first());
+                    let analyzer = split.and_then(|split| analyzer_of(split).ok());
+                    let default = || Fields::tokenizers().get(Words::Default.name()).unwrap_or_default();
+                    let mut analyzer = analyzer.unwrap_or_else(default);
+                    let marks = Marks::of(&request.query, &mut analyzer);
+                    (Shown { request: &request, marks, highlight: highlight.clone(), native }, analyzer)
+                });
+                let record = read.get(&(number, offset));
+                documents.push(record.map(|record| shown.document(record, analyzer)));
+            }
+            Ok(documents)
+        };
+        self.pool.run(deadline, show).await?
+    }
+
+    async fn fields(
+        self: &Arc<Self>,
+        shards: Vec<Shard>,
+        deadline: Instant,
+    ) -> Result<BTreeMap<String, BTreeMap<String, Vec<FieldType>>>, SearchError> {
+        let inner = Arc::clone(self);
+        let look = move || {
+            let mut topics: BTreeMap<String, BTreeMap<String, Vec<FieldType>>> = BTreeMap::new();
+            for shard in &shards {
+                let fields = topics.entry(shard.topic.to_string()).or_default();
+                let Ok(view) = inner.node.view(shard.id, shard.partition) else { continue };
+                for split in &view.splits {
+                    if Instant::now() >= deadline || fields.len() >= FIELDS_MAX {
+                        break;
+                    }
+                    for reader in split.searcher.segment_readers() {
+                        let Ok(columns) = reader.fields_metadata() else { continue };
+                        for column in columns {
+                            let Some(path) = column.field_name.strip_prefix("exact.") else { continue };
+                            let Some(kind) = field_type(column.typ) else { continue };
+                            let kinds = fields.entry(path.to_owned()).or_default();
+                            if !kinds.contains(&kind) {
+                                kinds.push(kind);
+                                kinds.sort();
+                            }
+                        }
+                    }
+                }
+            }
+            topics
+        };
+        self.pool.run(deadline, look).await
+    }
+
+    fn standings(&self, shards: &[Shard]) -> Vec<Standing> {
+        let standing = |shard: &Shard| {
+            let status = self.node.status(shard.id, shard.partition)?;
+            Some(Standing {
+                shard: shard.number,
+                records: status.records,
+                bytes: status.bytes,
+                splits: status.splits,
+                lag_records: status.lag_records,
+                state: status.state.name().to_owned(),
+            })
+        };
+        shards.iter().filter_map(standing).collect()
+    }
+}
+
+/// Fields of one topic that a mapping names.
+const FIELDS_MAX: usize = 10_000;
+
+struct LocalWait {
+    for_all: bool,
+    min_offset: Vec<(i32, i64)>,
+}
+
+pub(crate) fn aggregation_limits(limits: &SearchLimits) -> AggregationLimitsGuard {
+    AggregationLimitsGuard::new(Some(limits.aggregation_bytes_max), Some(limits.buckets_max))
+}
+
+fn field_type(typ: Type) -> Option<FieldType> {
+    match typ {
+        Type::Bool => Some(FieldType::Bool),
+        Type::I64 | Type::U64 => Some(FieldType::Long),
+        Type::F64 => Some(FieldType::Double),
+        Type::Date => Some(FieldType::Date),
+        Type::Str => Some(FieldType::Text),
+        Type::Facet | Type::Bytes | Type::Json | Type::IpAddr | Type::Custom => None,
+    }
+}
+
+impl Handler for Inner {
+    fn call<'a>(
+        &'a self,
+        _from: BrokerId,
+        request: Bytes,
+    ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
+        Box::pin(async move {
+            let ask: Ask = serde_json::from_slice(&request).map_err(|error| error.to_string())?;
+            let Some(this) = self.this.upgrade() else { return Err("the broker stops".to_owned()) };
+            let told = this.answer(ask).await;
+            serde_json::to_vec(&told).map(Bytes::from).map_err(|error| error.to_string())
+        })
+    }
+}
