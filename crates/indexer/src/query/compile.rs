@@ -10,12 +10,13 @@ use tantivy::query::{
 };
 use tantivy::schema::IndexRecordOption;
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{DateTime, Term};
+use tantivy::{DateTime, Searcher, Term};
 
 use super::dates::DateForm;
+use super::highlight::words;
 use super::pattern::{Among, PatternQuery};
 use super::tree::{Bool, Combine, Glob, Literal, Name, Node, Number, Pattern, Ranges};
-use crate::fields::{EXACT_BYTES_MAX, Fields};
+use crate::fields::{Fields, hash_of};
 use crate::search::Budget;
 
 /// The fields that every split has.
@@ -27,6 +28,9 @@ type Boxed = Box<dyn Query>;
 pub(crate) struct Compiler<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
+    /// What is searched when no field is named.
+    pub(crate) paths: &'a [Arc<str>],
+    pub(crate) searcher: &'a Searcher,
     /// Cuts texts into words as the split's builder did.
     pub(crate) analyzer: TextAnalyzer,
     pub(crate) budget: &'a Arc<Budget>,
@@ -82,7 +86,7 @@ impl Compiler<'_> {
                 let token = word(text_term(path, &value.text()));
                 best(std::iter::once(token).chain(typed(path, value)).collect())
             }
-            Name::Anywhere => best(vec![word(Term::from_field_text(FIELDS.text, &value.text())), key(value)]),
+            Name::Anywhere => best(vec![self.anywhere(&value.text()), key(value)]),
             Name::Key => key(value),
             Name::Header(header) => {
                 let mut term = Term::from_field_json_path(FIELDS.headers, header, true);
@@ -102,16 +106,40 @@ impl Compiler<'_> {
         }
     }
 
-    /// The whole of a string. The words find it, where there are any, and the strings confirm it.
-    fn whole(&mut self, path: &str, text: &str) -> Boxed {
-        if text.len() > EXACT_BYTES_MAX {
-            // The columns do not have it: the words, one after the other, are as near as it gets.
-            let name = Name::Value { path: path.to_owned(), whole: false };
-            return self.phrase(&name, &Literal::Text(text.to_owned()), 0);
+    /// Whether the split has a term at all: most paths have few words of a query.
+    fn has(&self, term: &Term) -> bool {
+        self.searcher.doc_freq(term).is_ok_and(|docs| docs > 0)
+    }
+
+    /// A word, or a number, in any field of the value, or in a value without fields.
+    fn anywhere(&self, token: &str) -> Boxed {
+        let mut found = vec![word(Term::from_field_text(FIELDS.text, token))];
+        let number = Number::parse(token);
+        for path in self.paths {
+            let term = text_term(path, token);
+            if self.has(&term) {
+                found.push(word(term));
+            }
+            if let Some(number) = number {
+                let mut term = Term::from_field_json_path(FIELDS.value, path, true);
+                append(&mut term, number);
+                if self.has(&term) {
+                    found.push(constant(exact(term)));
+                }
+            }
         }
-        let term = exact_term(path, text);
-        let equal = RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term));
-        let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, constant(Box::new(equal)))];
+        best(found)
+    }
+
+    /// The whole of a string. The words find it, where there are any, and the columns confirm it.
+    fn whole(&mut self, path: &str, text: &str) -> Boxed {
+        let equal = |term: Term| -> Boxed {
+            Box::new(RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term)))
+        };
+        let mut hash = Term::from_field_json_path(FIELDS.hash, path, true);
+        hash.append_type_and_fast_value(hash_of(text));
+        let equal = any(vec![equal(exact_term(path, text)), equal(hash)]);
+        let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, constant(equal))];
         for (_, token) in self.tokens(text) {
             let token: Boxed = exact(text_term(path, &token));
             clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(token, 0.0))));
@@ -129,13 +157,13 @@ impl Compiler<'_> {
     }
 
     fn words(&mut self, name: &Name, value: &Literal, combine: Combine) -> Boxed {
-        let make: &dyn Fn(&str) -> Term = match name {
-            Name::Anywhere => &|token| Term::from_field_text(FIELDS.text, token),
-            Name::Value { path, whole: false } => &|token| text_term(path, token),
+        let make: &dyn Fn(&str) -> Boxed = match name {
+            Name::Anywhere => &|token| self.anywhere(token),
+            Name::Value { path, whole: false } => &|token| word(text_term(path, token)),
             _ => return self.term(name, value),
         };
         let tokens: Vec<Boxed> =
-            self.tokens(&value.text()).iter().map(|(_, token)| word(make(token))).collect();
+            words(&mut self.analyzer.clone(), &value.text()).iter().map(|token| make(token)).collect();
         let least = match combine {
             Combine::All => tokens.len(),
             Combine::Least(least) => least.of(tokens.len()).max(1),
@@ -150,20 +178,22 @@ impl Compiler<'_> {
     }
 
     fn phrase(&mut self, name: &Name, value: &Literal, slop: u32) -> Boxed {
-        let make: &dyn Fn(&str) -> Term = match name {
-            Name::Anywhere => &|token| Term::from_field_text(FIELDS.text, token),
-            Name::Value { path, whole: false } => &|token| text_term(path, token),
-            _ => return self.term(name, value),
-        };
-        let mut terms: Vec<(usize, Term)> =
-            self.tokens(&value.text()).iter().map(|(position, token)| (*position, make(token))).collect();
-        let found: Boxed = match (terms.len(), terms.pop()) {
-            (_, None) => Box::new(EmptyQuery),
-            (1, Some((_, term))) => word(term),
-            (_, Some(last)) => {
-                terms.push(last);
-                Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
+        let tokens = self.tokens(&value.text());
+        let found = match (name, tokens.as_slice()) {
+            (Name::Anywhere | Name::Value { whole: false, .. }, []) => Box::new(EmptyQuery),
+            (Name::Anywhere, [(_, token)]) => self.anywhere(token),
+            (Name::Anywhere, _) => {
+                let mut found =
+                    vec![phrase(&tokens, slop, |token| Term::from_field_text(FIELDS.text, token))];
+                for path in self.paths {
+                    if tokens.iter().all(|(_, token)| self.has(&text_term(path, token))) {
+                        found.push(phrase(&tokens, slop, |token| text_term(path, token)));
+                    }
+                }
+                best(found)
             }
+            (Name::Value { path, whole: false }, _) => phrase(&tokens, slop, |token| text_term(path, token)),
+            _ => return self.term(name, value),
         };
         or_typed(name, value, found)
     }
@@ -223,10 +253,17 @@ impl Compiler<'_> {
                 let path = text_term(path, "").serialized_value_bytes().to_vec();
                 among(terms(FIELDS.value, path), &as_words)
             }
-            Name::Anywhere => best(vec![
-                among(terms(FIELDS.text, Vec::new()), &as_words),
-                among(terms(FIELDS.key, Vec::new()), &as_is),
-            ]),
+            Name::Anywhere => {
+                let mut found = vec![
+                    among(terms(FIELDS.text, Vec::new()), &as_words),
+                    among(terms(FIELDS.key, Vec::new()), &as_is),
+                ];
+                found.extend(self.paths.iter().map(|path| {
+                    let path = text_term(path, "").serialized_value_bytes().to_vec();
+                    among(terms(FIELDS.value, path), &as_words)
+                }));
+                constant(any(found))
+            }
         }
     }
 
@@ -237,17 +274,26 @@ impl Compiler<'_> {
             }
             Name::Key => constant(Box::new(ExistsQuery::new("_key".to_owned(), false))),
             Name::Value { path, .. } => {
-                let columns = Box::new(ExistsQuery::new(column(path), true));
-                let long = exact(Term::from_field_text(FIELDS.long, path));
-                let below = Among::Terms { field: FIELDS.long, path: format!("{path}.").into_bytes() };
-                let pattern = Arc::new(Pattern { parts: vec![Glob::Any], any_case: false, as_words: false });
-                let below = PatternQuery { among: below, pattern, budget: Arc::clone(self.budget) };
-                constant(any(vec![columns, long, Box::new(below)]))
+                let exact = Box::new(ExistsQuery::new(column(path), true));
+                let hashes = Box::new(ExistsQuery::new(format!("hash.{path}"), true));
+                constant(any(vec![exact, hashes]))
             }
             Name::Header(_) => {
                 let pattern = Pattern { parts: vec![Glob::Any], any_case: false, as_words: false };
                 self.pattern(name, &pattern)
             }
+        }
+    }
+}
+
+/// Words one after the other; a single one is itself.
+fn phrase(tokens: &[(usize, String)], slop: u32, make: impl Fn(&str) -> Term) -> Boxed {
+    match tokens {
+        [] => Box::new(EmptyQuery),
+        [(_, token)] => word(make(token)),
+        _ => {
+            let terms = tokens.iter().map(|(position, token)| (*position, make(token))).collect();
+            Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
         }
     }
 }

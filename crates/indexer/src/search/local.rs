@@ -120,8 +120,14 @@ impl<'a> LocalSearch<'a> {
         self.budget.check()?;
         let searcher = &split.searcher;
         let analyzer = analyzer_of(split)?;
-        let mut compiler =
-            Compiler { topic: &view.topic, partition: view.partition, analyzer, budget: self.budget };
+        let mut compiler = Compiler {
+            topic: &view.topic,
+            partition: view.partition,
+            paths: &view.paths,
+            searcher,
+            analyzer,
+            budget: self.budget,
+        };
         let query = compiler.query(&self.request.query);
         let scoring = if self.wanted > 0 && self.request.sort.by_score() {
             EnableScoring::enabled_from_statistics_provider(statistics, searcher)

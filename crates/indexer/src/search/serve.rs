@@ -215,8 +215,9 @@ impl Inner {
                     for reader in split.searcher.segment_readers() {
                         let Ok(columns) = reader.fields_metadata() else { continue };
                         for column in columns {
-                            let Some(path) = column.field_name.strip_prefix("exact.") else { continue };
-                            let Some(kind) = field_type(column.typ) else { continue };
+                            let exact = column.field_name.strip_prefix("exact.").zip(field_type(column.typ));
+                            let hash = || Some((column.field_name.strip_prefix("hash.")?, FieldType::Text));
+                            let Some((path, kind)) = exact.or_else(hash) else { continue };
                             let kinds = fields.entry(path.to_owned()).or_default();
                             if !kinds.contains(&kind) {
                                 kinds.push(kind);
