@@ -26,7 +26,7 @@ pub use fields::{EXACT_BYTES_MAX, Fields, WORD_BYTES_MAX, Words, hash_of};
 pub use indexer::{Indexer, IndexerConfig};
 pub use mapping::Raw;
 pub use search::{
-    Missing, NativeAnswer, NativeHit, NativeQuery, Search, SearchError, SearchLimits, SearchStats,
-    SearchedThrough, Wait,
+    Missing, NativeAnswer, NativeHit, NativeQuery, Search, SearchCounters, SearchError, SearchLimits,
+    SearchStats, SearchedThrough, Wait,
 };
 pub use view::{IndexState, IndexStatus, NotIndexed, SearchableSplit, View};

@@ -19,7 +19,7 @@ use eddy_disk::{Disk, RealDisk};
 use eddy_engine::Engine;
 use eddy_gateway::{Loggers, Parts};
 #[cfg(feature = "search")]
-use eddy_indexer::Indexer;
+use eddy_indexer::{Indexer, Search, SearchLimits};
 use eddy_metadata::Endpoint;
 use eddy_metadata::config::BrokerConfig;
 use eddy_metadata::controller::Registration;
@@ -111,6 +111,8 @@ pub(crate) async fn run(
     let groups = GroupCoordinator::start(Arc::clone(&engine));
     #[cfg(feature = "search")]
     let indexer = Indexer::start(derived::indexer(broker), Arc::clone(&engine));
+    #[cfg(feature = "search")]
+    let search = Search::start(Arc::clone(&indexer), peers.clone(), SearchLimits::default());
 
     let gateway = {
         let mut registry = registry.write().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +120,7 @@ pub(crate) async fn run(
         metrics::of_engine(registry, &engine, derived::profile(broker, machine), data_dir.path());
         metrics::of_cluster(registry, &engine, &cluster, peers.as_ref());
         #[cfg(feature = "search")]
-        metrics::of_indexer(registry, &indexer);
+        metrics::of_indexer(registry, &indexer, &search);
         let mut exporter = exporter.write().unwrap_or_else(PoisonError::into_inner);
         metrics::of_groups(registry, &mut exporter, &engine, &groups);
         let settings = derived::gateway(broker, loggers);
@@ -140,6 +142,8 @@ pub(crate) async fn run(
         groups,
         #[cfg(feature = "search")]
         indexer,
+        #[cfg(feature = "search")]
+        search,
         gateway,
         readiness,
         admin,

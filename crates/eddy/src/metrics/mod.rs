@@ -64,8 +64,12 @@ pub(crate) fn of_cluster(
 
 /// How the indexes of this broker stand.
 #[cfg(feature = "search")]
-pub(crate) fn of_indexer(registry: &mut Registry, indexer: &Arc<eddy_indexer::Indexer>) {
-    search::register(registry, indexer);
+pub(crate) fn of_indexer(
+    registry: &mut Registry,
+    indexer: &Arc<eddy_indexer::Indexer>,
+    search: &eddy_indexer::Search,
+) {
+    search::register(registry, indexer, search.counters());
 }
 
 /// What the group coordinator knows: under our names in `registry`, and in `exporter` under those of the usual exporter for

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use eddy_indexer::{IndexStatus, Indexer, SECONDS_BOUNDS, Times};
+use eddy_indexer::{IndexStatus, Indexer, SECONDS_BOUNDS, SearchCounters, Times};
 use eddy_wal::HistogramSnapshot;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -13,8 +13,27 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::put::Put;
 
-pub(super) fn register(registry: &mut Registry, indexer: &Arc<Indexer>) {
+pub(super) fn register(registry: &mut Registry, indexer: &Arc<Indexer>, searches: Arc<SearchCounters>) {
     registry.register_collector(Box::new(SearchMetrics(Arc::downgrade(indexer))));
+    registry.register_collector(Box::new(SearchTimes(searches)));
+}
+
+/// What searches take. It keeps nothing alive but the counters.
+#[derive(Debug)]
+struct SearchTimes(Arc<SearchCounters>);
+
+impl Collector for SearchTimes {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut put = Put(encoder);
+        let stats = self.0.stats();
+        times(
+            &mut put,
+            "eddy_search",
+            "Time that searches took, all partitions and brokers of one together",
+            &stats.seconds,
+        )?;
+        put.counter("eddy_search_failed", "Searches that were not answered", stats.failed)
+    }
 }
 
 /// Weak: a scrape during the stop must not keep the engine's files open.

@@ -17,11 +17,6 @@ impl Budget {
         Budget { deadline, abandoned: AtomicBool::new(false) }
     }
 
-    /// When the search ends at the latest.
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
     /// Nobody waits for the answer any more.
     pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);

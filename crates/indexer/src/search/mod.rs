@@ -25,7 +25,7 @@ mod statistics;
 mod tests;
 mod top;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eddy_peer::{Peers, Service};
@@ -39,10 +39,11 @@ pub use error::{SearchError, SearchedThrough};
 use self::gather::Outcome;
 use self::node::{Broker, Node};
 use self::pool::Pool;
+use self::serve::Serving;
 use crate::Indexer;
 use crate::counters::Times;
 
-/// Searches topics, here and on the other brokers: a handle, cheap to clone.
+/// Searches topics, here and on the other brokers: a handle, cheap to clone. Other brokers are served as long as there is one.
 #[derive(Clone)]
 pub struct Search {
     inner: Arc<Inner>,
@@ -57,12 +58,29 @@ pub struct SearchStats {
     pub failed: u64,
 }
 
+/// [`SearchStats`], as they are counted.
+#[derive(Debug, Default)]
+pub struct SearchCounters(Mutex<SearchStats>);
+
+impl SearchCounters {
+    /// What searches have done since the start.
+    #[must_use]
+    pub fn stats(&self) -> SearchStats {
+        self.0.lock().clone()
+    }
+
+    fn add(&self, took: Duration, failed: bool) {
+        let mut stats = self.0.lock();
+        stats.seconds.add(took);
+        stats.failed += u64::from(failed);
+    }
+}
+
 pub(crate) struct Inner {
-    this: Weak<Inner>,
     node: Arc<dyn Node>,
     pool: Pool,
     limits: SearchLimits,
-    stats: Mutex<SearchStats>,
+    counters: Arc<SearchCounters>,
 }
 
 impl Search {
@@ -71,26 +89,20 @@ impl Search {
     pub fn start(indexer: Arc<Indexer>, peers: Option<Peers>, limits: SearchLimits) -> Search {
         let search = Search::over(Arc::new(Broker { indexer, peers: peers.clone() }), limits);
         if let Some(peers) = peers {
-            peers.serve(Service::Search, Arc::clone(&search.inner) as Arc<dyn eddy_peer::Handler>);
+            peers.serve(Service::Search, Arc::new(Serving(Arc::downgrade(&search.inner))));
         }
         search
     }
 
     pub(crate) fn over(node: Arc<dyn Node>, limits: SearchLimits) -> Search {
-        let inner = Arc::new_cyclic(|this| Inner {
-            this: Weak::clone(this),
-            node,
-            pool: Pool::new(&limits),
-            limits,
-            stats: Mutex::default(),
-        });
+        let inner = Arc::new(Inner { node, pool: Pool::new(&limits), limits, counters: Arc::default() });
         Search { inner }
     }
 
-    /// What searches have done since the start.
+    /// Counts searches; outlives them, and keeps nothing else alive.
     #[must_use]
-    pub fn stats(&self) -> SearchStats {
-        self.inner.stats.lock().clone()
+    pub fn counters(&self) -> Arc<SearchCounters> {
+        Arc::clone(&self.inner.counters)
     }
 
     /// Answers an Elasticsearch search body (`{}` matches everything) over `targets`: names, globs, lists with commas.
@@ -153,9 +165,7 @@ impl Search {
     async fn timed<T>(&self, search: impl Future<Output = Result<T, SearchError>>) -> Result<T, SearchError> {
         let begin = Instant::now();
         let result = search.await;
-        let mut stats = self.inner.stats.lock();
-        stats.seconds.add(begin.elapsed());
-        stats.failed += u64::from(result.is_err());
+        self.inner.counters.add(begin.elapsed(), result.is_err());
         result
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eddy_batch::{DecompressLimit, Record, batches};
+use eddy_batch::{BatchError, DecompressLimit, Record, batches};
 use eddy_engine::{PartitionKey, ReadRequest};
 use eddy_peer::{Peers, Service};
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, TopicId};
 
+use super::error::SearchError;
 use crate::{IndexStatus, Indexer, NotIndexed, View};
 
 /// A topic, for searching.
@@ -141,15 +142,19 @@ impl Node for Broker {
 /// The records at `offsets`, which ascend, of one partition; `None` for those that are gone. At most `bytes_max` bytes of them.
 ///
 /// # Errors
-/// A sentence: the log cannot be read, or the records are too many bytes.
+/// The log cannot be read, or the records are too many bytes.
 pub(crate) async fn records(
     node: &dyn Node,
     topic: TopicId,
     partition: i32,
     offsets: &[i64],
     bytes_left: &mut usize,
-) -> Result<Vec<Option<Record>>, String> {
+) -> Result<Vec<Option<Record>>, SearchError> {
     const READ_BYTES: usize = 64 << 10;
+    let unreadable = |error: BatchError| SearchError::Unavailable { reason: error.to_string() };
+    let too_large = || SearchError::TooExpensive {
+        message: "the records found are too large for one answer; ask for fewer with size".to_owned(),
+    };
     let mut found: Vec<Option<Record>> = Vec::with_capacity(offsets.len());
     while let Some(&next) = offsets.get(found.len()) {
         let slices = match node.read(topic, partition, Offset(next), READ_BYTES).await {
@@ -159,7 +164,7 @@ pub(crate) async fn records(
                 found.push(None);
                 continue;
             }
-            Err(reason) => return Err(reason),
+            Err(reason) => return Err(SearchError::Unavailable { reason }),
         };
         let before = found.len();
         for batch in slices.into_iter().flat_map(batches) {
@@ -168,18 +173,16 @@ pub(crate) async fn records(
             if batch.header.attributes.is_control() {
                 continue;
             }
-            let records = batch.records(&DecompressLimit::default()).map_err(|error| error.to_string())?;
+            let records = batch.records(&DecompressLimit::default()).map_err(unreadable)?;
             for record in records {
-                let record = record.map_err(|error| error.to_string())?;
+                let record = record.map_err(unreadable)?;
                 while offsets.get(found.len()).is_some_and(|wanted| *wanted < record.offset.0) {
                     found.push(None);
                 }
                 if offsets.get(found.len()) == Some(&record.offset.0) {
                     let bytes = record.value.as_ref().map_or(0, Bytes::len)
                         + record.key.as_ref().map_or(0, Bytes::len);
-                    *bytes_left = bytes_left
-                        .checked_sub(bytes)
-                        .ok_or("the records found are too large for one answer; ask for fewer with size")?;
+                    *bytes_left = bytes_left.checked_sub(bytes).ok_or_else(too_large)?;
                     found.push(Some(record));
                 }
             }

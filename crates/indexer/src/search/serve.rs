@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -157,10 +157,7 @@ impl Inner {
             let reading = records(self.node.as_ref(), shard.id, shard.partition, &offsets, &mut bytes_left);
             let found = match tokio::time::timeout_at(deadline.into(), reading).await {
                 Ok(Ok(found)) => found,
-                Ok(Err(reason)) if bytes_left == 0 || reason.contains("too large") => {
-                    return Err(SearchError::TooExpensive { message: reason });
-                }
-                Ok(Err(reason)) => return Err(SearchError::Unavailable { reason }),
+                Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(SearchError::Timeout { after: Duration::ZERO }),
             };
             for (offset, record) in offsets.into_iter().zip(found) {
@@ -271,7 +268,10 @@ fn field_type(typ: Type) -> Option<FieldType> {
     }
 }
 
-impl Handler for Inner {
+/// What the other brokers reach. It does not keep the search, and with it the indexer and its files, alive.
+pub(crate) struct Serving(pub(crate) Weak<Inner>);
+
+impl Handler for Serving {
     fn call<'a>(
         &'a self,
         _from: BrokerId,
@@ -279,7 +279,7 @@ impl Handler for Inner {
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
         Box::pin(async move {
             let ask: Ask = serde_json::from_slice(&request).map_err(|error| error.to_string())?;
-            let Some(this) = self.this.upgrade() else { return Err("the broker stops".to_owned()) };
+            let Some(this) = self.0.upgrade() else { return Err("the broker stops".to_owned()) };
             let told = this.answer(ask).await;
             serde_json::to_vec(&told).map(Bytes::from).map_err(|error| error.to_string())
         })

@@ -1,1 +1,8 @@
-//! Tests of searches.
+//! Searches over splits that were really built, compared with what a plain scan of the same records finds.
+
+mod answers;
+mod brokers;
+mod harness;
+mod limits;
+mod naive;
+mod property;

@@ -1,0 +1,94 @@
+//! What asks for too much is refused, and what takes too long ends.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::harness::{Fake, Log, log};
+use crate::search::{Search, SearchError, SearchLimits, Wait};
+
+async fn refused(search: &Search, body: Value) -> SearchError {
+    search.search("t", body, Wait::default()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn bombs_are_refused_and_the_next_search_is_answered() {
+    let values: Vec<Value> = (0..200).map(|n| json!({"a": "a".repeat(n % 60 + 1), "n": n})).collect();
+    let search = Fake::new(1, [("t", vec![log(&values)])]).search();
+    let many: Vec<Value> = (0..10_000).map(|n| json!({"term": {"n": n}})).collect();
+    let mut deep = json!({"match_all": {}});
+    for _ in 0..1000 {
+        deep = json!({"bool": {"must": [deep]}});
+    }
+    let mut deep_aggs = json!({"max": {"field": "n"}});
+    for _ in 0..50 {
+        deep_aggs = json!({"terms": {"field": "n"}, "aggs": {"x": deep_aggs}});
+    }
+    let groups = format!("{}a{}", "(".repeat(1000), ")".repeat(1000));
+    let ends = (0_i64, 1_700_000_000_000_i64);
+    let bombs = [
+        json!({"query": {"bool": {"should": many}}}),
+        json!({"query": {"terms": {"n": (0..10_000).collect::<Vec<_>>()}}}),
+        deep.clone(),
+        json!({"query": deep}),
+        json!({"query": {"query_string": {"query": groups}}}),
+        json!({"query": {"query_string": {"query": "a ".repeat(5000)}}}),
+        json!({"query": {"query_string": {"query": "x".repeat(100_000)}}}),
+        json!({"query": {"wildcard": {"a": "*a".repeat(100)}}}),
+        json!({"from": 9_999, "size": 2}),
+        json!({"size": 1_000_000_000_u64}),
+        json!({"size": -1}),
+        json!({"aggs": {"x": deep_aggs}}),
+        json!({"aggs": {"x": {"terms": {"field": "n", "size": 1_000_000}}}}),
+        json!({"aggs": {"x": {"histogram": {"field": "n", "interval": 1e-9}}}}),
+        json!({"aggs": {"x": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1ms", "extended_bounds": {"min": ends.0, "max": ends.1}}}}}),
+    ];
+    for bomb in bombs {
+        let shown: String = bomb.to_string().chars().take(100).collect();
+        let begin = Instant::now();
+        let error = refused(&search, bomb).await;
+        assert_eq!(error.status(), 400, "{error}: {shown}");
+        assert!(begin.elapsed() < Duration::from_secs(5), "{shown}");
+    }
+    let body = json!({"query": {"wildcard": {"a": "*a*a*a*a*a*a*a*b"}}});
+    assert_eq!(search.count("t", body, Wait::default()).await.unwrap()["count"], json!(0));
+}
+
+#[tokio::test]
+async fn a_search_ends_with_its_time_and_says_so() {
+    let search = Fake::new(1, [("t", vec![log(&[json!({"a": 1})])])]).search();
+    let wait = Wait { timeout: Duration::from_nanos(1), ..Wait::default() };
+    match search.search("t", json!({}), wait).await {
+        Ok(answer) => assert_eq!(answer["timed_out"], json!(true)),
+        Err(error) => assert_eq!(error.status() / 100, 5, "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn searches_beyond_those_that_may_wait_are_told_so() {
+    let limits = SearchLimits { waiting_max: 0, ..SearchLimits::default() };
+    let search = Search::over(Arc::new(Fake::new(1, [("t", vec![log(&[json!({})])])])), limits);
+    assert_eq!(search.search("t", json!({}), Wait::default()).await.unwrap_err().status(), 429);
+}
+
+#[tokio::test]
+async fn records_too_large_for_one_answer_are_refused() {
+    let values: Vec<Value> = (0..4).map(|_| json!({"a": "word ".repeat(50)})).collect();
+    let limits = SearchLimits { answer_bytes_max: 600, ..SearchLimits::default() };
+    let search = Search::over(Arc::new(Fake::new(1, [("t", vec![log(&values)])])), limits);
+    assert!(matches!(refused(&search, json!({})).await, SearchError::TooExpensive { .. }));
+    assert!(search.search("t", json!({"size": 2}), Wait::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn aggregations_stay_within_their_memory() {
+    let values: Vec<Value> = (0..20_000).map(|n| json!({"n": n})).collect();
+    let limits = SearchLimits { aggregation_bytes_max: 10_000, ..SearchLimits::default() };
+    let search = Search::over(
+        Arc::new(Fake::new(1, [("t", vec![Log { cuts: vec![10_000], ..log(&values) }])])),
+        limits,
+    );
+    let body = json!({"size": 0, "aggs": {"x": {"terms": {"field": "n", "size": 10_000}}}});
+    assert!(matches!(refused(&search, body).await, SearchError::TooExpensive { .. }));
+}
