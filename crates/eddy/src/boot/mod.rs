@@ -142,8 +142,6 @@ pub(crate) async fn run(
         groups,
         #[cfg(feature = "search")]
         indexer,
-        #[cfg(feature = "search")]
-        search,
         gateway,
         readiness,
         admin,

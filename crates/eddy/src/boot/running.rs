@@ -8,7 +8,7 @@ use eddy_cluster::Cluster;
 use eddy_coordinator::GroupCoordinator;
 use eddy_engine::Engine;
 #[cfg(feature = "search")]
-use eddy_indexer::{Indexer, Search};
+use eddy_indexer::Indexer;
 use eddy_peer::Peers;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -40,8 +40,6 @@ pub(crate) struct Running {
     pub(super) groups: Arc<GroupCoordinator>,
     #[cfg(feature = "search")]
     pub(super) indexer: Arc<Indexer>,
-    #[cfg(feature = "search")]
-    pub(super) search: Search,
     pub(super) gateway: JoinHandle<()>,
     pub(super) readiness: Arc<watch::Sender<Readiness>>,
     pub(super) admin: AdminTask,
@@ -82,10 +80,7 @@ impl Running {
         self.cluster.stop().await;
         self.groups.stop().await;
         #[cfg(feature = "search")]
-        {
-            drop(self.search);
-            self.indexer.stop().await;
-        }
+        self.indexer.stop().await;
         self.engine.stop().await;
         if timeout(STOP_TIMEOUT, self.gateway).await.is_err() {
             tracing::debug!("the kafka listener did not end");

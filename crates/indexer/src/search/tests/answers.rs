@@ -205,8 +205,9 @@ async fn better_matches_come_first() {
 
 #[tokio::test]
 async fn aggregations_say_what_counting_says() {
+    let level = |n: i64| ["info", "warn", "error"][usize::try_from(n * n % 3).unwrap()];
     let values: Vec<Value> = (0..500_i64)
-        .map(|n| json!({"level": ["info", "warn", "error"][usize::try_from(n * n % 3).unwrap()], "ms": n * 7 % 100, "half": (n % 9) as f64 / 2.0}))
+        .map(|n| json!({"level": level(n), "ms": n * 7 % 100, "half": (n % 9) as f64 / 2.0}))
         .collect();
     let search = Fake::new(1, [("t", vec![Log { cuts: vec![100, 250], ..log(&values) }])]).search();
     let body = json!({
@@ -226,9 +227,7 @@ async fn aggregations_say_what_counting_says() {
     let found = &answer["aggregations"];
     let ms = |n: i64| n * 7 % 100;
     for bucket in found["levels"]["buckets"].as_array().unwrap() {
-        let of: Vec<i64> = (0..400_i64)
-            .filter(|n| ["info", "warn", "error"][usize::try_from(n * n % 3).unwrap()] == bucket["key"])
-            .collect();
+        let of: Vec<i64> = (0..400_i64).filter(|n| level(*n) == bucket["key"]).collect();
         assert_eq!(bucket["doc_count"], json!(of.len()));
         assert_eq!(bucket["slow"]["value"].as_f64(), of.iter().map(|n| ms(*n) as f64).max_by(f64::total_cmp));
     }
