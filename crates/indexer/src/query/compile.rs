@@ -179,7 +179,7 @@ impl Compiler<'_> {
 
     fn phrase(&mut self, name: &Name, value: &Literal, slop: u32) -> Boxed {
         let tokens = self.tokens(&value.text());
-        let found = match (name, tokens.as_slice()) {
+        let found: Boxed = match (name, tokens.as_slice()) {
             (Name::Anywhere | Name::Value { whole: false, .. }, []) => Box::new(EmptyQuery),
             (Name::Anywhere, [(_, token)]) => self.anywhere(token),
             (Name::Anywhere, _) => {

@@ -182,13 +182,6 @@ pub(crate) fn print(at: Millis) -> String {
     }
 }
 
-/// The millisecond of an RFC 3339 date and time, the form in which JSON values have dates.
-pub(crate) fn parse_rfc3339(text: &str) -> Option<Millis> {
-    let shape = text.len() >= 20 && text.as_bytes().get(10).is_some_and(|byte| b"Tt ".contains(byte));
-    let at: Timestamp = if shape { text.parse().ok()? } else { return None };
-    Some(Millis(at.as_millisecond()))
-}
-
 fn millis(at: &Zoned) -> Millis {
     Millis(at.timestamp().as_millisecond())
 }

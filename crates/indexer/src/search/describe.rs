@@ -73,7 +73,10 @@ impl Search {
     /// # Errors
     /// As [`Search::search`].
     pub async fn indices(&self, targets: Option<&str>) -> Result<Value, SearchError> {
-        let found = self.inner.targets(targets.unwrap_or("*"))?;
+        let found = match (self.inner.targets(targets.unwrap_or("*")), targets) {
+            (Err(SearchError::UnknownTopic { .. } | SearchError::NotIndexed { .. }), None) => Vec::new(),
+            (found, _) => found?,
+        };
         let shards = numbered(&found);
         let deadline = Instant::now() + self.inner.limits.timeout_default;
         let mut standings = BTreeMap::new();

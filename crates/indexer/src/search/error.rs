@@ -9,7 +9,7 @@ pub type SearchedThrough = BTreeMap<String, BTreeMap<i32, i64>>;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, thiserror::Error)]
 pub enum SearchError {
-    /// No topic of that name. Globs that match nothing find nothing.
+    /// No topic of that name, or none that the glob matches.
     #[error("no topic {targets}; eddy topic list shows the topics there are")]
     UnknownTopic {
         /// What was asked for.

@@ -86,7 +86,14 @@ impl Inner {
                 Some(_) => {}
             }
         }
+        let first = found.first().map(|target| target.topic.to_string());
         found.retain(|target| target.indexed);
+        // An empty answer means that no record matches, never that nobody looked.
+        match first {
+            _ if !found.is_empty() => {}
+            Some(topic) => return Err(SearchError::NotIndexed { topic }),
+            None => return Err(SearchError::UnknownTopic { targets: targets.to_owned() }),
+        }
         let shards: usize = found.iter().map(|target| target.leaders.len()).sum();
         if shards > SHARDS_MAX {
             return Err(SearchError::TooExpensive {

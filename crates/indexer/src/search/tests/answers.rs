@@ -129,7 +129,7 @@ async fn what_is_wrong_is_said_with_its_place() {
             json!({"query": {"range": {"@timestamp": {"gte": "yesterday"}}}}),
             "cannot read [yesterday] as a date",
             4,
-            23,
+            21,
         ),
         (json!({"query": {"range": {"a": {"gte": 1, "format": "dd.MM"}}}}), "unknown format [dd.MM]", 5, 20),
         (json!({"query": {"regexp": {"a": "(a+)+"}}}), "unknown query [regexp]", 3, 15),
