@@ -36,7 +36,6 @@ pub use api::{Missing, NativeAnswer, NativeHit, NativeQuery, SearchLimits, Wait}
 pub(crate) use budget::Budget;
 pub use error::{SearchError, SearchedThrough};
 
-use self::gather::Outcome;
 use self::node::{Broker, Node};
 use self::pool::Pool;
 use self::serve::Serving;

@@ -93,7 +93,7 @@ fn build(
     paths: &mut Paths,
 ) -> Arc<SearchableSplit> {
     let (schema, fields) = Fields::schema();
-    let mut builder = SplitBuilder::new(schema, false, 1 << 20).unwrap();
+    let mut builder = SplitBuilder::new(schema, 1 << 20).unwrap();
     for record in records {
         let (mapped, _) = Mapping::default().map(fields, paths, record);
         builder.add(mapped).unwrap();
