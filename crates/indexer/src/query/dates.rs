@@ -132,7 +132,7 @@ impl DateForm {
             None => (0, 3_600_000),
         };
         let at =
-            begin.at(hour, 0, 0, 0).with().minute(number(minute)?).second(number(second)?).millisecond(milli);
+            begin.at(0, 0, 0, 0).with().hour(hour).minute(number(minute)?).second(number(second)?).millisecond(milli);
         let begin = millis(&at.build().ok()?.to_zoned(zone).ok()?);
         Some((begin, Millis(begin.0 + width - 1)))
     }
