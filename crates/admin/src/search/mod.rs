@@ -12,15 +12,13 @@ mod native;
 mod parameters;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
@@ -33,36 +31,32 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub const SEARCHES_MAX: usize = 64;
 /// How long a client may take to send a body.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
-/// 0.5 ms to 30 s, as the broker's other histograms.
-const SECONDS: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-
-/// Where the routes find who searches: empty until the broker has started.
+/// Where the routes find who searches: empty before the broker has started and after it stops.
 #[derive(Clone)]
-pub struct SearchSlot {
-    searcher: watch::Sender<Option<Arc<dyn Searcher>>>,
-    seconds: Histogram,
-}
+pub struct SearchSlot(watch::Sender<Option<Arc<dyn Searcher>>>);
 
 impl SearchSlot {
     /// An empty one: the routes answer 503.
     #[must_use]
     pub fn empty() -> SearchSlot {
-        SearchSlot { searcher: watch::Sender::new(None), seconds: Histogram::new(SECONDS) }
+        SearchSlot(watch::Sender::new(None))
     }
 
-    /// From now on `searcher` answers; how long it takes is shown in `registry`.
-    pub fn fill(&self, searcher: Arc<dyn Searcher>, registry: &mut Registry) {
-        let help = "Time from a search's arrival over HTTP to its answer, waiting for freshness included";
-        registry.register_with_unit("eddy_search", help, Unit::Seconds, self.seconds.clone());
-        self.searcher.send_replace(Some(searcher));
+    /// From now on `searcher` answers.
+    pub fn fill(&self, searcher: Arc<dyn Searcher>) {
+        self.0.send_replace(Some(searcher));
+    }
+
+    /// From now on nobody answers; what is being answered still is.
+    pub fn clear(&self) {
+        self.0.send_replace(None);
     }
 }
 
 impl std::fmt::Debug for SearchSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let is_filled = self.searcher.borrow().is_some();
-        f.debug_struct("SearchSlot").field("is_filled", &is_filled).finish()
+        let is_filled = self.0.borrow().is_some();
+        f.debug_tuple("SearchSlot").field(&is_filled).finish()
     }
 }
 
@@ -76,18 +70,15 @@ impl Searches {
     /// Takes a place and asks.
     async fn ask(&self, ask: Ask, wait: Wait) -> Result<Value, Refusal> {
         let _place = self.place()?;
-        let Some(searcher) = self.slot.searcher.borrow().clone() else {
+        let Some(searcher) = self.slot.0.borrow().clone() else {
             return Err(Refusal::new(
                 503,
                 "ED-4508",
                 "no_shard_available_action_exception",
-                "the broker is starting; try again when /ready says 200",
+                "the broker is starting or stopping; try again when /ready says 200",
             ));
         };
-        let began = Instant::now();
-        let answer = searcher.ask(ask, wait).await;
-        self.slot.seconds.observe(began.elapsed().as_secs_f64());
-        answer
+        searcher.ask(ask, wait).await
     }
 
     fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {

@@ -32,7 +32,7 @@ impl Searcher for Fake {
 async fn serve(fake: Option<Fake>) -> SocketAddr {
     let slot = SearchSlot::empty();
     if let Some(fake) = fake {
-        slot.fill(Arc::new(fake), &mut Registry::default());
+        slot.fill(Arc::new(fake));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -6,6 +6,8 @@
 
 pub(crate) mod network;
 mod running;
+#[cfg(feature = "search")]
+mod search;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -127,6 +129,8 @@ pub(crate) async fn run(
         let (engine, cluster, groups) = (Arc::clone(&engine), Arc::clone(&cluster), Arc::clone(&groups));
         eddy_gateway::serve(Parts { engine, cluster, groups }, settings, listeners.kafka, registry)
     };
+    #[cfg(feature = "search")]
+    searches.fill(Arc::new(search::Searches::new(search, Arc::clone(&indexer))));
     readiness.send_replace(Readiness::Serving);
     tracing::info!(
         kafka = %kafka_address,
@@ -142,6 +146,8 @@ pub(crate) async fn run(
         groups,
         #[cfg(feature = "search")]
         indexer,
+        #[cfg(feature = "search")]
+        searches,
         gateway,
         readiness,
         admin,

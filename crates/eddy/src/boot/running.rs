@@ -40,6 +40,8 @@ pub(crate) struct Running {
     pub(super) groups: Arc<GroupCoordinator>,
     #[cfg(feature = "search")]
     pub(super) indexer: Arc<Indexer>,
+    #[cfg(feature = "search")]
+    pub(super) searches: eddy_admin::search::SearchSlot,
     pub(super) gateway: JoinHandle<()>,
     pub(super) readiness: Arc<watch::Sender<Readiness>>,
     pub(super) admin: AdminTask,
@@ -80,7 +82,10 @@ impl Running {
         self.cluster.stop().await;
         self.groups.stop().await;
         #[cfg(feature = "search")]
-        self.indexer.stop().await;
+        {
+            self.searches.clear();
+            self.indexer.stop().await;
+        }
         self.engine.stop().await;
         if timeout(STOP_TIMEOUT, self.gateway).await.is_err() {
             tracing::debug!("the kafka listener did not end");
