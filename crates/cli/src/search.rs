@@ -115,7 +115,7 @@ async fn pages(
             answer.warn(context);
         }
         after = answer.next.clone();
-        if left == 0 && after.is_some() && context.printer.format() == Format::Table {
+        if left == 0 && answer.total > limit && context.printer.format() == Format::Table {
             context.note(format!(
                 "{limit} of {} records; -n N shows more",
                 context.printer.count(i64::try_from(answer.total).unwrap_or(i64::MAX))
