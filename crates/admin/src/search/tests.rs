@@ -88,9 +88,7 @@ async fn a_search_without_a_body_or_a_topic_is_about_everything() {
 async fn the_native_question_has_bounds_and_a_direction() {
     let path = "/v1/search?q=a%20b&topics=logs&since=2026-11-21T06:47:02Z&limit=7&order=oldest";
     let said = asked("GET", path, b"").await;
-    for part in
-        [r#"query: "a b""#, "since: Some(1795243622000)", "limit: 7", "newest_first: false"]
-    {
+    for part in [r#"query: "a b""#, "since: Some(1795243622000)", "limit: 7", "newest_first: false"] {
         assert!(said.contains(part), "{part} missing in {said}");
     }
 }

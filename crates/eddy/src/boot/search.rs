@@ -51,7 +51,8 @@ impl Searches {
             let status = |index| Some(partition(index, &self.indexer.status(topic.id, index)?));
             let indexes = (0..).zip(&topic.partitions).filter_map(|(index, _)| status(index));
             let partitions: Vec<Value> = indexes.collect();
-            let found = json!({ "topic": topic.name, "topic_id": topic.id.to_string(), "partitions": partitions });
+            let found =
+                json!({ "topic": topic.name, "topic_id": topic.id.to_string(), "partitions": partitions });
             (!partitions.is_empty()).then_some(found)
         };
         Ok(json!({ "topics": topics.into_iter().filter_map(topic).collect::<Vec<_>>() }))
