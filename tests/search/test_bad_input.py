@@ -114,7 +114,6 @@ def test_records_that_no_index_likes_are_found_by_what_they_have(broker, topic):
     name = topic(**{"max.message.bytes": str(20 << 20)})
     deep = '{"a":' * 1000 + "1" + "}" * 1000
     values = [
-        {f"field{n}": n for n in range(10_000)},
         deep,
         b"\xff\xfe\x00\x01binary",
         None,
@@ -146,6 +145,14 @@ def test_records_that_no_index_likes_are_found_by_what_they_have(broker, topic):
     assert broker.api.count(name, '"not json"') == 1
     assert broker.api.call("GET", f"/{name}/_mapping")
     assert broker.api.call("GET", f"/{name}/_field_caps", fields="*")
+
+
+def test_a_record_with_ten_thousand_fields_is_found_by_what_it_has(broker, topic):
+    name = topic()
+    produce(broker.bootstrap, name, [{f"field{n}": f"word{n}" for n in range(10_000)}, {"last": "needle"}])
+    assert broker.api.count(name, refresh="wait_for") == 2
+    for word in ("word1", "word9999", "needle"):
+        assert broker.api.count(name, word) == 1, word
 
 
 def index_directories(broker):

@@ -18,6 +18,15 @@ def blocks():
     return re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
+def answers(text):
+    """The JSON values that stand one after the other."""
+    decoder = json.JSONDecoder()
+    while text := text.lstrip():
+        answer, end = decoder.raw_decode(text)
+        yield answer
+        text = text[end:]
+
+
 def test_every_example_runs_in_its_order(start_broker, tmp_path):
     broker = start_broker()
     wrapper = tmp_path / "eddy"
@@ -33,10 +42,10 @@ def test_every_example_runs_in_its_order(start_broker, tmp_path):
         assert done.stdout.strip(), f"nothing came of\n{block}\n{done.stderr}"
         # One that failed says so in its body with status 200 for curl's exit code.
         if block.startswith("curl") and done.stdout.lstrip().startswith("{"):
-            answer = json.loads(done.stdout)
-            assert "error" not in answer and "detail" not in answer, f"{block}\n{answer}"
-            hits = answer.get("hits")
-            assert hits is None or (hits["total"]["value"] if isinstance(hits, dict) else hits), f"nothing is found by\n{block}"
+            for answer in answers(done.stdout):
+                assert "error" not in answer and "detail" not in answer, f"{block}\n{answer}"
+                hits = answer.get("hits")
+                assert hits is None or (hits["total"]["value"] if isinstance(hits, dict) else hits), f"nothing is found by\n{block}"
 
 
 GRAFANA_QUERIES = [

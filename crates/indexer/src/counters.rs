@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use crate::mapping::Raw;
 
 /// Upper bounds of the buckets of times, in seconds.
-pub const SECONDS_BOUNDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+pub const SECONDS_BOUNDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
 /// Times, counted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +25,8 @@ pub struct Times {
 impl Times {
     pub(crate) fn add(&mut self, time: Duration) {
         let seconds = time.as_secs_f64();
-        let bucket = SECONDS_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(SECONDS_BOUNDS.len());
+        let bucket =
+            SECONDS_BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(SECONDS_BOUNDS.len());
         if let Some(count) = self.counts.get_mut(bucket) {
             *count += 1;
         }

@@ -233,7 +233,8 @@ impl PartitionIndex {
         new.store(&self.dir, sync)?;
         let kept: HashSet<u64> = new.splits.iter().map(|split| split.id).collect();
         let next = Offset(new.next);
-        let gone: Vec<u64> = old.splits.iter().map(|split| split.id).filter(|id| !kept.contains(id)).collect();
+        let gone: Vec<u64> =
+            old.splits.iter().map(|split| split.id).filter(|id| !kept.contains(id)).collect();
         {
             let mut state = self.state.lock();
             state.manifest = Arc::new(new);

@@ -95,7 +95,8 @@ impl Turns<'_> {
         let mut due = Vec::new();
         let mut next = now + LOOK_INTERVAL;
         for (index, offsets_behind) in &behind {
-            let known = self.known.entry(index.partition.key()).or_insert(Known { last_turn: None, failed: None });
+            let known =
+                self.known.entry(index.partition.key()).or_insert(Known { last_turn: None, failed: None });
             let at_once = index.is_urgent() || *offsets_behind >= FAR_BEHIND;
             let mut at = known.last_turn.filter(|_| !at_once).map_or(now, |last| last + interval);
             if let Some(failed) = known.failed {

@@ -86,7 +86,7 @@ pub(crate) struct Missing {
 }
 
 /// Batches evicted under one hold of the lock, so that appends do not wait for long.
-const EVICTED_AT_ONCE: usize = 256;
+pub(crate) const EVICTED_AT_ONCE: usize = 256;
 
 impl Log {
     /// Directory of the log; it exists once something was flushed.

@@ -90,11 +90,27 @@ impl Tail {
             self.release(batch.charge);
             evicted.push(batch);
         }
+        self.give_back_room();
+        evicted
+    }
+
+    /// As [`Tail::evict`], for batches below `to`: the segments no longer hold what they do.
+    pub(crate) fn evict_below(&mut self, to: Offset, count: usize) -> Vec<TailBatch> {
+        let mut evicted = Vec::new();
+        while evicted.len() < count {
+            let Some(batch) = self.batches.pop_front_if(|batch| batch.end_offset <= to) else { break };
+            self.release(batch.charge);
+            evicted.push(batch);
+        }
+        self.give_back_room();
+        evicted
+    }
+
+    /// An idle partition keeps no room for batches to come.
+    fn give_back_room(&mut self) {
         if self.batches.is_empty() {
-            // An idle partition keeps no room for batches to come.
             self.batches = VecDeque::new();
         }
-        evicted
     }
 
     fn release(&mut self, charge: usize) {

@@ -83,7 +83,8 @@ class Broker:
         return name
 
     def delete_topic(self, name):
-        AdminClient({"bootstrap.servers": self.bootstrap}).delete_topics([name])[name].result(TOPIC_SECONDS)
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin.delete_topics([name])[name].result(TOPIC_SECONDS)
 
     def wait_for_leaders(self, name, partitions):
         deadline = time.monotonic() + TOPIC_SECONDS

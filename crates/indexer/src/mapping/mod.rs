@@ -54,8 +54,7 @@ pub enum Raw {
 
 impl Raw {
     /// All there are.
-    pub const ALL: [Raw; 6] =
-        [Raw::Malformed, Raw::Fields, Raw::Depth, Raw::Size, Raw::NotUtf8, Raw::Binary];
+    pub const ALL: [Raw; 6] = [Raw::Malformed, Raw::Fields, Raw::Depth, Raw::Size, Raw::NotUtf8, Raw::Binary];
 
     /// Its label in metrics.
     #[must_use]

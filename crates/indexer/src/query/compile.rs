@@ -13,6 +13,7 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{DateTime, Searcher, Term};
 
 use super::dates::DateForm;
+use super::gathered::Gathered;
 use super::highlight::words;
 use super::pattern::{Among, PatternQuery};
 use super::tree::{Bool, Combine, Glob, Literal, Name, Node, Number, Pattern, Ranges};
@@ -75,7 +76,10 @@ impl Compiler<'_> {
             // Something must be there for the rest to be taken from.
             clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(AllQuery), 0.0))));
         }
-        clauses.extend(all.must_not.iter().map(|node| (Occur::MustNot, self.query(node))));
+        for node in &all.must_not {
+            let excluded = Gathered { query: Arc::from(self.query(node)), budget: Arc::clone(self.budget) };
+            clauses.push((Occur::MustNot, Box::new(excluded)));
+        }
         Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least))
     }
 

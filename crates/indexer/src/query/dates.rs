@@ -131,8 +131,13 @@ impl DateForm {
             None if minute.is_some() => (0, 60_000),
             None => (0, 3_600_000),
         };
-        let at =
-            begin.at(0, 0, 0, 0).with().hour(hour).minute(number(minute)?).second(number(second)?).millisecond(milli);
+        let at = begin
+            .at(0, 0, 0, 0)
+            .with()
+            .hour(hour)
+            .minute(number(minute)?)
+            .second(number(second)?)
+            .millisecond(milli);
         let begin = millis(&at.build().ok()?.to_zoned(zone).ok()?);
         Some((begin, Millis(begin.0 + width - 1)))
     }

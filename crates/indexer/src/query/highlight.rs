@@ -212,7 +212,7 @@ impl Marks {
             return Vec::new();
         }
         if marks.iter().any(|mark| matches!(mark, Mark::Whole(whole) if whole == text)) {
-            return vec![0..text.len()];
+            return std::iter::once(0..text.len()).collect();
         }
         let mut tokens: Vec<(String, Range<usize>)> = Vec::new();
         let mut stream = analyzer.token_stream(text);

@@ -6,6 +6,7 @@ pub(crate) mod bounds;
 pub(crate) mod compile;
 pub(crate) mod dates;
 pub(crate) mod dsl;
+mod gathered;
 pub(crate) mod highlight;
 mod lexer;
 mod pattern;

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::api::Missing;
 use super::error::{SearchError, SearchedThrough};
 use super::local::{Failure, failure};
-use super::message::{Ask, Document, Found, Hit, Shard, Told, What};
+use super::message::{Ask, Asked, Document, Found, Hit, Shard, Told, What};
 use super::node::Target;
 use super::serve::aggregation_limits;
 use super::{Inner, Wait, millis};
@@ -119,8 +119,9 @@ impl Inner {
         let asked_for = if wait.timeout.is_zero() { request.timeout } else { Some(wait.timeout) };
         let timeout = asked_for.unwrap_or(self.limits.timeout_default).min(self.limits.timeout_max);
         let deadline = begin + timeout;
+        let asked = Asked { body, now, native, deadline };
         let shards = numbered(&self.targets(targets)?);
-        let merged = self.first_round(&shards, &body, now, &wait, deadline, &request).await?;
+        let merged = self.first_round(&shards, &asked, &wait, &request).await?;
         let by_number: BTreeMap<u32, &Shard> =
             shards.iter().map(|(shard, _)| (shard.number, shard)).collect();
         let (searched_through, lag) = through(&merged, &by_number);
@@ -137,9 +138,7 @@ impl Inner {
         hits.sort_by(|one, two| one.order(two, &request.sort));
         let hits: Vec<Hit> = hits.into_iter().skip(request.from).take(request.size).collect();
         let aggregations = self.finish_aggregations(&request, merged.aggregations, deadline).await?;
-        let hits = self
-            .second_round(hits, &merged.asked, &by_number, body, now, native, deadline, &mut missing)
-            .await?;
+        let hits = self.second_round(hits, &merged.asked, &by_number, &asked, &mut missing).await?;
         Ok(Outcome {
             request,
             took: begin.elapsed(),
@@ -157,10 +156,8 @@ impl Inner {
     async fn first_round(
         self: &Arc<Self>,
         shards: &[(Shard, Option<BrokerId>)],
-        body: &Value,
-        now: Millis,
+        asked: &Asked,
         wait: &Wait,
-        deadline: Instant,
         request: &Request,
     ) -> Result<Merged, SearchError> {
         let waits = wait.for_all || !wait.min_offset.is_empty();
@@ -170,16 +167,16 @@ impl Inner {
             let min_offset: Vec<(i32, i64)> =
                 wait.min_offset.iter().map(|(index, offset)| (*index, offset.0)).collect();
             let what = || What::Query {
-                body: body.clone(),
-                now: now.0,
+                body: asked.body.clone(),
+                now: asked.now.0,
                 for_all: wait.for_all,
                 min_offset: min_offset.clone(),
             };
-            for reply in self.ask_all(open, what, deadline).await {
+            for reply in self.ask_all(open, what, asked.deadline).await {
                 merged.take(reply, self.node.me(), request)?;
             }
             // Who waits for the index waits for a new leader too.
-            let again = waits && !merged.missing.is_empty() && Instant::now() + 5 * PAUSE < deadline;
+            let again = waits && !merged.missing.is_empty() && Instant::now() + 5 * PAUSE < asked.deadline;
             if !again || merged.behind {
                 return Ok(merged);
             }
@@ -274,21 +271,17 @@ impl Inner {
         self.pool.run(deadline, finish).await?.map(Some)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one search, used once")]
     async fn second_round(
         self: &Arc<Self>,
         hits: Vec<Hit>,
-        asked: &BTreeMap<u32, BrokerId>,
+        holders: &BTreeMap<u32, BrokerId>,
         shards: &BTreeMap<u32, &Shard>,
-        body: Value,
-        now: Millis,
-        native: bool,
-        deadline: Instant,
+        asked: &Asked,
         missing: &mut Vec<Missing>,
     ) -> Result<Vec<(Hit, Document)>, SearchError> {
         let mut by_broker: BTreeMap<BrokerId, Vec<usize>> = BTreeMap::new();
         for (index, hit) in hits.iter().enumerate() {
-            if let Some(broker) = asked.get(&hit.shard) {
+            if let Some(broker) = holders.get(&hit.shard) {
                 by_broker.entry(*broker).or_default().push(index);
             }
         }
@@ -306,8 +299,9 @@ impl Inner {
             of.dedup_by_key(|shard| shard.number);
             of.sort_by_key(|shard| shard.number);
             of.dedup_by_key(|shard| shard.number);
-            let what = What::Fetch { body: body.clone(), now: now.0, native, records };
-            let inner = Arc::clone(self);
+            let what =
+                What::Fetch { body: asked.body.clone(), now: asked.now.0, native: asked.native, records };
+            let (inner, deadline) = (Arc::clone(self), asked.deadline);
             asking.spawn(async move { (inner.ask(Some(broker), of, what, deadline).await, indexes) });
         }
         let mut documents: BTreeMap<usize, Document> = BTreeMap::new();

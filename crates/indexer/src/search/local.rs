@@ -179,7 +179,7 @@ impl<'a> LocalSearch<'a> {
                 }
             }
         } else {
-            self.hits(shard, view, reader, &offsets, scorer.as_mut(), &mut collector)?;
+            self.hits((shard, view), reader, &offsets, scorer.as_mut(), &mut collector)?;
         }
         if let Some(collector) = collector {
             let found = collector.harvest()?;
@@ -193,8 +193,7 @@ impl<'a> LocalSearch<'a> {
 
     fn hits<C: SegmentCollector>(
         &mut self,
-        shard: u32,
-        view: &View,
+        (shard, view): (u32, &View),
         reader: &SegmentReader,
         offsets: &Offsets,
         scorer: &mut dyn tantivy::query::Scorer,

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use eddy_types::TopicId;
+use eddy_types::{Millis, TopicId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
@@ -20,6 +21,17 @@ pub(crate) struct Shard {
     pub(crate) topic: Arc<str>,
     pub(crate) id: TopicId,
     pub(crate) partition: i32,
+}
+
+/// What somebody asked, as every broker is told it.
+pub(crate) struct Asked {
+    /// Elasticsearch's.
+    pub(crate) body: Value,
+    /// What `now` is in it.
+    pub(crate) now: Millis,
+    /// Whether the caller marks words itself.
+    pub(crate) native: bool,
+    pub(crate) deadline: Instant,
 }
 
 /// A question about partitions that the asked broker leads.
@@ -87,6 +99,7 @@ pub(crate) struct Found {
     pub(crate) total: u64,
     /// The best, in order.
     pub(crate) hits: Vec<Hit>,
+    #[serde(with = "intermediate")]
     pub(crate) aggregations: Option<IntermediateAggregationResults>,
     /// The partitions that were searched: first offset that is not indexed yet, and the age of its record in milliseconds.
     pub(crate) searched: Vec<(u32, i64, i64)>,
@@ -134,4 +147,30 @@ pub(crate) struct Standing {
     pub(crate) splits: usize,
     pub(crate) lag_records: u64,
     pub(crate) state: String,
+}
+
+/// Aggregations between brokers: their maps have keys that are no strings, and their numbers may be infinite, so JSON carries them as
+/// postcard in base64.
+mod intermediate {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::de::{Deserialize, Deserializer, Error as _};
+    use serde::ser::{Error as _, Serialize, Serializer};
+    use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
+
+    pub(super) fn serialize<S: Serializer>(
+        results: &Option<IntermediateAggregationResults>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let packed = results.as_ref().map(postcard::to_allocvec).transpose().map_err(S::Error::custom)?;
+        packed.map(|bytes| STANDARD.encode(bytes)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<IntermediateAggregationResults>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+        let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
+        postcard::from_bytes(&bytes).map(Some).map_err(D::Error::custom)
+    }
 }

@@ -6,6 +6,7 @@ use super::answer::seconds;
 use super::api::{NativeAnswer, NativeHit, NativeQuery};
 use super::error::SearchError;
 use super::gather::Outcome;
+use crate::query::sort::Place;
 
 /// The same as a search body.
 pub(crate) fn body(query: &NativeQuery) -> Result<Value, SearchError> {
@@ -22,12 +23,12 @@ pub(crate) fn body(query: &NativeQuery) -> Result<Value, SearchError> {
     let order = if query.newest_first { "desc" } else { "asc" };
     let mut body = json!({
         "query": {"bool": {"must": [words], "filter": filter}},
-        "sort": [{"@timestamp": {"order": order}}],
+        // Records of one moment stand in the order they were written in.
+        "sort": [{"@timestamp": {"order": order}}, {"_offset": {"order": order}}],
         "size": query.limit,
     });
     if let (Some(after), Value::Object(body)) = (&query.after, &mut body) {
-        let parts = after.split_once('@').and_then(|(time, place)| Some((time.parse::<i64>().ok()?, place)));
-        let Some((time, place)) = parts else {
+        let Some((time, offset, place)) = cursor(after) else {
             return Err(SearchError::BadQuery {
                 message: format!("the cursor [{after}] is none; give `next` of the answer before, as it is"),
                 line: 1,
@@ -35,9 +36,15 @@ pub(crate) fn body(query: &NativeQuery) -> Result<Value, SearchError> {
                 pointer: String::new(),
             });
         };
-        body.insert("search_after".to_owned(), json!([time, place]));
+        body.insert("search_after".to_owned(), json!([time, offset, place]));
     }
     Ok(body)
+}
+
+/// Time and place of a record, from `TIME@PARTITION:OFFSET:TOPIC`.
+fn cursor(text: &str) -> Option<(i64, i64, &str)> {
+    let (time, place) = text.split_once('@')?;
+    Some((time.parse().ok()?, Place::parse(place)?.offset, place))
 }
 
 /// What was found.

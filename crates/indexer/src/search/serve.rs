@@ -16,7 +16,7 @@ use super::budget::Budget;
 use super::documents::Shown;
 use super::error::SearchError;
 use super::local::{LocalSearch, analyzer_of};
-use super::message::{Ask, Document, FieldType, Found, Shard, Standing, Told, What};
+use super::message::{Ask, Asked, Document, FieldType, Found, Shard, Standing, Told, What};
 use super::node::records;
 use super::{Inner, SearchLimits};
 use crate::query::body::Request;
@@ -45,7 +45,8 @@ impl Inner {
                     .map(|found| Told::Found(Box::new(found)))
             }
             What::Fetch { body, now, native, records } => {
-                self.fetch(&ask.shards, body, Millis(now), native, records, deadline).await.map(Told::Records)
+                let asked = Asked { body, now: Millis(now), native, deadline };
+                self.fetch(&ask.shards, asked, records).await.map(Told::Records)
             }
             What::Fields => self.fields(ask.shards, deadline).await.map(Told::Fields),
             What::Status => Ok(Told::Status(self.standings(&ask.shards))),
@@ -139,12 +140,10 @@ impl Inner {
     async fn fetch(
         self: &Arc<Self>,
         shards: &[Shard],
-        body: Value,
-        now: Millis,
-        native: bool,
+        asked: Asked,
         wanted: Vec<(u32, i64)>,
-        deadline: Instant,
     ) -> Result<Vec<Option<Document>>, SearchError> {
+        let Asked { body, now, native, deadline } = asked;
         let mut by_shard: BTreeMap<u32, BTreeSet<i64>> = BTreeMap::new();
         for (shard, offset) in &wanted {
             by_shard.entry(*shard).or_default().insert(*offset);

@@ -124,7 +124,8 @@ impl BundleDirectory {
         let path = meta.path(dir);
         let table = read_table(&path, meta.bytes)?;
         let name = path.file_name().map(PathBuf::from).unwrap_or_default();
-        let files = MmapDirectory::open(dir).map_err(|error| SplitError::damaged(&path, error.to_string()))?;
+        let files =
+            MmapDirectory::open(dir).map_err(|error| SplitError::damaged(&path, error.to_string()))?;
         let mapped = files.get_file_handle(&name).map_err(tantivy::TantivyError::from)?;
         Ok(BundleDirectory { mapped: FileSlice::new(mapped), path, table: Arc::new(table) })
     }
@@ -165,8 +166,9 @@ fn read_table(path: &Path, expected_bytes: u64) -> Result<Table, SplitError> {
     file.take(length).read_to_end(&mut table).map_err(io())?;
     let table: Table =
         serde_json::from_slice(&table).map_err(|error| SplitError::damaged(path, error.to_string()))?;
-    let is_within =
-        |(_, start, length): &(PathBuf, u64, u64)| start.checked_add(*length).is_some_and(|end| end <= contents);
+    let is_within = |(_, start, length): &(PathBuf, u64, u64)| {
+        start.checked_add(*length).is_some_and(|end| end <= contents)
+    };
     if !table.iter().all(is_within) {
         return Err(SplitError::damaged(path, "its table points beyond it"));
     }

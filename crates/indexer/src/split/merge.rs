@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::directory::OwnedBytes;
+use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::indexer::merge_filtered_segments;
 use tantivy::{BitSet, Index, Segment};
 

@@ -81,7 +81,8 @@ fn merged_splits_hold_what_is_alive_in_order() {
     assert_eq!(offsets(&opened), expected);
     assert_eq!((all.start, all.end, all.records, all.epoch), (0, 490, 450, 3));
     assert_eq!(opened.timestamps, (Millis(1_700_000_000_000), Millis(1_700_000_000_489)));
-    let Ok(Merged::Into(odd)) = merge(dir.path(), &[all.clone()], 10, Some(&|offset| offset % 2 == 1), &free)
+    let Ok(Merged::Into(odd)) =
+        merge(dir.path(), std::slice::from_ref(&all), 10, Some(&|offset| offset % 2 == 1), &free)
     else {
         panic!("merged")
     };

@@ -185,7 +185,7 @@ pub(crate) fn copy(from: &Path, to: &Path) {
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &to)
         } else {
-            drop(std::fs::copy(entry.path(), to).unwrap())
+            let _bytes = std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }

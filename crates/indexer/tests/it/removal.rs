@@ -68,7 +68,8 @@ async fn what_compaction_removed_is_not_found() {
     }
     let partition = broker.partition(topic).await;
     until("compacted", async || partition.log().cleaned_to().0 >= 200).await;
-    until("purged", async || broker.status(topic).records < 110).await;
+    let left = || 300 - partition.log().cleaned_to().0;
+    until("purged", async || broker.status(topic).records as i64 <= left() + 10).await;
     // Five keys are left of what was compacted, and what was not is whole.
     let view = broker.settled(topic).await;
     let cleaned = partition.log().cleaned_to().0;

@@ -30,7 +30,7 @@ use self::plan::Plan;
 use self::rewrite::Rewrite;
 use self::transactions::Transactions;
 use crate::error::LogError;
-use crate::log::Log;
+use crate::log::{EVICTED_AT_ONCE, Log};
 
 /// Bytes read between two calls of [`CleanRequest::pace`].
 const PACE_BYTES: u64 = 64 << 10;
@@ -181,7 +181,22 @@ impl Log {
         if state.cuts == plan.cuts {
             state.cleaned_to = state.cleaned_to.max(cleaned.cleaned_to);
         }
+        drop(state);
+        self.evict_cleaned(cleaned.cleaned_to);
         Ok(cleaned)
+    }
+
+    /// Readers find what compaction has left, also where the batches as they came are still in memory.
+    fn evict_cleaned(&self, cleaned_to: Offset) {
+        loop {
+            let mut state = self.state.lock();
+            let to = cleaned_to.min(state.flushed_end);
+            let evicted = state.tail.evict_below(to, EVICTED_AT_ONCE);
+            drop(state);
+            if evicted.len() < EVICTED_AT_ONCE {
+                return;
+            }
+        }
     }
 
     /// Everything below has been compacted, as far as the log remembers.

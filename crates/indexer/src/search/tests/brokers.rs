@@ -34,6 +34,7 @@ async fn what_other_brokers_lead_is_asked_of_them_and_merged() {
                  "times": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1h"}}},
     });
     let answer = search.search("logs-*", body, Wait::default()).await.unwrap();
+    assert_eq!(answer.get("partial"), None);
     let found: Vec<i64> = answer["hits"]["hits"]
         .as_array()
         .unwrap()

@@ -151,13 +151,18 @@ pub(super) fn matches(record: &Record, query: &Value) -> bool {
 fn bool_matches(record: &Record, body: &Value) -> bool {
     let clauses = |name: &str| body.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let (must, filter, should) = (clauses("must"), clauses("filter"), clauses("should"));
+    let not = clauses("must_not");
+    if [&must, &filter, &should, &not].iter().all(|clauses| clauses.is_empty()) {
+        // Whatever the least is.
+        return true;
+    }
     let default = usize::from(must.is_empty() && filter.is_empty() && !should.is_empty());
     let least = body
         .get("minimum_should_match")
         .and_then(Value::as_u64)
         .map_or(default, |least| usize::try_from(least).unwrap());
     must.iter().chain(&filter).all(|query| matches(record, query))
-        && !clauses("must_not").iter().any(|query| matches(record, query))
+        && !not.iter().any(|query| matches(record, query))
         && should.iter().filter(|query| matches(record, query)).count() >= least
 }
 
