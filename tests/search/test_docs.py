@@ -19,9 +19,9 @@ def blocks():
 
 
 def answers(text):
-    """The JSON values that stand one after the other."""
+    """The JSON objects with which a text begins."""
     decoder = json.JSONDecoder()
-    while text := text.lstrip():
+    while (text := text.lstrip()).startswith("{"):
         answer, end = decoder.raw_decode(text)
         yield answer
         text = text[end:]

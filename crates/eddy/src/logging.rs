@@ -41,6 +41,7 @@ const TARGETS: &[&str] = &[
     "eddy_client",
     "eddy_cluster",
     "eddy_coordinator",
+    "eddy_indexer",
     "eddy_core",
     "eddy_disk",
     "eddy_engine",

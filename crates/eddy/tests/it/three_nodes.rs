@@ -338,6 +338,9 @@ const STILL: &[(&str, &str)] = &[
     ("eddy_replica_fetcher_lag_records_max", "for milliseconds"),
     ("eddy_replica_fetcher_failures_total", "damage on the way"),
     ("eddy_replica_fetcher_truncations_total", "an unclean end with records that nobody else has"),
+    ("eddy_replica_fetcher_throttled_bytes_total", "a throttle"),
+    ("eddy_replica_session_throttled_bytes_total", "a throttle"),
+    ("eddy_replica_session_held", "a throttle"),
 ];
 
 #[test]
