@@ -113,10 +113,13 @@ def watched(start_broker, tmp_path_factory):
 def happen(broker, watch, directory):
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     compacted = {"cleanup.policy": "compact", "segment.bytes": "1048576", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "500"}
-    topics = [NewTopic("plain", 4), NewTopic("compacted", 1, config=compacted)]
+    searched = {"search.enable": "true"}
+    topics = [NewTopic("plain", 4), NewTopic("compacted", 1, config=compacted), NewTopic("searched", 1, config=searched)]
     for future in admin.create_topics(topics).values():
         future.result(SECONDS)
     produce(broker, "plain", 1000)
+    produce(broker, "searched", 100, value=b'{"level": "error"}')
+    assert '"count":100' in scrape(broker, f"/searched/_count?q=level:error&refresh=wait_for&timeout={SECONDS}s").replace(" ", "")
     admin.list_topics(timeout=SECONDS)
     members = Members(broker, directory)
     one = members.start(CLIENTS["confluent-kafka"], "moving", ["plain"], session_ms=1_000)
