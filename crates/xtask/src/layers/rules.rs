@@ -33,8 +33,8 @@ struct Reserved {
 const RESERVED: &[Reserved] = &[
     Reserved {
         words: &["std::fs", "File::open", "File::create", "File::options", "OpenOptions"],
-        to: &["eddy-disk", "eddy"],
-        why: "files are opened through eddy-disk, where tests can make them fail",
+        to: &["eddy-disk", "eddy", "eddy-indexer"],
+        why: "files are opened through eddy-disk, where tests can make them fail; only an index, which can be made anew, has its own",
     },
     Reserved {
         words: &["openraft"],

@@ -47,13 +47,14 @@ fn group(image: &Image, key: &str) -> String {
     line(describe_group(image, "g").iter().find(|described| described.name == key).unwrap())
 }
 
-/// The file holds what a broker of Kafka 4.3.1 answers for a new topic.
+/// The file holds what a broker of Kafka 4.3.1 answers for a new topic; the keys of search are ours.
 #[test]
 fn a_new_topic_is_described_as_kafka_describes_it() {
     let image = image(&[], &[]);
     let described = describe_topic(&image, image.topic("t").unwrap());
     let lines: Vec<String> = described
         .iter()
+        .filter(|described| !described.key.name.starts_with("search."))
         .map(|described| {
             assert_eq!((described.source, described.read_only), (Source::Default, false));
             let value = described.value.as_deref().unwrap_or("null");
