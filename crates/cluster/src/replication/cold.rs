@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use eddy_engine::{ColdRead, ReadError, ReplicaRead};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::serving::Served;
 
@@ -18,13 +18,13 @@ pub(super) struct Turn {
     pub(super) throttled: bool,
 }
 
-/// A read that is done.
-pub(super) type Done = (Turn, Result<ReplicaRead, ReadError>);
+/// A read that is done. One that panicked, as its hook has reported, ends the stream: the follower asks for everything anew then.
+pub(super) type Done = Result<(Turn, Result<ReplicaRead, ReadError>), JoinError>;
 
 /// The reads under way.
 #[derive(Default)]
 pub(super) struct ColdReads {
-    running: JoinSet<Done>,
+    running: JoinSet<(Turn, Result<ReplicaRead, ReadError>)>,
     slots: BTreeSet<u32>,
     /// Slots that wait for a place.
     waiting: BTreeSet<u32>,
@@ -53,24 +53,15 @@ impl ColdReads {
 
     /// Waits until a read is done; for ever while there is none. Cancel-safe.
     pub(super) async fn next(&mut self) -> Done {
-        loop {
-            match self.running.join_next().await {
-                Some(Ok(done)) => return done,
-                // The panic was reported by its hook; the slot is not served until it is asked for anew.
-                Some(Err(_)) => {}
-                None => std::future::pending().await,
-            }
+        match self.running.join_next().await {
+            Some(done) => done,
+            None => std::future::pending().await,
         }
     }
 
     /// A read that is done, without waiting.
     pub(super) fn try_next(&mut self) -> Option<Done> {
-        while let Some(joined) = self.running.try_join_next() {
-            if let Ok(done) = joined {
-                return Some(done);
-            }
-        }
-        None
+        self.running.try_join_next()
     }
 
     /// A slot is no longer read; gives those that waited for its place.

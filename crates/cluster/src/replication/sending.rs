@@ -116,7 +116,8 @@ impl<'a> Sender<'a> {
 
     async fn round(&mut self, writer: &mut StreamWriter) -> io::Result<()> {
         let mut sent = 0;
-        for (turn, read) in std::mem::take(&mut self.done) {
+        for done in std::mem::take(&mut self.done) {
+            let (turn, read) = done?;
             self.rounds.extend(self.cold.finished(turn.slot));
             sent += self.end_turn(&turn, read);
             self.send(writer, FRAME_BYTES).await?;
