@@ -98,8 +98,9 @@ impl Log {
         }
     }
 
-    /// Removes the files of segments that lie wholly below the start; [`FileCache::give_back`](crate::FileCache::give_back) frees large ones. The move of the start must be durable in the
-    /// write-ahead log: otherwise a crash would look like a lost file. A read under way may answer [`LogError::Moved`].
+    /// Removes the files of segments that lie wholly below the start; [`FileCache::give_back`](crate::FileCache::give_back) frees
+    /// large ones. The move of the start must be durable in the write-ahead log: otherwise a crash would look like a lost file. A
+    /// read under way may answer [`LogError::Moved`].
     ///
     /// # Errors
     /// When the disk refuses; the files left behind are removed after the next start.

@@ -140,7 +140,7 @@ impl Heartbeats {
 
     fn note_removal(&self) {
         if !self.leaving.load(Ordering::Relaxed) && !self.removed.send_replace(true) {
-            self.engine.lease().extend(Duration::ZERO);
+            self.engine.lease().end();
             tracing::error!(broker = %self.registration.broker, "this broker was taken out of the cluster");
         }
     }
