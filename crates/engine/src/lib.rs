@@ -4,6 +4,7 @@
 //! for partitions, appends and reads; nothing here knows a socket or a Kafka message.
 
 mod ack;
+mod background;
 mod budget;
 mod checkpoint;
 mod cleaner;
@@ -27,6 +28,7 @@ mod traffic;
 mod watch;
 
 pub use ack::{AckGroup, AckResult, AckToken};
+pub use background::give_way;
 pub use budget::{BudgetPermit, MemoryBudget};
 pub use cleaner::{CleanerStatus, Uncleanable};
 pub use eddy_wal::Room;

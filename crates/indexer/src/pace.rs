@@ -137,14 +137,6 @@ impl Pacing for Pace {
     }
 }
 
-/// Gives the calling thread the lowest priority.
-pub(crate) fn yield_to_others() {
-    const LOWEST: i32 = 19;
-    if let Err(error) = rustix::process::setpriority_process(None, LOWEST) {
-        tracing::debug!(%error, "cannot lower the priority of an indexing thread");
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

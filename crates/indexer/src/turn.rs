@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eddy_batch::{Batch, DecompressLimit, batches};
-use eddy_engine::PartitionKey;
+use eddy_engine::{PartitionKey, give_way};
 use eddy_types::{LeaderEpoch, Offset};
 
 use crate::feed::{self, Read};
 use crate::indexer::Shared;
-use crate::pace::{Pace, Stop, yield_to_others};
+use crate::pace::{Pace, Stop};
 use crate::partition_index::{CommitError, PartitionIndex};
 use crate::split::{SplitBuilder, SplitError};
 
@@ -59,7 +59,7 @@ impl From<Stop> for TurnError {
 
 /// Runs until the indexer stops or nothing is indexed any more.
 pub(crate) fn run(shared: &Arc<Shared>, pace: &Pace) {
-    yield_to_others();
+    give_way();
     let mut turns = Turns { shared, pace, known: HashMap::new(), turn_time: Duration::ZERO };
     while !shared.is_stopping() {
         let wait = turns.round();

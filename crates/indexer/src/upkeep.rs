@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use eddy_batch::{DecompressLimit, batches};
-use eddy_engine::PartitionKey;
+use eddy_engine::{PartitionKey, give_way};
 use eddy_types::{LeaderEpoch, Offset};
 
 use crate::feed::{self, Read};
 use crate::indexer::Shared;
 use crate::merge_policy;
-use crate::pace::{Pace, Stop, yield_to_others};
+use crate::pace::{Pace, Stop};
 use crate::partition_index::{CommitError, PartitionIndex};
 use crate::split::{self, Merged, Pacing, SplitError, SplitMeta};
 
@@ -48,7 +48,7 @@ impl From<Stop> for UpkeepError {
 
 /// Runs until the indexer stops or nothing is indexed any more.
 pub(crate) fn run(shared: &Arc<Shared>, pace: &Arc<Pace>) {
-    yield_to_others();
+    give_way();
     let mut failed = HashMap::<PartitionKey, Instant>::new();
     while !shared.is_stopping() {
         let tracked = shared.tracked();

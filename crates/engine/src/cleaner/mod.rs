@@ -4,7 +4,6 @@
 //! and leaves the others alone. It gives way to produce requests ([`pace`]), and ends within moments when its log is deleted or the
 //! broker stops.
 
-mod background;
 mod pace;
 mod status;
 
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use self::pace::Pace;
 pub(crate) use self::status::CleanerState;
 pub use self::status::{CleanerStatus, Uncleanable};
+use crate::background;
 use crate::engine::Engine;
 use crate::partition::{Partition, PartitionKey};
 
