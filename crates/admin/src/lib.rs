@@ -75,7 +75,7 @@ fn router(admin: Arc<Admin>) -> Router {
 
 #[cfg(feature = "search")]
 async fn index(headers: HeaderMap) -> Response {
-    if search::wants_json(&headers) { search::banner() } else { page() }
+    if search::wants_json(&headers) { search::banner().await } else { page() }
 }
 
 #[cfg(not(feature = "search"))]

@@ -16,7 +16,7 @@ pub(crate) fn wants_json(headers: &HeaderMap) -> bool {
 }
 
 /// The answer to `GET /`.
-pub(crate) fn banner() -> Response {
+pub(crate) async fn banner() -> Response {
     let banner = json!({
         "name": "eddyline",
         "cluster_name": "eddyline",
@@ -31,10 +31,10 @@ pub(crate) fn banner() -> Response {
         },
         "tagline": "Eddyline answers a subset of Elasticsearch's search interface",
     });
-    answer(&banner, true)
+    answer(banner, true).await
 }
 
 /// Grafana's test of a data source. That this is answered is all it says: `/ready` and `/metrics` know more.
 pub(super) async fn health() -> Response {
-    answer(&json!({ "cluster_name": "eddyline", "status": "green", "timed_out": false }), false)
+    answer(json!({ "cluster_name": "eddyline", "status": "green", "timed_out": false }), false).await
 }

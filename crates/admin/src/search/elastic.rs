@@ -1,6 +1,7 @@
 //! The routes of Elasticsearch.
 
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -67,7 +68,7 @@ async fn run_search(
     let text = String::from_utf8_lossy(&sent).into_owned();
     let ask =
         if only_count { Ask::Count { targets, body, text } } else { Ask::Search { targets, body, text } };
-    Ok(answer(&searches.ask(ask, wait).await?, pretty))
+    Ok(answer(searches.ask(ask, wait).await?, pretty).await)
 }
 
 /// What the URL says in place of the body.
@@ -125,7 +126,7 @@ pub(super) async fn multi_search(State(searches): Shared, targets: Targets, requ
         given.finish_elastic(&path)?;
         let lines = body(request).await?;
         let targets = targets.map(|Path(targets)| targets);
-        Ok(answer(&searches.ask(Ask::MultiSearch { lines, targets }, wait).await?, pretty))
+        Ok(answer(searches.ask(Ask::MultiSearch { lines, targets }, wait).await?, pretty).await)
     };
     respond(run.await, error::elastic)
 }
@@ -136,7 +137,7 @@ pub(super) async fn mapping(State(searches): Shared, targets: Targets, uri: Uri)
         let mut given = Parameters::of(&uri)?;
         let (pretty, wait) = (given.flag("pretty")?, given.wait()?);
         given.finish_elastic(&path)?;
-        Ok(answer(&searches.ask(Ask::Mapping { targets: named(targets) }, wait).await?, pretty))
+        Ok(answer(searches.ask(Ask::Mapping { targets: named(targets) }, wait).await?, pretty).await)
     };
     respond(run.await, error::elastic)
 }
@@ -159,7 +160,7 @@ pub(super) async fn field_caps(State(searches): Shared, targets: Targets, reques
             (None, Some(_)) => return Err(Refusal::illegal("fields must be a list of names")),
         };
         let ask = Ask::FieldCaps { targets: named(targets), fields };
-        Ok(answer(&searches.ask(ask, wait).await?, pretty))
+        Ok(answer(searches.ask(ask, wait).await?, pretty).await)
     };
     respond(run.await, error::elastic)
 }
@@ -177,7 +178,11 @@ pub(super) async fn indices(State(searches): Shared, targets: Targets, uri: Uri)
         given.finish_elastic(&path)?;
         let targets = targets.map(|Path(targets)| targets);
         let rows = searches.ask(Ask::Indices { targets }, wait).await?;
-        Ok(if as_json { answer(&rows, pretty) } else { ([PRODUCT], table(&rows, titles)).into_response() })
+        Ok(if as_json {
+            answer(rows, pretty).await
+        } else {
+            ([PRODUCT], table(&rows, titles)).into_response()
+        })
     };
     respond(run.await, error::elastic)
 }
@@ -211,14 +216,16 @@ fn object(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// An answer as JSON.
-pub(super) fn answer(value: &Value, pretty: bool) -> Response {
-    let text = if pretty {
-        serde_json::to_string_pretty(value).map(|text| text + "\n")
-    } else {
-        serde_json::to_string(value)
+/// An answer as JSON. It may be large, and is written where that holds up nobody.
+pub(super) async fn answer(value: Value, pretty: bool) -> Response {
+    let write = move || {
+        if pretty {
+            serde_json::to_string_pretty(&value).map(|text| text + "\n")
+        } else {
+            serde_json::to_string(&value)
+        }
     };
-    match text {
+    match tokio::task::spawn_blocking(write).await.map_err(io::Error::from).and_then(|text| Ok(text?)) {
         Ok(text) => ([PRODUCT, (header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text)
             .into_response(),
         Err(failure) => {

@@ -48,7 +48,7 @@ pub(super) async fn search(State(searches): Shared, uri: Uri) -> Response {
             newest_first,
         };
         given.finish("/v1/search")?;
-        Ok(answer(&searches.ask(Ask::Native(question), wait).await?, pretty))
+        Ok(answer(searches.ask(Ask::Native(question), wait).await?, pretty).await)
     };
     respond(run.await, error::problem)
 }
@@ -59,7 +59,7 @@ pub(super) async fn status(State(searches): Shared, uri: Uri) -> Response {
         let (pretty, wait) = (given.flag("pretty")?, given.wait()?);
         let targets = given.take("topics");
         given.finish("/v1/search/status")?;
-        Ok(answer(&searches.ask(Ask::Status { targets }, wait).await?, pretty))
+        Ok(answer(searches.ask(Ask::Status { targets }, wait).await?, pretty).await)
     };
     respond(run.await, error::problem)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use eddy_types::{BrokerId, Millis};
 use serde_json::Value;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
@@ -13,7 +12,7 @@ use tokio::task::JoinSet;
 use super::api::Missing;
 use super::error::{SearchError, SearchedThrough};
 use super::local::{Failure, failure};
-use super::message::{Ask, Asked, Document, Found, Hit, Shard, Told, What};
+use super::message::{Ask, Asked, Document, Found, Hit, Shard, Told, What, decode, encode};
 use super::node::Target;
 use super::serve::aggregation_limits;
 use super::{Inner, Wait, millis};
@@ -240,15 +239,12 @@ impl Inner {
         }
         // The other one must be done a little before we stop waiting.
         let ask = Ask { shards, within: millis(left.saturating_sub(SPARE)), what };
-        let told = match serde_json::to_vec(&ask) {
-            Err(error) => Err(error.to_string()),
-            Ok(request) => match self.node.ask(broker, Bytes::from(request), left).await {
-                Err(reason) => Err(reason),
-                Ok(told) => serde_json::from_slice(&told)
-                    .map_err(|error| format!("its answer cannot be read: {error}")),
-            },
+        let shards = ask.shards.clone();
+        let told = async {
+            let told = self.node.ask(broker, encode(ask).await?, left).await?;
+            decode(told).await.map_err(|error| format!("its answer cannot be read: {error}"))
         };
-        Reply { node: leader, shards: ask.shards, told }
+        Reply { node: leader, shards, told: told.await }
     }
 
     async fn finish_aggregations(

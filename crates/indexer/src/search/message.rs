@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use eddy_types::{Millis, TopicId};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
@@ -173,4 +175,16 @@ mod intermediate {
         let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
         postcard::from_bytes(&bytes).map(Some).map_err(D::Error::custom)
     }
+}
+
+/// A message in JSON. It may be large, and is written where that holds up nobody.
+pub(crate) async fn encode(message: impl Serialize + Send + 'static) -> Result<Bytes, String> {
+    let written = tokio::task::spawn_blocking(move || serde_json::to_vec(&message).map(Bytes::from)).await;
+    written.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+}
+
+/// A message of JSON; see [`encode`].
+pub(crate) async fn decode<T: DeserializeOwned + Send + 'static>(bytes: Bytes) -> Result<T, String> {
+    let read = tokio::task::spawn_blocking(move || serde_json::from_slice(&bytes)).await;
+    read.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
 }

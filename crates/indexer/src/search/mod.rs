@@ -12,6 +12,7 @@ mod columns;
 mod describe;
 mod documents;
 mod error;
+mod fetch;
 mod gather;
 mod local;
 mod message;

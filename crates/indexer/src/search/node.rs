@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use eddy_batch::{BatchError, DecompressLimit, Record, batches};
-use eddy_engine::{PartitionKey, ReadRequest};
+use eddy_engine::{PartitionKey, ReadError, ReadRequest};
 use eddy_peer::{Peers, Service};
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, TopicId};
 
-use super::error::SearchError;
 use crate::{IndexStatus, Indexer, NotIndexed, View};
 
 /// A topic, for searching.
@@ -43,7 +41,7 @@ pub(crate) trait Node: Send + Sync + 'static {
         deadline: Instant,
     ) -> Later<'_, Offset>;
     fn status(&self, topic: TopicId, partition: i32) -> Option<IndexStatus>;
-    /// Batches of the log from the one that has `offset` on, of about `bytes` bytes.
+    /// Batches of the log from the one that has `offset` on, of about `bytes` bytes; none if it lies outside the log by now.
     fn read(
         &self,
         topic: TopicId,
@@ -127,7 +125,11 @@ impl Node for Broker {
                 at_least_one: true,
                 committed_only: false,
             };
-            Ok(partition.peek(request).await.map_err(|error| error.to_string())?.slices)
+            match partition.peek(request).await {
+                Ok(read) => Ok(read.slices),
+                Err(ReadError::OutOfRange { .. }) => Ok(Vec::new()),
+                Err(error) => Err(error.to_string()),
+            }
         })
     }
 
@@ -137,59 +139,4 @@ impl Node for Broker {
             peers.call(broker, Service::Search, request, within).await.map_err(|error| error.to_string())
         })
     }
-}
-
-/// The records at `offsets`, which ascend, of one partition; `None` for those that are gone. At most `bytes_max` bytes of them.
-///
-/// # Errors
-/// The log cannot be read, or the records are too many bytes.
-pub(crate) async fn records(
-    node: &dyn Node,
-    topic: TopicId,
-    partition: i32,
-    offsets: &[i64],
-    bytes_left: &mut usize,
-) -> Result<Vec<Option<Record>>, SearchError> {
-    const READ_BYTES: usize = 64 << 10;
-    let unreadable = |error: BatchError| SearchError::Unavailable { reason: error.to_string() };
-    let too_large = || SearchError::TooExpensive {
-        message: "the records found are too large for one answer; ask for fewer with size".to_owned(),
-    };
-    let mut found: Vec<Option<Record>> = Vec::with_capacity(offsets.len());
-    while let Some(&next) = offsets.get(found.len()) {
-        let slices = match node.read(topic, partition, Offset(next), READ_BYTES).await {
-            Ok(slices) => slices,
-            // What lies below the log's start by now is gone; what follows may be there.
-            Err(_) if found.len() + 1 < offsets.len() => {
-                found.push(None);
-                continue;
-            }
-            Err(reason) => return Err(SearchError::Unavailable { reason }),
-        };
-        let before = found.len();
-        for batch in slices.into_iter().flat_map(batches) {
-            // A range that ends within a batch is read again from there.
-            let Ok(batch) = batch else { break };
-            if batch.header.attributes.is_control() {
-                continue;
-            }
-            let records = batch.records(&DecompressLimit::default()).map_err(unreadable)?;
-            for record in records {
-                let record = record.map_err(unreadable)?;
-                while offsets.get(found.len()).is_some_and(|wanted| *wanted < record.offset.0) {
-                    found.push(None);
-                }
-                if offsets.get(found.len()) == Some(&record.offset.0) {
-                    let bytes = record.value.as_ref().map_or(0, Bytes::len)
-                        + record.key.as_ref().map_or(0, Bytes::len);
-                    *bytes_left = bytes_left.checked_sub(bytes).ok_or_else(too_large)?;
-                    found.push(Some(record));
-                }
-            }
-        }
-        if found.len() == before {
-            found.push(None);
-        }
-    }
-    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! Answers questions about the partitions of this broker, whoever asks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -13,15 +13,12 @@ use tantivy::aggregation::AggregationLimitsGuard;
 use tantivy::schema::Type;
 
 use super::budget::Budget;
-use super::documents::Shown;
 use super::error::SearchError;
-use super::local::{LocalSearch, analyzer_of};
-use super::message::{Ask, Asked, Document, FieldType, Found, Shard, Standing, Told, What};
-use super::node::records;
+use super::local::LocalSearch;
+use super::message::{Ask, Asked, FieldType, Found, Shard, Standing, Told, What, decode, encode};
 use super::{Inner, SearchLimits};
+use crate::View;
 use crate::query::body::Request;
-use crate::query::highlight::{Highlight, Marks};
-use crate::{Fields, View, Words};
 
 /// Ends a search whose asker has gone.
 struct AbandonOnDrop(Arc<Budget>);
@@ -46,7 +43,7 @@ impl Inner {
             }
             What::Fetch { body, now, native, records } => {
                 let asked = Asked { body, now: Millis(now), native, deadline };
-                self.fetch(&ask.shards, asked, records).await.map(Told::Records)
+                self.fetch(ask.shards, asked, records).await.map(Told::Records)
             }
             What::Fields => self.fields(ask.shards, deadline).await.map(Told::Fields),
             What::Status => Ok(Told::Status(self.standings(&ask.shards))),
@@ -137,62 +134,6 @@ impl Inner {
         behind
     }
 
-    async fn fetch(
-        self: &Arc<Self>,
-        shards: &[Shard],
-        asked: Asked,
-        wanted: Vec<(u32, i64)>,
-    ) -> Result<Vec<Option<Document>>, SearchError> {
-        let Asked { body, now, native, deadline } = asked;
-        let mut by_shard: BTreeMap<u32, BTreeSet<i64>> = BTreeMap::new();
-        for (shard, offset) in &wanted {
-            by_shard.entry(*shard).or_default().insert(*offset);
-        }
-        let mut bytes_left = self.limits.answer_bytes_max;
-        let mut read = BTreeMap::new();
-        for (number, offsets) in by_shard {
-            let Some(shard) = shards.iter().find(|shard| shard.number == number) else { continue };
-            let offsets: Vec<i64> = offsets.into_iter().collect();
-            let reading = records(self.node.as_ref(), shard.id, shard.partition, &offsets, &mut bytes_left);
-            let found = match tokio::time::timeout_at(deadline.into(), reading).await {
-                Ok(Ok(found)) => found,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(SearchError::Timeout { after: Duration::ZERO }),
-            };
-            for (offset, record) in offsets.into_iter().zip(found) {
-                if let Some(record) = record {
-                    read.insert((number, offset), record);
-                }
-            }
-        }
-        let analyzers: BTreeMap<u32, Shard> =
-            shards.iter().map(|shard| (shard.number, shard.clone())).collect();
-        let inner = Arc::clone(self);
-        let show = move || -> Result<Vec<Option<Document>>, SearchError> {
-            let request = Request::parse(&body, now)?;
-            let highlight = if native { Some(Highlight::native()) } else { request.highlight.clone() };
-            let mut documents = Vec::with_capacity(wanted.len());
-            let mut by_shard = BTreeMap::new();
-            for (number, offset) in wanted {
-                let (shown, analyzer) = by_shard.entry(number).or_insert_with(|| {
-                    let view = analyzers
-                        .get(&number)
-                        .and_then(|shard| inner.node.view(shard.id, shard.partition).ok());
-                    let split = view.as_ref().and_then(|view| view.splits.first());
-                    let analyzer = split.and_then(|split| analyzer_of(split).ok());
-                    let default = || Fields::tokenizers().get(Words::Default.name()).unwrap_or_default();
-                    let mut analyzer = analyzer.unwrap_or_else(default);
-                    let marks = Marks::of(&request.query, &mut analyzer);
-                    (Shown { request: &request, marks, highlight: highlight.clone(), native }, analyzer)
-                });
-                let record = read.get(&(number, offset));
-                documents.push(record.map(|record| shown.document(record, analyzer)));
-            }
-            Ok(documents)
-        };
-        self.pool.run(deadline, show).await?
-    }
-
     async fn fields(
         self: &Arc<Self>,
         shards: Vec<Shard>,
@@ -277,10 +218,9 @@ impl Handler for Serving {
         request: Bytes,
     ) -> Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + 'a>> {
         Box::pin(async move {
-            let ask: Ask = serde_json::from_slice(&request).map_err(|error| error.to_string())?;
+            let ask: Ask = decode(request).await?;
             let Some(this) = self.0.upgrade() else { return Err("the broker stops".to_owned()) };
-            let told = this.answer(ask).await;
-            serde_json::to_vec(&told).map(Bytes::from).map_err(|error| error.to_string())
+            encode(this.answer(ask).await).await
         })
     }
 }
