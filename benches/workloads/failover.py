@@ -205,7 +205,7 @@ class Failover:
         def fault(topic, _):
             controller = self.cluster.controller()
             other = next(node for node in self.cluster.nodes.values() if node is not controller)
-            client = admin(":".join(map(str, other.address)))
+            client = admin(other.bootstrap)
             client.list_topics(timeout=10)
             dead.append(controller)
             began = time.monotonic()

@@ -71,8 +71,8 @@ class Partitions:
     @staticmethod
     def states(node):
         try:
-            return metadata.ask(node.address, timeout=5)[1]
-        except (OSError, IndexError):
+            return metadata.ask(node, timeout=5)[1]
+        except OSError:
             return {}
 
     def producer(self):

@@ -13,7 +13,8 @@ import zstandard
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from harness import raw_kafka as raw
-from harness.raw_kafka import Closed, Connection, batch, record, varint
+from harness.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, message_set, record
+from harness.raw_kafka import Closed, Connection, varint
 
 pytestmark = pytest.mark.one_node
 
@@ -129,8 +130,8 @@ BATCHES = {
     "magic_1": (batch([record(0)], magic=1), 1, 3, raw.INVALID_RECORD),
     "magic_3": (batch([record(0)], magic=3), 1, 3, raw.CORRUPT_MESSAGE),
     "magic_minus_1": (batch([record(0)], magic=-1), 1, 3, raw.CORRUPT_MESSAGE),
-    "message_set_v0": (raw.message_set(0), 1, 3, raw.INVALID_RECORD),
-    "message_set_v1": (raw.message_set(1), 1, 3, raw.INVALID_RECORD),
+    "message_set_v0": (message_set(0), 1, 3, raw.INVALID_RECORD),
+    "message_set_v1": (message_set(1), 1, 3, raw.INVALID_RECORD),
     "no_bytes": (b"", 1, 3, raw.INVALID_RECORD),
     "null_records": (None, 1, 3, REFUSED),
     "part_of_a_header": (ONE[:40], 1, 3, raw.INVALID_RECORD),
@@ -150,19 +151,19 @@ BATCHES = {
     "control_batch": (batch([record(0)], attributes=0x20), 1, 3, raw.INVALID_RECORD),
     "unknown_codec_5": (batch([record(0)], attributes=5), 1, 3, REFUSED),
     "unknown_codec_7": (batch([record(0)], attributes=7), 1, 3, REFUSED),
-    "gzip_of_garbage": (batch(b"garbage-garbage", count=1, attributes=raw.GZIP), 1, 3, REFUSED),
-    "snappy_of_garbage": (batch(b"garbage-garbage", count=1, attributes=raw.SNAPPY), 1, 3, REFUSED),
-    "lz4_of_garbage": (batch(b"garbage-garbage", count=1, attributes=raw.LZ4), 1, 3, REFUSED),
-    "zstd_of_garbage": (batch(b"garbage-garbage", count=1, attributes=raw.ZSTD), 1, 7, REFUSED),
+    "gzip_of_garbage": (batch(b"garbage-garbage", count=1, attributes=GZIP), 1, 3, REFUSED),
+    "snappy_of_garbage": (batch(b"garbage-garbage", count=1, attributes=SNAPPY), 1, 3, REFUSED),
+    "lz4_of_garbage": (batch(b"garbage-garbage", count=1, attributes=LZ4), 1, 3, REFUSED),
+    "zstd_of_garbage": (batch(b"garbage-garbage", count=1, attributes=ZSTD), 1, 7, REFUSED),
     "zstd_before_produce_7": (
-        batch(zstandard.compress(record(0)), count=1, attributes=raw.ZSTD), 1, 3, raw.UNSUPPORTED_COMPRESSION_TYPE,
+        batch(zstandard.compress(record(0)), count=1, attributes=ZSTD), 1, 3, raw.UNSUPPORTED_COMPRESSION_TYPE,
     ),
-    "snappy_that_claims_4_gib": (batch(b"\xff\xff\xff\xff\x0f" + b"x" * 50, count=1, attributes=raw.SNAPPY), 1, 3, REFUSED),
+    "snappy_that_claims_4_gib": (batch(b"\xff\xff\xff\xff\x0f" + b"x" * 50, count=1, attributes=SNAPPY), 1, 3, REFUSED),
     "xerial_block_that_claims_2_gib": (
-        batch(b"\x82SNAPPY\x00" + struct.pack(">iii", 1, 1, 2**31 - 1) + b"x" * 50, count=1, attributes=raw.SNAPPY), 1, 3, REFUSED,
+        batch(b"\x82SNAPPY\x00" + struct.pack(">iii", 1, 1, 2**31 - 1) + b"x" * 50, count=1, attributes=SNAPPY), 1, 3, REFUSED,
     ),
     "zstd_that_claims_2_to_62": (
-        batch(b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 2**62) + b"x" * 50, count=1, attributes=raw.ZSTD), 1, 7, REFUSED,
+        batch(b"\x28\xb5\x2f\xfd\xe0" + struct.pack("<Q", 2**62) + b"x" * 50, count=1, attributes=ZSTD), 1, 7, REFUSED,
     ),
     "base_offset_of_its_own": (batch([record(0)], base_offset=5), 1, 3, raw.INVALID_RECORD),
     "over_max_message_bytes": (batch([record(0, value=b"x" * 1_100_000)]), 1, 3, raw.MESSAGE_TOO_LARGE),
@@ -207,7 +208,7 @@ def bad_records_topic(broker, unique):
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_produce_before_v3_closes_the_connection(unharmed, topic, version):
     with Connection(unharmed) as connection:
-        entry = struct.pack(">i", 0) + raw.bytes_(raw.message_set(min(version, 1)))
+        entry = struct.pack(">i", 0) + raw.bytes_(message_set(min(version, 1)))
         body = struct.pack(">hi", 1, 1000) + raw.array([raw.string(topic) + raw.array([entry])])
         connection.send(raw.PRODUCE, version, body)
         assert connection.is_closed()
@@ -229,7 +230,7 @@ def zstd_bomb(size):
     return zstandard.compress(head + bytes(size) + tail)
 
 
-@pytest.mark.parametrize("codec,make,version", [(raw.GZIP, gzip_bomb, 3), (raw.ZSTD, zstd_bomb, 7)], ids=["gzip", "zstd"])
+@pytest.mark.parametrize("codec,make,version", [(GZIP, gzip_bomb, 3), (ZSTD, zstd_bomb, 7)], ids=["gzip", "zstd"])
 def test_a_small_batch_that_grows_to_256_mib_does_not_grow_the_broker(unharmed, topic, codec, make, version):
     bomb = batch(make(256 * MEBIBYTE), count=1, attributes=codec)
     assert len(bomb) < MEBIBYTE

@@ -11,7 +11,7 @@ import time
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from harness import paths, tools
+from harness import paths
 from harness.cluster import rack_of
 from harness.waiting import wait_for
 from test_cluster_tools import placed, placement, states, tool  # noqa: F401

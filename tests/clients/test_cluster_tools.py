@@ -13,7 +13,8 @@ import time
 import pytest
 
 from harness import paths, tools
-from harness.raw_kafka import NONE, Connection, batch, record, values
+from harness.raw_batches import batch, record, values
+from harness.raw_kafka import NONE, Connection
 from harness.waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -67,7 +68,7 @@ def read_back(cluster, topic, partition, count=RECORDS):
 
 
 def states(cluster, topic):
-    """{partition: (leader, replicas, in-sync replicas)}"""
+    """{partition: State}"""
     return {partition: state for (_, partition), state in cluster.described([topic])[1].items()}
 
 
@@ -112,7 +113,7 @@ def test_topics_tool_tells_which_partitions_miss_replicas_while_a_broker_is_dead
         return {(names[one[0]], one[1]) for one in found if one[0] in names}
 
     cluster.node(3).kill()
-    wait_for("the dead broker is out of sync", lambda: all(3 not in state[2] for one in names for state in states(cluster, one).values()))
+    wait_for("the dead broker is out of sync", lambda: all(3 not in state.in_sync for one in names for state in states(cluster, one).values()))
     found = described_partitions(tool("topics", "--describe", "--topic", f"{topic}|{scarce}"))
     assert {(names[one[0]], one[1], one[2]) for one in found} == {("wide", 0, 1), ("wide", 1, 2), ("scarce", 0, 1), ("scarce", 1, 2)}
     assert ill("under-replicated") == {("wide", 0), ("wide", 1), ("scarce", 0)}
@@ -213,9 +214,9 @@ def test_reassign_partitions_tool_moves_replicas_with_their_records(cluster, too
     text = wait_for("the replicas have moved", verified)
     assert "Clearing broker-level throttles" in text and f"Clearing topic-level throttles on topic {topic}" in text
     assert "throttled" not in tool("configs", "--describe", "--entity-type", "topics", "--entity-name", topic)
-    wait_for("both are in sync", lambda: all(sorted(in_sync) == [2, 3] for _, _, in_sync in states(cluster, topic).values()))
+    wait_for("both are in sync", lambda: all(sorted(state.in_sync) == [2, 3] for state in states(cluster, topic).values()))
     for partition in (0, 1):
-        assert states(cluster, topic)[partition][1] == proposed["partitions"][partition]["replicas"]
+        assert states(cluster, topic)[partition].replicas == proposed["partitions"][partition]["replicas"]
         read_back(cluster, topic, partition)
     assert "No partition reassignments found." in tool("reassign-partitions", "--list")
 
@@ -239,7 +240,7 @@ def test_reassign_partitions_tool_lists_and_cancels_what_does_not_come_to_an_end
     text = tool("reassign-partitions", "--reassignment-json-file", wanted, "--cancel", "--preserve-throttles")
     assert re.search(rf"Successfully cancelled partition reassignments? for: {topic}-0", text)
     assert "No partition reassignments found." in tool("reassign-partitions", "--list")
-    assert states(cluster, topic)[0][1] == before
+    assert states(cluster, topic)[0].replicas == before
     read_back(cluster, topic, 0)
 
 
@@ -254,12 +255,12 @@ def test_leader_election_tool_gives_leadership_back_to_the_preferred_replica(clu
     topic = placed([1, 2, 3], [2, 3, 1])
     # The same replicas in another order: the preferred leader is another one, and the leader the same.
     tool("reassign-partitions", "--reassignment-json-file", placement(tmp_path / "order.json", topic, {0: [3, 2, 1]}), "--execute")
-    wait_for("the order is another", lambda: states(cluster, topic)[0][1] == [3, 2, 1])
-    assert states(cluster, topic)[0][0] == 1
+    wait_for("the order is another", lambda: states(cluster, topic)[0].replicas == [3, 2, 1])
+    assert states(cluster, topic)[0].leader == 1
     of_topic = ("--topic", topic, "--partition")
     text = tool("leader-election", "--election-type", "preferred", *of_topic, 0)
     assert f"Successfully completed leader election (PREFERRED) for partitions {topic}-0" in text
-    wait_for("the preferred replica leads", lambda: states(cluster, topic)[0][0] == 3)
+    wait_for("the preferred replica leads", lambda: states(cluster, topic)[0].leader == 3)
     read_back(cluster, topic, 0)
     text = tool("leader-election", "--election-type", "preferred", *of_topic, 0)
     assert f"Valid replica already elected for partitions {topic}-0" in text
@@ -280,14 +281,14 @@ def test_leader_election_tool_is_refused_an_unclean_leader_while_there_is_one(to
 def test_leader_election_tool_is_refused_a_preferred_leader_that_is_dead(cluster, tool, placed):
     topic = placed([3, 1, 2])
     cluster.node(3).kill()
-    wait_for("another leads", lambda: states(cluster, topic)[0][0] in (1, 2))
+    wait_for("another leads", lambda: states(cluster, topic)[0].leader in (1, 2))
     with pytest.raises(tools.ToolError, match="PreferredLeaderNotAvailable"):
         tool("leader-election", "--election-type", "preferred", "--topic", topic, "--partition", 0)
     read_back(cluster, topic, 0)
     cluster.node(3).start()
     cluster.wait_until_whole()
     assert "Successfully completed" in tool("leader-election", "--election-type", "preferred", "--topic", topic, "--partition", 0)
-    wait_for("it leads again", lambda: states(cluster, topic)[0][0] == 3)
+    wait_for("it leads again", lambda: states(cluster, topic)[0].leader == 3)
     read_back(cluster, topic, 0)
 
 

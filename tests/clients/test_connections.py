@@ -9,7 +9,8 @@ from confluent_kafka import Producer
 
 from harness import paths
 from harness import raw_kafka as raw
-from harness.raw_kafka import Connection, Reader, batch, record
+from harness.raw_batches import batch, record, values
+from harness.raw_kafka import Connection, Reader
 
 pytestmark = pytest.mark.one_node
 
@@ -49,7 +50,7 @@ def test_acks_0_is_never_answered(broker, unique):
             time.sleep(0.01)
         error, high_watermark, data = connection.fetch(topic, 0, 0)
         assert (error, high_watermark) == (raw.NONE, 10)
-        assert raw.values(data) == [(number, b"%d" % number) for number in range(10)]
+        assert values(data) == [(number, b"%d" % number) for number in range(10)]
 
 
 def test_a_refused_acks_0_closes_the_connection(broker, unique):
@@ -67,7 +68,7 @@ def test_pipelined_produces_are_appended_in_order(broker, unique):
         ]
         assert [connection.receive()[0] for _ in sent] == sent
         _, _, data = connection.fetch(topic, 0, 0)
-        assert raw.values(data) == [(number, b"%d" % number) for number in range(200)]
+        assert values(data) == [(number, b"%d" % number) for number in range(200)]
 
 
 def test_a_java_consumer_closes_during_a_long_poll(broker, unique):

@@ -10,7 +10,8 @@ import pytest
 from harness import paths, tools
 from harness.clients import CLIENTS
 from harness.members import Members
-from harness.raw_kafka import Connection, batch, record
+from harness.raw_batches import batch, record
+from harness.raw_kafka import Connection
 from harness.waiting import wait_for
 
 SECOND = 1000

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from harness import tools
-from harness.raw_kafka import Connection, batch, record
+from harness.raw_batches import batch, record
+from harness.raw_kafka import Connection
 from harness.waiting import wait_for
 
 

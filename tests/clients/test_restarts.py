@@ -8,6 +8,7 @@ import time
 import pytest
 from confluent_kafka import Producer
 
+from harness import raw_batches
 from harness import raw_kafka as raw
 from harness.clients import CLIENTS
 from harness.raw_kafka import Connection
@@ -62,7 +63,7 @@ def test_reads_at_random_offsets_are_right_before_and_after_a_restart(own_broker
             for offset in [0, 1, len(values) - 1] + [rng.randrange(len(values)) for _ in range(200)]:
                 error, high_watermark, data = connection.fetch(topic, 0, offset, max_bytes=rng.choice([1, 5_000, 300_000]))
                 assert (error, high_watermark) == (raw.NONE, len(values))
-                found = [item for item in raw.values(data) if item[0] >= offset]
+                found = [item for item in raw_batches.values(data) if item[0] >= offset]
                 assert found[0][0] == offset
                 assert found == [(at, values[at]) for at in range(offset, offset + len(found))]
 

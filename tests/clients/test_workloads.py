@@ -12,7 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from harness import raw_kafka as raw
 from harness.clients import CLIENTS
-from harness.raw_kafka import Connection, batch, record
+from harness.raw_batches import batch, record
+from harness.raw_kafka import Connection
 from harness.records import record as spec_record
 
 pytestmark = pytest.mark.one_node

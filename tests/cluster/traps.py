@@ -18,6 +18,7 @@ from harness.loads import Awaited, create
 from harness.nodes import Cluster, Loopback
 from harness.producer import SequentialProducer
 from harness.history import FAIL, INFO, OK, SEND, History
+from harness.raw_kafka import NOBODY
 from harness.reader import read_to_end
 
 PRODUCERS = 128
@@ -92,7 +93,7 @@ def founding(nemesis, number, order):
 def x24_topics_everywhere(nemesis):
     """Topics of one and of three replicas are made through each broker at once, and 128 producers make theirs by writing, while a broker
     restarts: every broker knows the same ones, and each of them has leaders and takes records."""
-    clients = [AdminClient({"bootstrap.servers": "{}:{}".format(*node.address), "log_level": 0}) for node in nemesis.cluster.nodes.values()]
+    clients = [AdminClient({"bootstrap.servers": node.bootstrap, "log_level": 0}) for node in nemesis.cluster.nodes.values()]
     rounds = itertools.count()
     while nemesis.goes_on():
         number = next(rounds)
@@ -133,7 +134,7 @@ def made_by_writing(nemesis, number):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                if metadata.ask(node.address, topic=topic)[1].get((topic, 0), metadata.NOBODY).leader > 0:
+                if metadata.ask(node, [topic], auto_create=True)[1].get((topic, 0), NOBODY).leader > 0:
                     break
             except OSError:
                 pass
@@ -167,7 +168,7 @@ def catalogues_agree(cluster, seconds=30):
     """Every broker gives the same answer to Metadata of everything, byte by byte."""
     deadline = time.monotonic() + seconds
     while True:
-        answers = {number: metadata.catalogue(node.address) for number, node in cluster.nodes.items()}
+        answers = {number: metadata.catalogue(node) for number, node in cluster.nodes.items()}
         if len(set(answers.values())) == 1:
             return len(answers[1])
         if time.monotonic() > deadline:

@@ -3,8 +3,9 @@
 import shutil
 import time
 
+from harness import metadata
 from harness.broker import TOPIC_SECONDS, Broker, Eddy, Kafka
-from harness.raw_kafka import Closed, Connection
+from harness.raw_kafka import NOBODY, Connection
 
 NODES = 3
 # How long a broker that came back may take until it has caught up with everything.
@@ -70,22 +71,18 @@ class Cluster(Broker):
         return [node for node in self.nodes if node.process.poll() is None]
 
     def described(self, topics=None):
-        """What the first node that answers says: ({broker}, {(topic, partition): (leader, replicas, in-sync replicas)})."""
+        """What the first node that answers says: (brokers, {(topic, partition): State})."""
         for node in self.alive():
             try:
-                with Connection(node) as connection:
-                    brokers, found = connection.replicas(topics)
-            except (OSError, Closed):
+                return metadata.ask(node, topics)[:2]
+            except OSError:
                 continue
-            return {broker[0] for broker in brokers}, {
-                (name, partition): state for name, (_, partitions) in found.items() for partition, state in partitions.items()
-            }
-        return set(), {}
+        return [], {}
 
     def leader_of(self, topic, partition=0):
         deadline = time.monotonic() + TOPIC_SECONDS
         while time.monotonic() < deadline:
-            leader, _, _ = self.described([topic])[1].get((topic, partition), (-1, [], []))
+            leader = self.described([topic])[1].get((topic, partition), NOBODY).leader
             if leader > 0:
                 return self.node(leader)
             time.sleep(0.05)
@@ -102,8 +99,8 @@ class Cluster(Broker):
     def known_everywhere(self, name, partitions):
         for node in self.alive():
             with Connection(node) as connection:
-                error, found = connection.replicas([name])[1][name]
-            if error or len(found) != partitions or any(leader < 0 for leader, _, _ in found.values()):
+                error, found = connection.describe([name])[2][name]
+            if error or len(found) != partitions or any(state.leader < 0 for state in found.values()):
                 return False
         return True
 
@@ -112,38 +109,22 @@ class Cluster(Broker):
         found = []
         _, states = self.described([topic])
         for partition in range(partitions):
-            leader = states.get((topic, partition), (-1,))[0]
+            leader = states.get((topic, partition), NOBODY).leader
             if leader < 1:
                 return None
             try:
                 with Connection(self.node(leader)) as connection:
                     error, _, end = connection.list_offset(topic, partition, LATEST)
-            except (OSError, Closed):
+            except OSError:
                 return None
             if error:
                 return None
             found.append(end)
         return found
 
-    def incomplete(self):
-        """Why the cluster is not whole, or None: each broker knows all brokers, and every replica is in sync."""
-        for node in self.nodes:
-            try:
-                with Connection(node) as connection:
-                    brokers, topics = connection.replicas()
-            except (OSError, Closed) as error:
-                return f"node {node.number} does not answer: {error!r}"
-            if len(brokers) != NODES:
-                return f"node {node.number} knows the brokers {brokers}"
-            for name, (_, partitions) in topics.items():
-                for partition, (leader, replicas, in_sync) in partitions.items():
-                    if leader < 1 or sorted(replicas) != sorted(in_sync):
-                        return f"node {node.number}: {name}-{partition}: leader {leader}, replicas {replicas}, in sync {in_sync}"
-        return None
-
     def wait_until_whole(self, seconds=WHOLE_SECONDS):
         deadline = time.monotonic() + seconds
-        while reason := self.incomplete():
+        while reason := metadata.incomplete(self.nodes):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not whole after {seconds} s: {reason}\n{self.log_tail()}")
             time.sleep(0.1)

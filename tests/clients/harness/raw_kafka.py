@@ -1,15 +1,14 @@
-"""A tiny Kafka client over a raw socket, for what no real client would send.
+"""A tiny Kafka client over a raw socket, for what no real client would send, and for what one broker says: a client library would try again, guess,
+and choose brokers itself.
 
-Only the oldest non-flexible version of each request that Kafka 4 still serves is spoken here, where there is one: a few primitives are enough for those, and
-they have nothing in common with the broker's own codec.
+Of each request the oldest version is spoken that Kafka 4 still serves and that tells enough, one that is not flexible where there is one: a few
+primitives do for those, and they have nothing in common with the broker's own codec.
 """
 
 import socket
 import struct
 import time
-import zlib
-
-from crc32c import crc32c
+from typing import NamedTuple
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
 INCREMENTAL_ALTER_CONFIGS, ALTER_PARTITION_REASSIGNMENTS = 44, 45
@@ -32,8 +31,6 @@ OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 UNSUPPORTED_COMPRESSION_TYPE = 76
 INVALID_RECORD = 87
 
-GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
-
 
 def string(text):
     if text is None:
@@ -50,8 +47,7 @@ def array(items):
     return struct.pack(">i", len(items)) + b"".join(items)
 
 
-def varint(number):
-    number = (number << 1 ^ number >> 63) & (1 << 64) - 1
+def varint_unsigned(number):
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -60,8 +56,8 @@ def varint(number):
     return bytes(out)
 
 
-def varint_unsigned(number):
-    return varint(number >> 1 if number % 2 == 0 else ~(number >> 1))
+def varint(number):
+    return varint_unsigned((number << 1 ^ number >> 63) & (1 << 64) - 1)
 
 
 def compact_array(items):
@@ -71,35 +67,7 @@ def compact_array(items):
 NO_TAGS = b"\x00"
 
 
-def record(offset_delta, key=None, value=b"value", timestamp_delta=0, headers=()):
-    def sized(data):
-        return varint(-1) if data is None else varint(len(data)) + data
-
-    body = b"\x00" + varint(timestamp_delta) + varint(offset_delta) + sized(key) + sized(value) + varint(len(headers))
-    body += b"".join(sized(name) + sized(header) for name, header in headers)
-    return varint(len(body)) + body
-
-
-def batch(records, *, count=None, last_offset_delta=None, base_offset=0, magic=2, attributes=0, crc=None, timestamp=None,
-          producer=(-1, -1, -1), length=None):
-    """A record batch of encoded records (a list, or bytes that stand for them), with any header field falsified on wish."""
-    count = len(records) if count is None else count
-    last_offset_delta = count - 1 if last_offset_delta is None else last_offset_delta
-    timestamp = int(time.time() * 1000) if timestamp is None else timestamp
-    payload = records if isinstance(records, bytes) else b"".join(records)
-    body = struct.pack(">hiqqqhii", attributes, last_offset_delta, timestamp, timestamp, *producer, count) + payload
-    crc = crc32c(body) if crc is None else crc
-    length = 9 + len(body) if length is None else length
-    return struct.pack(">qiibI", base_offset, length, -1, magic, crc) + body
-
-
-def message_set(magic, value=b"value", offset=0):
-    """One message of the formats before record batches, 0 or 1, as clients before 0.11 sent it."""
-    body = struct.pack(">bb", magic, 0) + (struct.pack(">q", int(time.time() * 1000)) if magic == 1 else b"") + bytes_(None) + bytes_(value)
-    return struct.pack(">qiI", offset, 4 + len(body), zlib.crc32(body)) + body
-
-
-class Closed(Exception):
+class Closed(ConnectionError):
     """The broker closed the connection instead of answering."""
 
 
@@ -115,28 +83,56 @@ class Reader:
         return values[0] if len(values) == 1 else values
 
     def string(self):
-        length = self.take(">h")
-        if length < 0:
-            return None
-        self.at += length
-        return self.data[self.at - length : self.at].decode()
+        data = self.slice(self.take(">h"))
+        return data if data is None else data.decode()
 
     def bytes(self):
-        length = self.take(">i")
+        return self.slice(self.take(">i"))
+
+    def array(self, item):
+        return [item() for _ in range(max(self.take(">i"), 0))]
+
+    def varint_unsigned(self):
+        number, shift = 0, 0
+        while (byte := self.take(">B")) > 0x7F:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+        return number | byte << shift
+
+    def varint(self):
+        number = self.varint_unsigned()
+        return number >> 1 ^ -(number & 1)
+
+    def slice(self, length):
+        """None for a negative length."""
         if length < 0:
             return None
         self.at += length
         return self.data[self.at - length : self.at]
 
-    def array(self, item):
-        return [item() for _ in range(max(self.take(">i"), 0))]
-
     def left(self):
         return len(self.data) - self.at
 
 
+class State(NamedTuple):
+    """A partition as a broker describes it."""
+
+    leader: int
+    epoch: int
+    replicas: list
+    in_sync: list
+
+    @property
+    def whole(self):
+        return self.leader >= 0 and sorted(self.replicas) == sorted(self.in_sync)
+
+
+NOBODY = State(-1, -1, [], [])
+
+
 class Connection:
-    """One socket to the broker. Every wait ends after `timeout` seconds, as a failure."""
+    """One socket to a broker, which is anything with `host` and `port`. Every wait ends after `timeout` seconds, as a failure; OSError when there is no
+    connection, or none any more."""
 
     def __init__(self, broker, timeout=15):
         self.socket = socket.create_connection((broker.host, broker.port), timeout=timeout)
@@ -147,6 +143,9 @@ class Connection:
         return self
 
     def __exit__(self, *_):
+        self.close()
+
+    def close(self):
         self.socket.close()
 
     def send_raw(self, data):
@@ -164,7 +163,7 @@ class Connection:
         return self.correlation
 
     def receive_raw(self, count):
-        data = b""
+        data = bytearray()
         while len(data) < count:
             try:
                 part = self.socket.recv(count - len(data))
@@ -173,7 +172,7 @@ class Connection:
             if not part:
                 raise Closed()
             data += part
-        return data
+        return bytes(data)
 
     def receive(self):
         """The next answer: its correlation id and a reader behind response header v0."""
@@ -217,37 +216,41 @@ class Connection:
         return error, {key: (low, high) for key, low, high in apis}
 
     def metadata(self, topics=None, auto_create=True):
-        """Metadata v4: brokers as (id, host, port), and {topic: (error, partition count)}."""
-        brokers, found = self.replicas(topics, auto_create)
+        """Brokers as (id, host, port), and {topic: (error, partition count)}."""
+        brokers, _, found = self.describe(topics, auto_create)
         return brokers, {name: (error, len(partitions)) for name, (error, partitions) in found.items()}
 
-    def replicas(self, topics=None, auto_create=False):
-        """Metadata v4: brokers as (id, host, port), and {topic: (error, {partition: (leader, replicas, in-sync replicas)})}."""
+    def describe(self, topics=None, auto_create=False):
+        """Metadata v7, the first with leader epochs: brokers as (id, host, port), the controller, and {topic: (error, {partition: State})}."""
         names = struct.pack(">i", -1) if topics is None else array([string(topic) for topic in topics])
-        reader = self.ask(METADATA, 4, names + struct.pack(">b", auto_create))
-        reader.take(">i")
+        reader = self.ask(METADATA, 7, names + struct.pack(">b", auto_create))
+        _throttle = reader.take(">i")
         brokers = reader.array(lambda: (reader.take(">i"), reader.string(), reader.take(">i"), reader.string())[:3])
-        reader.string()
-        reader.take(">i")
+        _cluster, controller = reader.string(), reader.take(">i")
+
+        def numbers():
+            return reader.array(lambda: reader.take(">i"))
 
         def partition():
-            _error, index, leader = reader.take(">hii")
-            return index, (leader, reader.array(lambda: reader.take(">i")), reader.array(lambda: reader.take(">i")))
+            _error, index, leader, epoch = reader.take(">hiii")
+            state = State(leader, epoch, numbers(), numbers())
+            _offline = numbers()
+            return index, state
 
         def topic():
             error, name, _internal = reader.take(">h"), reader.string(), reader.take(">b")
             return name, (error, dict(reader.array(partition)))
 
-        return brokers, dict(reader.array(topic))
+        return brokers, controller, dict(reader.array(topic))
 
     def produce_request(self, topic, partition, records, acks=1, timeout_ms=10_000):
         """The body of Produce v3, the oldest version that Kafka 4 serves."""
         entry = struct.pack(">i", partition) + bytes_(records)
         return string(None) + struct.pack(">hi", acks, timeout_ms) + array([string(topic) + array([entry])])
 
-    def produce(self, topic, partition, records, acks=1, version=3):
+    def produce(self, topic, partition, records, acks=1, version=3, timeout_ms=10_000):
         """Produces with v3 to v7 and gives (error, base offset)."""
-        reader = self.ask(PRODUCE, version, self.produce_request(topic, partition, records, acks))
+        reader = self.ask(PRODUCE, version, self.produce_request(topic, partition, records, acks, timeout_ms))
 
         def answer():
             found = reader.take(">ihqq")
@@ -309,56 +312,15 @@ class Connection:
         _tags, _throttle, error = reader.take(">bih")
         return error
 
+    def ask_for_producer_id(self):
+        """InitProducerId v0 without a transactional id: (error, producer id, epoch)."""
+        reader = self.ask(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60_000))
+        return reader.take(">ihqh")[1:]
+
     def init_producer_id(self):
-        """InitProducerId v0 without a transactional id: (producer id, epoch). Apache Kafka says for a moment that it has no ids at hand."""
+        """(producer id, epoch). Apache Kafka says for a moment that it has no ids at hand."""
         deadline = time.monotonic() + 15
-        while True:
-            reader = self.ask(INIT_PRODUCER_ID, 0, string(None) + struct.pack(">i", 60_000))
-            _throttle, error, producer_id, epoch = reader.take(">ihqh")
-            if error != COORDINATOR_LOAD_IN_PROGRESS or time.monotonic() > deadline:
-                break
+        while (answer := self.ask_for_producer_id())[0] == COORDINATOR_LOAD_IN_PROGRESS and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert error == NONE
-        return producer_id, epoch
-
-
-def batches(data):
-    """Splits fetched bytes into (base offset, record count, bytes) of whole batches; asserts magic 2 and a right CRC for each."""
-    at, found = 0, []
-    while at + 61 <= len(data):
-        base, length, _, magic, crc = struct.unpack_from(">qiibI", data, at)
-        whole = data[at : at + 12 + length]
-        if len(whole) < 12 + length:
-            break
-        assert magic == 2
-        assert crc32c(whole[21:]) == crc, f"crc of the batch at {base}"
-        found.append((base, struct.unpack_from(">i", whole, 57)[0], whole))
-        at += 12 + length
-    return found
-
-
-def _varint_at(data, at):
-    number, shift = 0, 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return number >> 1 ^ -(number & 1), at
-
-
-def values(data):
-    """[(offset, value)] of the records in fetched bytes; the batches must be uncompressed."""
-    found = []
-    for base, count, whole in batches(data):
-        at = 61
-        for _ in range(count):
-            length, at = _varint_at(whole, at)
-            end = at + length
-            _, at = _varint_at(whole, at + 1)
-            delta, at = _varint_at(whole, at)
-            key_length, at = _varint_at(whole, at)
-            value_length, at = _varint_at(whole, at + max(key_length, 0))
-            found.append((base + delta, whole[at : at + value_length] if value_length >= 0 else None))
-            at = end
-    return found
+        assert answer[0] == NONE
+        return answer[1:]

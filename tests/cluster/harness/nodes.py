@@ -129,12 +129,20 @@ class Node:
         self.process, self.paused, self.starts = None, False, 0
 
     @property
-    def address(self):
-        return self.cluster.net.address(self.number), self.cluster.net.ports[self.number][0]
+    def host(self):
+        return self.cluster.net.address(self.number)
+
+    @property
+    def port(self):
+        return self.cluster.net.ports[self.number][0]
+
+    @property
+    def bootstrap(self):
+        return f"{self.host}:{self.port}"
 
     @property
     def admin(self):
-        return self.cluster.net.address(self.number), self.cluster.net.ports[self.number][1]
+        return self.host, self.cluster.net.ports[self.number][1]
 
     @property
     def running(self):
@@ -208,7 +216,7 @@ class Cluster:
 
     @property
     def bootstrap(self):
-        return ",".join(f"{host}:{port}" for host, port in (node.address for node in self.nodes.values()))
+        return ",".join(node.bootstrap for node in self.nodes.values())
 
     def start(self):
         for node in self.nodes.values():
@@ -216,14 +224,13 @@ class Cluster:
         self.wait_until_whole(START_SECONDS)
         return self
 
-    def described(self, number=None):
-        """What a broker says, or the first that answers; None when nobody does."""
-        nodes = [self.nodes[number]] if number else self.nodes.values()
-        for node in nodes:
+    def described(self):
+        """What the first broker says that answers; None when nobody does."""
+        for node in self.nodes.values():
             if node.running and not node.paused:
                 try:
-                    return metadata.ask(node.address)
-                except (OSError, IndexError):
+                    return metadata.ask(node, timeout=3)
+                except OSError:
                     continue
         return None
 
@@ -242,16 +249,7 @@ class Cluster:
             if not node.running:
                 code = node.process and node.process.returncode
                 return f"node {number} does not run (exit code {code})"
-            said = self.described(number)
-            if said is None:
-                return f"node {number} does not answer"
-            brokers, partitions, _ = said
-            if brokers != [1, 2, 3]:
-                return f"node {number} knows the brokers {brokers}"
-            for (topic, partition), state in partitions.items():
-                if not state.whole:
-                    return f"node {number}: {topic}-{partition}: {state}"
-        return None
+        return metadata.incomplete(self.nodes.values())
 
     def wait_until_whole(self, seconds=WHOLE_SECONDS):
         deadline = time.monotonic() + seconds

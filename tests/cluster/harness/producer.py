@@ -1,15 +1,18 @@
 """An idempotent producer of our own that knows for certain what it was told: one batch in flight, resent with its sequence until there is a
 final answer. A client library guesses at times (see `workload.py`), and hides the answers before the last."""
 
-import struct
 import time
 
-from harness import metadata, raw
+from harness import metadata
 from harness.history import FAIL, INFO, INVOKE, OK, RESEND, SEND
+from harness.raw_batches import batch, record
+from harness.raw_kafka import Connection
 
 NONE, OUT_OF_ORDER_SEQUENCE, DUPLICATE_SEQUENCE = 0, 45, 46
 # After these, nothing was written by the attempt. NOT_LEADER_OR_FOLLOWER is not among them: it can come after the append.
 REFUSED = {2, 3, 10, 19, 29, 31, 87, 89}
+ANSWER_SECONDS = 3
+PRODUCE_MS = 2_000
 GIVES_UP_SECONDS = 30
 RESENDS = 0.1
 
@@ -61,17 +64,17 @@ class SequentialProducer:
             return f"{error!r}", None, False
         try:
             if self.identity is None:
-                error, producer, epoch = connection.init_producer_id()
+                error, producer, epoch = connection.ask_for_producer_id()
                 if error:
                     return f"no producer id: {error}", None, False
                 self.identity = producer, epoch
-        except (OSError, struct.error) as error:
+        except OSError as error:
             self.forget(partition, node)
             return f"no producer id: {error!r}", None, False
         try:
-            batch = raw.batch([value.encode()], *self.identity, self.sequences.get(partition, 0))
-            error, offset = connection.produce(self.topic, partition, batch)
-        except (OSError, struct.error) as error:
+            records = batch([record(0, value=value.encode())], producer=(*self.identity, self.sequences.get(partition, 0)))
+            error, offset = connection.produce(self.topic, partition, records, acks=-1, timeout_ms=PRODUCE_MS)
+        except OSError as error:
             self.forget(partition, node)
             return f"{error!r}", None, True
         if error != NONE:
@@ -91,16 +94,16 @@ class SequentialProducer:
             for node in nodes:
                 if node.running and not node.paused:
                     try:
-                        _, partitions, _ = metadata.ask(node.address, timeout=1)
+                        _, partitions, _ = metadata.ask(node, timeout=1)
                         self.leaders[partition] = self.cluster.nodes[partitions[self.topic, partition].leader]
                         break
-                    except (OSError, KeyError, struct.error):
+                    except (OSError, KeyError):
                         continue
         return self.leaders.get(partition)
 
     def connection(self, node):
         if node.number not in self.connections:
-            self.connections[node.number] = raw.Connection(node.address)
+            self.connections[node.number] = Connection(node, ANSWER_SECONDS)
         return self.connections[node.number]
 
     def forget(self, partition, node):

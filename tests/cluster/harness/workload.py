@@ -9,7 +9,6 @@ marked `implied`.
 
 import random
 import threading
-import time
 
 from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 
@@ -112,8 +111,8 @@ class Workload:
                 if not node.running or node.paused:
                     continue
                 try:
-                    _, partitions, _ = metadata.ask(node.address, timeout=1)
-                except (OSError, IndexError):
+                    _, partitions, _ = metadata.ask(node, timeout=1)
+                except OSError:
                     continue
                 self.leaders += [(key_of(index), state.epoch, state.leader) for (topic, index), state in partitions.items() if topic == TOPIC]
 
