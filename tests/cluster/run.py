@@ -69,7 +69,10 @@ def run(name, seconds, seed, netns=False, directory=None, settings=None, rounds=
         report["seconds until whole"] = round(time.monotonic() - healed, 1)
         # Everybody gets to write after the faults.
         time.sleep(2)
-        workload.stop()
+        try:
+            workload.stop()
+        except AssertionError as error:
+            violations.append(Violation("clients", str(error)))
         final = workload.final_read()
         violations += probes(history.events, healed)
         violations += check_history(history.events, final)

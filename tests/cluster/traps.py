@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -143,11 +144,9 @@ def made_by_writing(nemesis, number):
         producer.send(0, f"{topic}.{process}")
         producer.close()
 
-    threads = [threading.Thread(target=write, args=(process,)) for process in range(PRODUCERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(PRODUCERS) as pool:
+        # An error of one of them is raised here.
+        list(pool.map(write, range(PRODUCERS)))
     for event in history.events:
         if event["f"] == SEND and event["type"] in (FAIL, INFO):
             failures.append(f"{event['value']}: {event['error']}")

@@ -20,11 +20,18 @@ def create(cluster, topic, partitions, replicas=3):
 
 
 class Load:
-    """Threads that run until `stop`."""
+    """Threads that run until `stop`, which fails when one of them has ended by an error."""
 
     def __init__(self, targets):
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=target, args=arguments, daemon=True) for target, *arguments in targets]
+        self.threads = [threading.Thread(target=self.run, args=target, daemon=True) for target in targets]
+        self.errors = []
+
+    def run(self, target, *arguments):
+        try:
+            target(*arguments)
+        except Exception as error:
+            self.errors.append(error)
 
     def start(self):
         for thread in self.threads:
@@ -35,6 +42,8 @@ class Load:
         self.stopping.set()
         for thread in self.threads:
             thread.join()
+        if self.errors:
+            raise AssertionError(f"a client has ended by {self.errors!r}") from self.errors[0]
 
 
 class Awaited(Load):

@@ -8,12 +8,12 @@ marked `implied`.
 """
 
 import random
-import threading
 
 from confluent_kafka import OFFSET_BEGINNING, Producer, TopicPartition
 
 from harness import metadata
 from harness.history import INFO, INVOKE, OK, POLL, SEND, outcome
+from harness.loads import Load
 from harness.producer import SequentialProducer
 from harness.reader import read_to_end, reader
 
@@ -24,25 +24,14 @@ def key_of(partition):
     return f"{TOPIC}-{partition}"
 
 
-class Workload:
+class Workload(Load):
     def __init__(self, cluster, history, seed, partitions=3, libraries=3, own=3, rate=50):
         self.cluster, self.history, self.seed, self.partitions = cluster, history, seed, partitions
-        self.stopping = threading.Event()
         self.leaders = []
         targets = [(self.produce, number, rate) for number in range(libraries)]
         targets += [(self.produce_alone, 200 + number, rate) for number in range(own)]
         targets += [(self.consume, 100), (self.watch_leaders,)]
-        self.threads = [threading.Thread(target=target, args=arguments, daemon=True) for target, *arguments in targets]
-
-    def start(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def stop(self):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
+        super().__init__(targets)
 
     def produce(self, process, rate):
         rng = random.Random(self.seed * 1000 + process)
