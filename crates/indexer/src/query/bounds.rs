@@ -2,8 +2,9 @@
 
 use std::ops::Bound;
 
-use super::compile::whole_numbers;
-use super::tree::{Name, Node};
+use super::name::Name;
+use super::ranges::whole_numbers;
+use super::tree::Node;
 
 /// Every match lies within. Both ends are included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,140 +1,107 @@
-//! Tokens and whole strings that match a pattern.
+//! Patterns over whole texts: what they are made of, and what they match.
 
-use std::sync::Arc;
-
-use tantivy::query::{
-    BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight,
-};
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{BitSet, DocId, Score, SegmentReader, TantivyError};
-
-use super::tree::Pattern;
-use crate::search::Budget;
-
-/// Terms looked at before the time is.
-const STEP: u64 = 1024;
-
-/// Where the pattern is looked for.
-#[derive(Clone, Debug)]
-pub(crate) enum Among {
-    /// The terms of an indexed field that begin with these bytes: a path, and its type.
-    Terms { field: Field, path: Vec<u8> },
-    /// The whole strings of a fast field.
-    Strings { column: String },
+/// A pattern over whole tokens: `*` any characters, `?` one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    pub(crate) parts: Vec<Glob>,
+    /// Whether upper and lower case are the same.
+    pub(crate) any_case: bool,
+    /// Whether it is made lower case if the words of the field are.
+    pub(crate) as_words: bool,
 }
 
-/// Documents with a term that matches a pattern; each counts the same.
-#[derive(Clone, Debug)]
-pub(crate) struct PatternQuery {
-    pub(crate) among: Among,
-    pub(crate) pattern: Arc<Pattern>,
-    pub(crate) budget: Arc<Budget>,
+/// One part of a [`Pattern`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Glob {
+    Char(char),
+    /// `?`
+    One,
+    /// `*`
+    Any,
 }
 
-impl Query for PatternQuery {
-    fn weight(&self, _scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(self.clone()))
+impl Pattern {
+    /// The pattern of a prefix.
+    pub(crate) fn prefix(text: &str) -> Pattern {
+        let parts = text.chars().map(Glob::Char).chain([Glob::Any]).collect();
+        Pattern { parts, any_case: false, as_words: false }
     }
-}
 
-impl Weight for PatternQuery {
-    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
-        let docs = match &self.among {
-            Among::Terms { field, path } => self.terms(reader, *field, path)?,
-            Among::Strings { column } => self.strings(reader, column)?,
+    /// A pattern in which `*` and `?` are special, and `\` takes that from what follows.
+    pub(crate) fn wildcard(text: &str, any_case: bool) -> Pattern {
+        let mut chars = text.chars();
+        let mut parts = Vec::new();
+        while let Some(char) = chars.next() {
+            parts.push(match char {
+                '*' => Glob::Any,
+                '?' => Glob::One,
+                '\\' => Glob::Char(chars.next().unwrap_or('\\')),
+                _ => Glob::Char(char),
+            });
+        }
+        Pattern { parts, any_case, as_words: false }
+    }
+
+    /// Refuses what would look at every word of a topic for nothing, or have no end.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        const PARTS_MAX: usize = 256;
+        const WILDCARDS_MAX: usize = 16;
+        let wildcards = self.parts.iter().filter(|part| **part == Glob::Any).count();
+        if self.parts.len() > PARTS_MAX {
+            return Err(format!("the pattern is longer than {PARTS_MAX} characters"));
+        }
+        if wildcards > WILDCARDS_MAX {
+            return Err(format!("the pattern has more than {WILDCARDS_MAX} wildcards *"));
+        }
+        Ok(())
+    }
+
+    /// The characters before the first wildcard.
+    pub(crate) fn literal_prefix(&self) -> String {
+        let char = |part: &Glob| match part {
+            Glob::Char(char) => Some(*char),
+            Glob::One | Glob::Any => None,
         };
-        Ok(match docs {
-            Some(docs) => Box::new(ConstScorer::new(BitSetDocSet::from(docs), boost)),
-            None => Box::new(EmptyScorer),
-        })
+        self.parts.iter().map_while(char).collect()
     }
 
-    fn explain(&self, _reader: &SegmentReader, _doc: DocId) -> tantivy::Result<Explanation> {
-        Err(TantivyError::InvalidArgument("a pattern is not explained".to_owned()))
-    }
-}
-
-impl PatternQuery {
-    /// The bytes with which every match begins.
-    fn prefix(&self) -> Vec<u8> {
-        if self.pattern.any_case { Vec::new() } else { self.pattern.literal_prefix().into_bytes() }
+    /// Whether it is `*`.
+    pub(crate) fn is_any(&self) -> bool {
+        !self.parts.is_empty() && self.parts.iter().all(|part| *part == Glob::Any)
     }
 
-    fn is_match(&self, text: &[u8]) -> bool {
-        std::str::from_utf8(text).is_ok_and(|text| self.pattern.matches(text))
-    }
-
-    fn terms(&self, reader: &SegmentReader, field: Field, path: &[u8]) -> tantivy::Result<Option<BitSet>> {
-        let inverted = reader.inverted_index(field)?;
-        let begin = [path, &self.prefix()].concat();
-        let mut range = inverted.terms().range().ge(&begin);
-        if let Some(end) = after_prefix(&begin) {
-            range = range.lt(end);
-        }
-        let mut stream = range.into_stream()?;
-        let (mut docs, mut seen) = (None, 0_u64);
-        while stream.advance() {
-            seen += 1;
-            if seen.is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if !stream.key().get(path.len()..).is_some_and(|text| self.is_match(text)) {
-                continue;
-            }
-            let docs = docs.get_or_insert_with(|| BitSet::with_max_value(reader.max_doc()));
-            let mut postings =
-                inverted.read_block_postings_from_terminfo(stream.value(), IndexRecordOption::Basic)?;
-            while !postings.docs().is_empty() {
-                for &doc in postings.docs() {
-                    docs.insert(doc);
+    /// Whether the whole of `text` matches. Takes at most length times length steps: only the newest `*` is tried again.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let same =
+            |one: char, two: char| one == two || (self.any_case && one.to_lowercase().eq(two.to_lowercase()));
+        let (mut part, mut rest) = (0, text);
+        let mut again: Option<(usize, &str)> = None;
+        loop {
+            let char = rest.chars().next();
+            match (self.parts.get(part), char) {
+                (None, None) => return true,
+                (Some(Glob::Any), _) => {
+                    part += 1;
+                    again = Some((part, rest));
+                    continue;
                 }
-                postings.advance();
+                (Some(Glob::One), Some(char)) => {
+                    part += 1;
+                    rest = rest.get(char.len_utf8()..).unwrap_or_default();
+                    continue;
+                }
+                (Some(Glob::Char(wanted)), Some(char)) if same(*wanted, char) => {
+                    part += 1;
+                    rest = rest.get(char.len_utf8()..).unwrap_or_default();
+                    continue;
+                }
+                _ => {}
             }
+            let Some((star, from)) = again else { return false };
+            let Some(skipped) = from.chars().next() else { return false };
+            rest = from.get(skipped.len_utf8()..).unwrap_or_default();
+            part = star;
+            again = Some((star, rest));
         }
-        Ok(docs)
     }
-
-    fn strings(&self, reader: &SegmentReader, column: &str) -> tantivy::Result<Option<BitSet>> {
-        let Some(column) = reader.fast_fields().str(column)? else { return Ok(None) };
-        let begin = self.prefix();
-        let dictionary = column.dictionary();
-        let mut range = dictionary.range().ge(&begin);
-        if let Some(end) = after_prefix(&begin) {
-            range = range.lt(end);
-        }
-        let mut stream = range.into_stream()?;
-        let ords_max = u32::try_from(column.num_terms()).unwrap_or(u32::MAX);
-        let (mut ords, mut seen, mut found) = (BitSet::with_max_value(ords_max), 0_u64, false);
-        while stream.advance() {
-            seen += 1;
-            if seen.is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if self.is_match(stream.key()) {
-                ords.insert(u32::try_from(stream.term_ord()).unwrap_or(u32::MAX));
-                found = true;
-            }
-        }
-        if !found {
-            return Ok(None);
-        }
-        let mut docs = BitSet::with_max_value(reader.max_doc());
-        for doc in 0..reader.max_doc() {
-            if u64::from(doc).is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if column.term_ords(doc).any(|ord| ords.contains(u32::try_from(ord).unwrap_or(u32::MAX))) {
-                docs.insert(doc);
-            }
-        }
-        Ok(Some(docs))
-    }
-}
-
-/// The least bytes above everything that begins with `prefix`; `None` if there are none.
-fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
-    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut end = prefix.get(..=last)?.to_vec();
-    *end.last_mut()? += 1;
-    Some(end)
 }

@@ -5,7 +5,9 @@ use std::ops::Bound;
 use eddy_types::Millis;
 
 use super::dates::DateForm;
-use super::tree::{Literal, Name, Number, Ranges};
+use super::literal::{Literal, Number};
+use super::name::Name;
+use super::tree::Ranges;
 
 /// Reads the bounds in each way in which the field may be compared.
 ///
@@ -98,4 +100,24 @@ fn shown(from: &Bound<Literal>, to: &Bound<Literal>) -> String {
         Bound::Included(literal) | Bound::Excluded(literal) => Some(format!("[{}]", literal.text())),
     };
     [one(from), one(to)].into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}
+
+/// The whole numbers of a range, both ends included; `None` when there are none.
+pub(crate) fn whole_numbers(from: &Bound<Number>, to: &Bound<Number>) -> Option<(i64, i64)> {
+    let least = match *from {
+        Bound::Unbounded => i64::MIN,
+        Bound::Included(Number::Int(number)) => number,
+        Bound::Excluded(Number::Int(number)) => number.checked_add(1)?,
+        Bound::Included(Number::Uint(_)) | Bound::Excluded(Number::Uint(_)) => return None,
+        Bound::Included(Number::Float(number)) => number.ceil() as i64,
+        Bound::Excluded(Number::Float(number)) => (number.floor() as i64).checked_add(1)?,
+    };
+    let greatest = match *to {
+        Bound::Unbounded | Bound::Included(Number::Uint(_)) | Bound::Excluded(Number::Uint(_)) => i64::MAX,
+        Bound::Included(Number::Int(number)) => number,
+        Bound::Excluded(Number::Int(number)) => number.checked_sub(1)?,
+        Bound::Included(Number::Float(number)) => number.floor() as i64,
+        Bound::Excluded(Number::Float(number)) => (number.ceil() as i64).checked_sub(1)?,
+    };
+    (least <= greatest).then_some((least, greatest))
 }

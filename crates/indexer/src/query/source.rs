@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tree::{Glob, Pattern};
+use super::pattern::{Glob, Pattern};
 use super::wrong::{Part, Wrong};
 
 /// `_source` of a body.

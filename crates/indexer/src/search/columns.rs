@@ -7,8 +7,9 @@ use tantivy::columnar::{Column, DynamicColumn, StrColumn};
 use tantivy::{DateTime, DocId, SegmentReader};
 
 use crate::query::compile::column;
+use crate::query::literal::Number;
+use crate::query::name::Name;
 use crate::query::sort::{By, Key, Sort, SortValue};
-use crate::query::tree::{Name, Number};
 
 /// The values of one sort key.
 enum Source {

@@ -1,9 +1,13 @@
 //! Dates as queries write them: ISO 8601 with the end left out, milliseconds, and arithmetic on `now`.
+//!
+//! [`iso`] reads the first, [`arithmetic`] does the last.
+
+mod arithmetic;
+mod iso;
 
 use eddy_types::Millis;
-use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, Zoned};
 
 /// How a bound reads its dates.
 #[derive(Clone, Debug)]
@@ -88,95 +92,6 @@ impl DateForm {
         }
         self.iso(text)
     }
-
-    fn iso(&self, text: &str) -> Option<Instants> {
-        let (date, time) = match text.split_once(['T', ' ']) {
-            Some((date, time)) => (date, Some(time)),
-            None => (text, None),
-        };
-        let mut numbers = date.splitn(3, '-');
-        let year: i16 = digits(numbers.next()?, 4)?;
-        let (month, day) = (numbers.next(), numbers.next());
-        let first = |part: Option<&str>| part.map_or(Some(1), |part| digits(part, 2));
-        let begin = Date::new(year, first(month)?, first(day)?).ok()?;
-        let Some(time) = time else {
-            let end = match (month, day) {
-                (None, _) => begin.checked_add(1.year()),
-                (Some(_), None) => begin.checked_add(1.month()),
-                (Some(_), Some(_)) => begin.checked_add(1.day()),
-            };
-            let begin = begin.to_zoned(self.zone.clone()).ok()?;
-            let end = end.ok()?.to_zoned(self.zone.clone()).ok()?;
-            return Some((millis(&begin), Millis(millis(&end).0 - 1)));
-        };
-        day?;
-        let (clock, zone) = split_zone(time);
-        let zone = zone.map_or_else(|| Some(self.zone.clone()), parse_zone)?;
-        let (clock, fraction) =
-            clock.split_once(['.', ',']).map_or((clock, None), |(clock, rest)| (clock, Some(rest)));
-        let mut numbers = clock.splitn(3, ':');
-        let hour: i8 = digits(numbers.next()?, 2)?;
-        let (minute, second) = (numbers.next(), numbers.next());
-        let number = |part: Option<&str>| part.map_or(Some(0_i8), |part| digits(part, 2));
-        let (milli, width) = match fraction {
-            Some(fraction) => {
-                second?;
-                let all = !fraction.is_empty()
-                    && fraction.len() <= 9
-                    && fraction.bytes().all(|b| b.is_ascii_digit());
-                let padded: String = fraction.chars().chain("000".chars()).take(3).collect();
-                (all.then(|| padded.parse::<i16>().ok())??, 1)
-            }
-            None if second.is_some() => (0, 1000),
-            None if minute.is_some() => (0, 60_000),
-            None => (0, 3_600_000),
-        };
-        let at = begin
-            .at(0, 0, 0, 0)
-            .with()
-            .hour(hour)
-            .minute(number(minute)?)
-            .second(number(second)?)
-            .millisecond(milli);
-        let begin = millis(&at.build().ok()?.to_zoned(zone).ok()?);
-        Some((begin, Millis(begin.0 + width - 1)))
-    }
-
-    /// Adds `+1d`, `-3h` and rounds by `/d`.
-    fn calculate(&self, (begin, end): Instants, steps: &str) -> Option<Instants> {
-        let mut at = self.zoned(begin)?;
-        let mut width = end.0 - begin.0;
-        let mut rest = steps;
-        while let Some(operator) = rest.chars().next() {
-            let tail = rest.get(1..)?;
-            let count_length = tail.bytes().take_while(u8::is_ascii_digit).count();
-            let (count, tail) = tail.split_at(count_length);
-            let unit = tail.chars().next()?;
-            rest = tail.get(unit.len_utf8()..)?;
-            if operator == '/' {
-                if !count.is_empty() {
-                    return None;
-                }
-                at = round_down(&at, unit)?;
-                let next = step(&at, unit, 1)?;
-                width = millis(&next).0 - millis(&at).0 - 1;
-                continue;
-            }
-            let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
-            let count = match operator {
-                '+' => count,
-                '-' => -count,
-                _ => return None,
-            };
-            at = step(&at, unit, count)?;
-        }
-        let begin = millis(&at);
-        Some((begin, Millis(begin.0.saturating_add(width))))
-    }
-
-    fn zoned(&self, at: Millis) -> Option<Zoned> {
-        Some(Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.zone.clone()))
-    }
 }
 
 /// The text of a millisecond, as Elasticsearch prints dates.
@@ -196,13 +111,6 @@ fn digits<T: std::str::FromStr>(text: &str, count: usize) -> Option<T> {
     if all { text.parse().ok() } else { None }
 }
 
-fn split_zone(time: &str) -> (&str, Option<&str>) {
-    match time.find(['Z', 'z', '+', '-']) {
-        Some(at) => (time.get(..at).unwrap_or(time), time.get(at..)),
-        None => (time, None),
-    }
-}
-
 fn parse_zone(zone: &str) -> Option<TimeZone> {
     if matches!(zone, "Z" | "z" | "UTC" | "utc" | "GMT") {
         return Some(TimeZone::UTC);
@@ -219,38 +127,6 @@ fn parse_zone(zone: &str) -> Option<TimeZone> {
     };
     let seconds = digits::<i32>(hours, 2)? * 3600 + digits::<i32>(minutes, 2)? * 60;
     Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
-}
-
-fn step(at: &Zoned, unit: char, count: i64) -> Option<Zoned> {
-    let hours = |hours: i64| at.checked_add(SignedDuration::from_secs(hours.checked_mul(3600)?)).ok();
-    match unit {
-        'y' => at.checked_add(jiff::Span::new().try_years(count).ok()?).ok(),
-        'M' => at.checked_add(jiff::Span::new().try_months(count).ok()?).ok(),
-        'w' => at.checked_add(jiff::Span::new().try_weeks(count).ok()?).ok(),
-        'd' => at.checked_add(jiff::Span::new().try_days(count).ok()?).ok(),
-        'h' | 'H' => hours(count),
-        'm' => at.checked_add(SignedDuration::from_secs(count.checked_mul(60)?)).ok(),
-        's' => at.checked_add(SignedDuration::from_secs(count)).ok(),
-        _ => None,
-    }
-}
-
-fn round_down(at: &Zoned, unit: char) -> Option<Zoned> {
-    let second = at.with().subsec_nanosecond(0);
-    let rounded = match unit {
-        'y' => return at.start_of_day().ok()?.with().month(1).day(1).build().ok(),
-        'M' => return at.start_of_day().ok()?.with().day(1).build().ok(),
-        'w' => {
-            let back = i64::from(at.weekday().to_monday_zero_offset());
-            return at.start_of_day().ok()?.checked_sub(jiff::Span::new().try_days(back).ok()?).ok();
-        }
-        'd' => return at.start_of_day().ok(),
-        'h' | 'H' => second.minute(0).second(0),
-        'm' => second.second(0),
-        's' => second,
-        _ => return None,
-    };
-    rounded.build().ok()
 }
 
 #[cfg(test)]

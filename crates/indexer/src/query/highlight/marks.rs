@@ -6,90 +6,10 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 use tantivy::tokenizer::TextAnalyzer;
 
-use super::source::glob;
-use super::tree::{Name, Node, Pattern};
-use super::wrong::{Part, Wrong};
-
-/// `highlight` of a body.
-#[derive(Clone, Debug)]
-pub(crate) struct Highlight {
-    /// Patterns of field names, and how their fragments are cut.
-    fields: Vec<(Pattern, Cut)>,
-    pre: String,
-    post: String,
-    /// Whether only what searched a field is marked in it.
-    same_field: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Cut {
-    /// Characters.
-    size: usize,
-    /// Zero: the whole text.
-    count: usize,
-}
-
-impl Highlight {
-    /// Every field, whole, between two control characters that no text has: for those who colour themselves.
-    pub(crate) fn native() -> Highlight {
-        let cut = Cut { size: 0, count: 0 };
-        Highlight {
-            fields: vec![(glob("*"), cut)],
-            pre: "\u{1}".to_owned(),
-            post: "\u{2}".to_owned(),
-            same_field: true,
-        }
-    }
-}
-
-/// Reads `highlight`.
-pub(crate) fn parse(part: &Part<'_>) -> Result<Highlight, Wrong> {
-    let mut cut = Cut { size: 100, count: 5 };
-    let mut parsed =
-        Highlight { fields: Vec::new(), pre: "<em>".to_owned(), post: "</em>".to_owned(), same_field: true };
-    let mut fields = None;
-    for (key, part) in part.entries("highlight")? {
-        match key {
-            "fields" => fields = Some(part),
-            "pre_tags" => parsed.pre = tag(&part)?,
-            "post_tags" => parsed.post = tag(&part)?,
-            "require_field_match" => parsed.same_field = part.bool(key)?,
-            _ => option(&mut cut, key, &part)?,
-        }
-    }
-    let fields = fields.ok_or_else(|| part.wrong("highlight needs fields"))?;
-    for item in fields.items() {
-        for (name, part) in item.entries("fields")? {
-            let mut cut = cut;
-            for (key, part) in part.entries("a field")? {
-                option(&mut cut, key, &part)?;
-            }
-            parsed.fields.push((glob(name.strip_suffix(".keyword").unwrap_or(name)), cut));
-        }
-    }
-    Ok(parsed)
-}
-
-fn tag(part: &Part<'_>) -> Result<String, Wrong> {
-    match part.items().first() {
-        Some(first) => Ok(first.text("a tag")?.to_owned()),
-        None => Ok(String::new()),
-    }
-}
-
-fn option(cut: &mut Cut, key: &str, part: &Part<'_>) -> Result<(), Wrong> {
-    match key {
-        "fragment_size" => cut.size = usize::try_from(part.count(key)?).unwrap_or(usize::MAX),
-        "number_of_fragments" => cut.count = usize::try_from(part.count(key)?).unwrap_or(usize::MAX).min(100),
-        "type" | "order" | "boundary_scanner" => _ = part.text(key)?,
-        _ => {
-            let served =
-                "fields, pre_tags, post_tags, fragment_size, number_of_fragments and require_field_match";
-            return Err(part.unknown("key in highlight", key, served));
-        }
-    }
-    Ok(())
-}
+use super::Highlight;
+use crate::query::name::Name;
+use crate::query::pattern::Pattern;
+use crate::query::tree::Node;
 
 /// What a query wants in the texts of its hits.
 #[derive(Clone, Debug, Default)]
@@ -252,49 +172,4 @@ pub(crate) fn words(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
     let mut words = Vec::new();
     analyzer.token_stream(text).process(&mut |token| words.push(token.text.clone()));
     words
-}
-
-impl Cut {
-    fn fragments(self, text: &str, marked: &[Range<usize>], how: &Highlight) -> Vec<String> {
-        if self.count == 0 || self.size >= text.len() {
-            return vec![render(text, 0..text.len(), marked, how)];
-        }
-        let mut fragments = Vec::new();
-        let (mut rest, mut end) = (marked, 0);
-        while let Some(first) = rest.first() {
-            if fragments.len() == self.count {
-                break;
-            }
-            let lead = self.size.saturating_sub(first.len()) / 2;
-            let begin = boundary(text, first.start.saturating_sub(lead).max(end));
-            end = boundary(text, begin.saturating_add(self.size).max(first.end).min(text.len()));
-            let inside = rest.iter().take_while(|range| range.end <= end).count().max(1);
-            let (now, later) = rest.split_at(inside);
-            fragments.push(render(text, begin..end, now, how));
-            rest = later;
-        }
-        fragments
-    }
-}
-
-/// The next place at which the text can be cut.
-fn boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    at.min(text.len())
-}
-
-fn render(text: &str, part: Range<usize>, marked: &[Range<usize>], how: &Highlight) -> String {
-    let mut out = String::with_capacity(part.len() + marked.len() * (how.pre.len() + how.post.len()));
-    let mut at = part.start;
-    for range in marked {
-        out.push_str(text.get(at..range.start).unwrap_or_default());
-        out.push_str(&how.pre);
-        out.push_str(text.get(range.clone()).unwrap_or_default());
-        out.push_str(&how.post);
-        at = range.end;
-    }
-    out.push_str(text.get(at..part.end).unwrap_or_default());
-    out
 }

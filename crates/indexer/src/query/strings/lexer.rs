@@ -1,6 +1,6 @@
 //! The tokens of a query string.
 
-use super::tree::Glob;
+use crate::query::pattern::Glob;
 
 /// A token and where it begins.
 #[derive(Clone, Debug, PartialEq)]

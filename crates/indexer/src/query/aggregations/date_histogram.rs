@@ -1,0 +1,104 @@
+//! Options of `date_histogram`.
+
+use eddy_types::Millis;
+use serde_json::{Map, Value, json};
+
+use super::results::{DateKeys, Shaped};
+use super::{check_bounds, plain};
+use crate::query::dates;
+use crate::query::wrong::{Part, Wrong};
+
+pub(super) fn options(body: &Part<'_>, shaped: &mut Shaped) -> Result<Map<String, Value>, Wrong> {
+    let keys = [
+        "fixed_interval",
+        "calendar_interval",
+        "interval",
+        "offset",
+        "min_doc_count",
+        "extended_bounds",
+        "hard_bounds",
+        "format",
+        "time_zone",
+        "keyed",
+    ];
+    let mut options = plain(body, "date_histogram", &keys)?;
+    let mut interval = None;
+    for key in ["interval", "calendar_interval", "format", "time_zone", "fixed_interval"] {
+        options.remove(key);
+    }
+    for (key, part) in body.entries("date_histogram")? {
+        match key {
+            "fixed_interval" | "calendar_interval" | "interval" => {
+                let text = part.as_text(key)?;
+                let read = fixed(&text, key == "calendar_interval").ok_or_else(|| {
+                    part.wrong(format!(
+                        "cannot read the interval [{text}]; served are 1ms, 30s, 5m, 1h, 1d and the like, and of the \
+                         calendar minute, hour, day and week"
+                    ))
+                })?;
+                interval = Some(read);
+            }
+            "min_doc_count" => {
+                options.insert(key.to_owned(), json!(part.count(key)?));
+            }
+            "format" => {
+                shaped.dates = Some(match part.text(key)? {
+                    "epoch_millis" => DateKeys::Millis,
+                    "epoch_second" => DateKeys::Seconds,
+                    text if text.starts_with("strict_date") || text.starts_with("date") => DateKeys::Iso,
+                    other => {
+                        let served = "epoch_millis, epoch_second and strict_date_optional_time";
+                        return Err(part.unknown("format", other, served));
+                    }
+                });
+            }
+            "time_zone" if matches!(part.text(key)?, "UTC" | "Z" | "+00:00") => {}
+            "time_zone" => return Err(part.wrong("buckets are in UTC; time_zone must be UTC")),
+            "extended_bounds" | "hard_bounds" => {
+                let mut bounds = Map::new();
+                for (end, part) in part.entries(key)? {
+                    bounds.insert(end.to_owned(), json!(bound(&part)?));
+                }
+                options.insert(key.to_owned(), Value::Object(bounds));
+            }
+            _ => {}
+        }
+    }
+    let (millis, monday) = interval.ok_or_else(|| body.wrong("[date_histogram] needs a fixed_interval"))?;
+    options.insert("fixed_interval".to_owned(), json!(format!("{millis}ms")));
+    if monday && !options.contains_key("offset") {
+        // The epoch was a Thursday.
+        options.insert("offset".to_owned(), json!("4d"));
+    }
+    check_bounds(&options, millis as f64)?;
+    Ok(options)
+}
+
+/// A bound of a date histogram in milliseconds.
+fn bound(part: &Part<'_>) -> Result<f64, Wrong> {
+    let text = part.as_text("a bound")?;
+    let date = || dates::DateForm::new(Millis(0)).text(&text).map(|(begin, _)| begin.0 as f64);
+    let number = part.value.as_f64();
+    number.or_else(date).ok_or_else(|| part.wrong("a bound must be milliseconds or a date"))
+}
+
+/// Milliseconds of an interval, and whether it is a week.
+fn fixed(text: &str, calendar: bool) -> Option<(i64, bool)> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (count, unit) = text.split_at(digits);
+    let count: i64 = if count.is_empty() { 1 } else { count.parse().ok()? };
+    if calendar && count != 1 {
+        return None;
+    }
+    let (unit, week) = match unit {
+        "ms" => (1, false),
+        "s" | "second" => (1000, false),
+        "m" | "minute" => (60_000, false),
+        "h" | "hour" => (3_600_000, false),
+        "d" | "day" => (86_400_000, false),
+        "w" | "week" => (7 * 86_400_000, true),
+        "" if !calendar => (1, false),
+        _ => return None,
+    };
+    count.checked_mul(unit).filter(|millis| *millis > 0).map(|millis| (millis, week))
+}

@@ -1,0 +1,127 @@
+//! Queries for the words of texts: `match`, `match_phrase`, `multi_match` and the query strings.
+
+use super::keys::{boost_by, fielded, is_and, least, literal, name, weighted};
+use super::{CLAUSES_MAX, DEPTH_MAX, Dsl, STRING_MAX};
+use crate::query::dates::DateForm;
+use crate::query::name::Name;
+use crate::query::strings::lexer::Language;
+use crate::query::strings::{self, StringForm};
+use crate::query::tree::{Combine, Least, Node};
+use crate::query::wrong::{Part, Wrong};
+
+impl Dsl {
+    pub(super) fn string(&mut self, body: &Part<'_>, language: Language) -> Result<Node, Wrong> {
+        let mut form = StringForm {
+            language,
+            and: false,
+            fields: vec![(Name::Anywhere, 1.0)],
+            dates: DateForm::new(self.now),
+            depth_max: DEPTH_MAX,
+            clauses_max: CLAUSES_MAX,
+        };
+        let (mut query, mut boost) = (None, 1.0);
+        for (key, part) in body.entries("[query_string]")? {
+            match key {
+                "query" => query = Some(part),
+                "default_operator" => form.and = is_and(&part)?,
+                "default_field" => form.fields = vec![(name(part.text(key)?, &part)?, 1.0)],
+                "fields" => form.fields = weighted(&part)?,
+                "time_zone" => {
+                    form.dates.set_zone(part.text(key)?).map_err(|message| part.wrong(message))?;
+                }
+                "boost" => boost = part.float(key)?,
+                "analyze_wildcard" | "allow_leading_wildcard" | "lenient" => _ = part.bool(key)?,
+                _ => {
+                    let served = "query, default_operator, default_field, fields, time_zone, boost, analyze_wildcard \
+                                  and lenient";
+                    return Err(part.unknown("key in [query_string]", key, served));
+                }
+            }
+        }
+        let query = query.ok_or_else(|| body.wrong("[query_string] needs a query"))?;
+        let text = query.text("query")?;
+        let node = string(text, &form, &mut self.clauses).map_err(|mut wrong| {
+            wrong.pointer = query.pointer;
+            wrong
+        })?;
+        Ok(boost_by(node, boost))
+    }
+}
+
+/// Reads a query string; the place of what is wrong is within it.
+fn string(text: &str, form: &StringForm, clauses: &mut usize) -> Result<Node, Wrong> {
+    if text.len() > STRING_MAX {
+        return Err(Wrong::too_much(format!("the query string is longer than {STRING_MAX} bytes")));
+    }
+    strings::parse(text, form, clauses).map_err(|(message, before)| {
+        let read: String = text.chars().take(before).collect();
+        let line = read.matches('\n').count() + 1;
+        let column = read.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Wrong { message, pointer: String::new(), line, column, too_much: false }
+    })
+}
+
+pub(super) fn matches(body: &Part<'_>) -> Result<Node, Wrong> {
+    let (name, value, rest) = fielded(body, "[match]", &["query"])?;
+    let (mut combine, mut boost) = (Combine::Least(Least::Count(1)), 1.0);
+    for (key, part) in rest {
+        match key {
+            "operator" if is_and(&part)? => combine = Combine::All,
+            "operator" => {}
+            "minimum_should_match" => combine = Combine::Least(least(&part)?),
+            "boost" => boost = part.float("boost")?,
+            "lenient" => _ = part.bool(key)?,
+            _ => {
+                let served = "query, operator, minimum_should_match and boost";
+                return Err(part.unknown("key in [match]", key, served));
+            }
+        }
+    }
+    Ok(boost_by(Node::Match { name, value: literal(&value)?, combine }, boost))
+}
+
+pub(super) fn phrase(body: &Part<'_>) -> Result<Node, Wrong> {
+    let (name, value, rest) = fielded(body, "[match_phrase]", &["query"])?;
+    let (mut slop, mut boost) = (0, 1.0);
+    for (key, part) in rest {
+        match key {
+            "slop" => slop = u32::try_from(part.count("slop")?).unwrap_or(u32::MAX).min(1000),
+            "boost" => boost = part.float("boost")?,
+            _ => return Err(part.unknown("key in [match_phrase]", key, "query, slop and boost")),
+        }
+    }
+    Ok(boost_by(Node::Phrase { name, value: literal(&value)?, slop }, boost))
+}
+
+pub(super) fn multi_match(body: &Part<'_>) -> Result<Node, Wrong> {
+    let (mut query, mut fields, mut phrase) = (None, vec![(Name::Anywhere, 1.0)], false);
+    let (mut combine, mut boost) = (Combine::Least(Least::Count(1)), 1.0);
+    for (key, part) in body.entries("[multi_match]")? {
+        match key {
+            "query" => query = Some(literal(&part)?),
+            "fields" => fields = weighted(&part)?,
+            "operator" if is_and(&part)? => combine = Combine::All,
+            "operator" => {}
+            "minimum_should_match" => combine = Combine::Least(least(&part)?),
+            "boost" => boost = part.float("boost")?,
+            "lenient" => _ = part.bool(key)?,
+            "type" => match part.text("type")? {
+                "best_fields" => {}
+                "phrase" => phrase = true,
+                other => return Err(part.unknown("type of [multi_match]", other, "best_fields and phrase")),
+            },
+            _ => {
+                let served = "query, fields, type, operator, minimum_should_match and boost";
+                return Err(part.unknown("key in [multi_match]", key, served));
+            }
+        }
+    }
+    let value = query.ok_or_else(|| body.wrong("[multi_match] needs a query"))?;
+    let one = |(name, weight): (Name, f32)| {
+        let value = value.clone();
+        let node =
+            if phrase { Node::Phrase { name, value, slop: 0 } } else { Node::Match { name, value, combine } };
+        boost_by(node, f64::from(weight))
+    };
+    Ok(boost_by(Node::Best(fields.into_iter().map(one).collect()), boost))
+}
