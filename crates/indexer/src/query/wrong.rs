@@ -1,5 +1,7 @@
 //! What is wrong with a query, and where.
 
+use std::rc::Rc;
+
 use serde_json::{Map, Value};
 
 use crate::search::SearchError;
@@ -35,26 +37,51 @@ impl From<Wrong> for SearchError {
     }
 }
 
-/// A part of a body, and its place there.
+/// A part of a body, and its place there. The way to it is spelled out only where something is wrong: many parts may stand
+/// under one long name.
 #[derive(Clone, Debug)]
 pub(crate) struct Part<'a> {
     pub(crate) value: &'a Value,
-    pub(crate) pointer: String,
+    way: Option<Rc<Step<'a>>>,
+}
+
+#[derive(Debug)]
+struct Step<'a> {
+    above: Option<Rc<Step<'a>>>,
+    to: To<'a>,
+}
+
+#[derive(Debug)]
+enum To<'a> {
+    Key(&'a str),
+    Item(usize),
 }
 
 impl<'a> Part<'a> {
     pub(crate) fn root(value: &'a Value) -> Part<'a> {
-        Part { value, pointer: String::new() }
+        Part { value, way: None }
     }
 
     pub(crate) fn wrong(&self, message: impl Into<String>) -> Wrong {
-        Wrong { message: message.into(), pointer: self.pointer.clone(), line: 1, column: 1, too_much: false }
+        Wrong { message: message.into(), pointer: self.pointer(), line: 1, column: 1, too_much: false }
     }
 
-    /// A part that was found under `key`.
-    pub(crate) fn under(&self, key: &str, value: &'a Value) -> Part<'a> {
-        let key = key.replace('~', "~0").replace('/', "~1");
-        Part { value, pointer: format!("{}/{key}", self.pointer) }
+    /// Its JSON pointer (RFC 6901).
+    pub(crate) fn pointer(&self) -> String {
+        let steps = std::iter::successors(self.way.as_deref(), |step| step.above.as_deref());
+        let mut names: Vec<String> = steps
+            .map(|step| match step.to {
+                To::Key(key) => key.replace('~', "~0").replace('/', "~1"),
+                To::Item(index) => index.to_string(),
+            })
+            .collect();
+        names.push(String::new());
+        names.reverse();
+        names.join("/")
+    }
+
+    fn under(&self, to: To<'a>, value: &'a Value) -> Part<'a> {
+        Part { value, way: Some(Rc::new(Step { above: self.way.clone(), to })) }
     }
 
     pub(crate) fn object(&self, what: &str) -> Result<&'a Map<String, Value>, Wrong> {
@@ -67,7 +94,7 @@ impl<'a> Part<'a> {
         what: &str,
     ) -> Result<impl Iterator<Item = (&'a str, Part<'a>)> + use<'a, '_>, Wrong> {
         let object = self.object(what)?;
-        Ok(object.iter().map(|(key, value)| (key.as_str(), self.under(key, value))))
+        Ok(object.iter().map(|(key, value)| (key.as_str(), self.under(To::Key(key), value))))
     }
 
     /// The only entry of an object.
@@ -75,10 +102,10 @@ impl<'a> Part<'a> {
         let object = self.object(what)?;
         let mut entries = object.iter();
         match (entries.next(), entries.next()) {
-            (Some((key, value)), None) => Ok((key, self.under(key, value))),
+            (Some((key, value)), None) => Ok((key, self.under(To::Key(key), value))),
             (None, _) => Err(self.wrong(format!("{what} is empty"))),
             (Some(_), Some((second, value))) => Err(self
-                .under(second, value)
+                .under(To::Key(second), value)
                 .wrong(format!("{what} must have one key; [{second}] is a second one"))),
         }
     }
@@ -87,7 +114,7 @@ impl<'a> Part<'a> {
     pub(crate) fn items(&self) -> Vec<Part<'a>> {
         match self.value {
             Value::Array(items) => {
-                let part = |(index, value): (usize, &'a Value)| self.under(&index.to_string(), value);
+                let part = |(index, value): (usize, &'a Value)| self.under(To::Item(index), value);
                 items.iter().enumerate().map(part).collect()
             }
             _ => vec![self.clone()],

@@ -41,7 +41,7 @@ impl Dsl {
         let query = query.ok_or_else(|| body.wrong("[query_string] needs a query"))?;
         let text = query.text("query")?;
         let node = string(text, &form, &mut self.clauses).map_err(|mut wrong| {
-            wrong.pointer = query.pointer;
+            wrong.pointer = query.pointer();
             wrong
         })?;
         Ok(boost_by(node, boost))

@@ -31,6 +31,7 @@ async fn bombs_are_refused_and_the_next_search_is_answered() {
     let bombs = [
         json!({"query": {"bool": {"should": many}}}),
         json!({"query": {"terms": {"n": (0..10_000).collect::<Vec<_>>()}}}),
+        json!({"query": {"terms": {"n".repeat(500_000): vec![1; 250_000]}}}),
         deep.clone(),
         json!({"query": deep}),
         json!({"query": {"query_string": {"query": groups}}}),
