@@ -91,6 +91,13 @@ pub(crate) enum Node {
     Constant(Box<Node>),
 }
 
+impl Node {
+    /// Its matches count so many times as much.
+    pub(crate) fn boosted(self, boost: f32) -> Node {
+        if (boost - 1.0).abs() < f32::EPSILON { self } else { Node::Boost(Box::new(self), boost) }
+    }
+}
+
 /// Clauses of a bool query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Bool {

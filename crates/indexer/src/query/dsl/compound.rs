@@ -1,21 +1,21 @@
 //! Queries made of queries: `bool`, `constant_score`, `dis_max`.
 
 use super::Dsl;
-use super::keys::{boost_by, least};
+use super::keys::{keys, least};
 use crate::query::tree::{Bool, Node};
 use crate::query::wrong::{Part, Wrong};
 
 impl Dsl {
     pub(super) fn bool(&mut self, body: &Part<'_>, depth: usize) -> Result<Node, Wrong> {
-        let (mut all, mut boost) = (Bool::default(), 1.0);
-        for (key, part) in body.entries("[bool]")? {
+        let mut all = Bool::default();
+        let (keys, boost) = keys(body, "[bool]")?;
+        for (key, part) in keys {
             match key {
                 "must" => all.must = self.queries(&part, depth)?,
                 "should" => all.should = self.queries(&part, depth)?,
                 "filter" => all.filter = self.queries(&part, depth)?,
                 "must_not" => all.must_not = self.queries(&part, depth)?,
                 "minimum_should_match" => all.least = Some(least(&part)?),
-                "boost" => boost = part.float("boost")?,
                 "adjust_pure_negative" => _ = part.bool(key)?,
                 _ => {
                     let served = "must, should, filter, must_not, minimum_should_match and boost";
@@ -25,32 +25,33 @@ impl Dsl {
         }
         let empty =
             all.must.is_empty() && all.should.is_empty() && all.filter.is_empty() && all.must_not.is_empty();
-        Ok(boost_by(if empty { Node::All } else { Node::Bool(Box::new(all)) }, boost))
+        let node = if empty { Node::All } else { Node::Bool(Box::new(all)) };
+        Ok(node.boosted(boost))
     }
 
     pub(super) fn constant(&mut self, body: &Part<'_>, depth: usize) -> Result<Node, Wrong> {
-        let (mut filter, mut boost) = (None, 1.0);
-        for (key, part) in body.entries("[constant_score]")? {
+        let mut filter = None;
+        let (keys, boost) = keys(body, "[constant_score]")?;
+        for (key, part) in keys {
             match key {
                 "filter" => filter = Some(self.query(&part, depth + 1)?),
-                "boost" => boost = part.float("boost")?,
                 _ => return Err(part.unknown("key in [constant_score]", key, "filter and boost")),
             }
         }
         let filter = filter.ok_or_else(|| body.wrong("[constant_score] needs a filter"))?;
-        Ok(boost_by(Node::Constant(Box::new(filter)), boost))
+        Ok(Node::Constant(Box::new(filter)).boosted(boost))
     }
 
     pub(super) fn dis_max(&mut self, body: &Part<'_>, depth: usize) -> Result<Node, Wrong> {
-        let (mut nodes, mut boost) = (Vec::new(), 1.0);
-        for (key, part) in body.entries("[dis_max]")? {
+        let mut nodes = Vec::new();
+        let (keys, boost) = keys(body, "[dis_max]")?;
+        for (key, part) in keys {
             match key {
                 "queries" => nodes = self.queries(&part, depth)?,
-                "boost" => boost = part.float("boost")?,
                 _ => return Err(part.unknown("key in [dis_max]", key, "queries and boost")),
             }
         }
-        Ok(boost_by(Node::Best(nodes), boost))
+        Ok(Node::Best(nodes).boosted(boost))
     }
 
     fn queries(&mut self, part: &Part<'_>, depth: usize) -> Result<Vec<Node>, Wrong> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::query::literal::{Literal, Number};
 use crate::query::name::{Name, OWN_NAMES};
-use crate::query::tree::{Least, Node};
+use crate::query::tree::Least;
 use crate::query::wrong::{Part, Wrong};
 
 pub(super) fn name(text: &str, part: &Part<'_>) -> Result<Name, Wrong> {
@@ -23,37 +23,49 @@ pub(super) fn literal(part: &Part<'_>) -> Result<Literal, Wrong> {
     }
 }
 
-pub(super) fn boost_by(node: Node, boost: f64) -> Node {
-    let boost = boost as f32;
-    if (boost - 1.0).abs() < f32::EPSILON { node } else { Node::Boost(Box::new(node), boost) }
-}
+/// The keys of an object, and what they stand before.
+pub(super) type Keys<'a> = Vec<(&'a str, Part<'a>)>;
 
-pub(super) fn boosted(body: &Part<'_>, node: Node) -> Result<Node, Wrong> {
-    let mut boost = 1.0;
-    for (key, part) in body.entries("[match_all]")? {
-        match key {
-            "boost" => boost = part.float("boost")?,
-            _ => return Err(part.unknown("key in [match_all]", key, "boost")),
-        }
+/// The keys of a query, and its `boost`, which every kind has.
+pub(super) fn keys<'a>(body: &Part<'a>, what: &str) -> Result<(Keys<'a>, f32), Wrong> {
+    let (mut keys, mut boost) = (Vec::new(), 1.0);
+    for (key, part) in body.entries(what)? {
+        if key == "boost" { boost = weight(part.float(key)?, &part)? } else { keys.push((key, part)) }
     }
-    Ok(boost_by(node, boost))
+    Ok((keys, boost))
 }
 
-/// `{"field": value}` or `{"field": {"query": value, …}}`: the field, the value and the other keys.
-pub(super) type Fielded<'a> = (Name, Part<'a>, Vec<(&'a str, Part<'a>)>);
+/// `{"field": value}` or `{"field": {"query": value, …}}`.
+pub(super) struct Fielded<'a> {
+    pub(super) name: Name,
+    pub(super) value: Part<'a>,
+    /// The other keys.
+    pub(super) keys: Keys<'a>,
+    pub(super) boost: f32,
+}
 
-pub(super) fn fielded<'a>(body: &Part<'a>, what: &str, keys: &[&str]) -> Result<Fielded<'a>, Wrong> {
+/// Reads the body of a query for one field; the value stands under one of `names`.
+pub(super) fn fielded<'a>(body: &Part<'a>, what: &str, names: &[&str]) -> Result<Fielded<'a>, Wrong> {
     let (field, inner) = body.only(what)?;
     let name = name(field, &inner)?;
     if !inner.value.is_object() {
-        return Ok((name, inner, Vec::new()));
+        return Ok(Fielded { name, value: inner, keys: Vec::new(), boost: 1.0 });
     }
-    let (mut value, mut rest) = (None, Vec::new());
-    for (key, part) in inner.entries(what)? {
-        if keys.contains(&key) { value = Some(part) } else { rest.push((key, part)) }
+    let (all, boost) = keys(&inner, what)?;
+    let (values, keys): (Keys<'_>, Keys<'_>) = all.into_iter().partition(|(key, _)| names.contains(key));
+    let needed = || inner.wrong(format!("{what} needs [{}]", names.first().copied().unwrap_or_default()));
+    let (_, value) = values.into_iter().next_back().ok_or_else(needed)?;
+    Ok(Fielded { name, value, keys, boost })
+}
+
+/// A weight as scores take it.
+fn weight(weight: f64, part: &Part<'_>) -> Result<f32, Wrong> {
+    let weight = weight as f32;
+    if weight.is_finite() && weight >= 0.0 {
+        Ok(weight)
+    } else {
+        Err(part.wrong("a weight must be a number from 0"))
     }
-    let needed = || inner.wrong(format!("{what} needs [{}]", keys.first().copied().unwrap_or_default()));
-    Ok((name, value.ok_or_else(needed)?, rest))
 }
 
 pub(super) fn is_and(part: &Part<'_>) -> Result<bool, Wrong> {
@@ -88,9 +100,9 @@ pub(super) fn weighted(part: &Part<'_>) -> Result<Vec<(Name, f32)>, Wrong> {
     }
     let one = |item: &Part<'_>| {
         let text = item.text("a field")?;
-        let (field, weight) = text.split_once('^').unwrap_or((text, "1"));
-        let weight: f32 = weight.parse().map_err(|_| item.wrong("a number must follow '^'"))?;
-        Ok((name(field, item)?, weight))
+        let (field, weight_text) = text.split_once('^').unwrap_or((text, "1"));
+        let number = weight_text.parse().map_err(|_| item.wrong("a number must follow '^'"))?;
+        Ok((name(field, item)?, weight(number, item)?))
     };
     items.iter().map(one).collect()
 }

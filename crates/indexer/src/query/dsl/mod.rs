@@ -10,7 +10,7 @@ mod values;
 
 use eddy_types::Millis;
 
-use self::keys::boosted;
+use self::keys::keys;
 use super::strings::lexer::Language;
 use super::tree::Node;
 use super::wrong::{Part, Wrong};
@@ -44,7 +44,7 @@ impl Dsl {
         let (kind, body) = part.only("a query")?;
         self.count(1)?;
         match kind {
-            "match_all" => boosted(&body, Node::All),
+            "match_all" => match_all(&body),
             "match_none" => Ok(Node::None),
             "match" => text::matches(&body),
             "match_phrase" => text::phrase(&body),
@@ -73,5 +73,13 @@ impl Dsl {
             )));
         }
         Ok(())
+    }
+}
+
+fn match_all(body: &Part<'_>) -> Result<Node, Wrong> {
+    let (keys, boost) = keys(body, "[match_all]")?;
+    match keys.first() {
+        None => Ok(Node::All.boosted(boost)),
+        Some((key, part)) => Err(part.unknown("key in [match_all]", key, "boost")),
     }
 }

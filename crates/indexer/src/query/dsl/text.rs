@@ -1,6 +1,6 @@
 //! Queries for the words of texts: `match`, `match_phrase`, `multi_match` and the query strings.
 
-use super::keys::{boost_by, fielded, is_and, least, literal, name, weighted};
+use super::keys::{Fielded, fielded, is_and, keys, least, literal, name, weighted};
 use super::{CLAUSES_MAX, DEPTH_MAX, Dsl, STRING_MAX};
 use crate::query::dates::DateForm;
 use crate::query::name::Name;
@@ -11,6 +11,10 @@ use crate::query::wrong::{Part, Wrong};
 
 impl Dsl {
     pub(super) fn string(&mut self, body: &Part<'_>, language: Language) -> Result<Node, Wrong> {
+        let what = match language {
+            Language::Full => "[query_string]",
+            Language::Simple => "[simple_query_string]",
+        };
         let mut form = StringForm {
             language,
             and: false,
@@ -19,8 +23,9 @@ impl Dsl {
             depth_max: DEPTH_MAX,
             clauses_max: CLAUSES_MAX,
         };
-        let (mut query, mut boost) = (None, 1.0);
-        for (key, part) in body.entries("[query_string]")? {
+        let mut query = None;
+        let (keys, boost) = keys(body, what)?;
+        for (key, part) in keys {
             match key {
                 "query" => query = Some(part),
                 "default_operator" => form.and = is_and(&part)?,
@@ -29,22 +34,21 @@ impl Dsl {
                 "time_zone" => {
                     form.dates.set_zone(part.text(key)?).map_err(|message| part.wrong(message))?;
                 }
-                "boost" => boost = part.float(key)?,
                 "analyze_wildcard" | "allow_leading_wildcard" | "lenient" => _ = part.bool(key)?,
                 _ => {
                     let served = "query, default_operator, default_field, fields, time_zone, boost, analyze_wildcard \
                                   and lenient";
-                    return Err(part.unknown("key in [query_string]", key, served));
+                    return Err(part.unknown(&format!("key in {what}"), key, served));
                 }
             }
         }
-        let query = query.ok_or_else(|| body.wrong("[query_string] needs a query"))?;
+        let query = query.ok_or_else(|| body.wrong(format!("{what} needs a query")))?;
         let text = query.text("query")?;
         let node = string(text, &form, &mut self.clauses).map_err(|mut wrong| {
             wrong.pointer = query.pointer();
             wrong
         })?;
-        Ok(boost_by(node, boost))
+        Ok(node.boosted(boost))
     }
 }
 
@@ -62,14 +66,13 @@ fn string(text: &str, form: &StringForm, clauses: &mut usize) -> Result<Node, Wr
 }
 
 pub(super) fn matches(body: &Part<'_>) -> Result<Node, Wrong> {
-    let (name, value, rest) = fielded(body, "[match]", &["query"])?;
-    let (mut combine, mut boost) = (Combine::Least(Least::Count(1)), 1.0);
-    for (key, part) in rest {
+    let Fielded { name, value, keys, boost } = fielded(body, "[match]", &["query"])?;
+    let mut combine = Combine::Least(Least::Count(1));
+    for (key, part) in keys {
         match key {
             "operator" if is_and(&part)? => combine = Combine::All,
             "operator" => {}
             "minimum_should_match" => combine = Combine::Least(least(&part)?),
-            "boost" => boost = part.float("boost")?,
             "lenient" => _ = part.bool(key)?,
             _ => {
                 let served = "query, operator, minimum_should_match and boost";
@@ -77,33 +80,32 @@ pub(super) fn matches(body: &Part<'_>) -> Result<Node, Wrong> {
             }
         }
     }
-    Ok(boost_by(Node::Match { name, value: literal(&value)?, combine }, boost))
+    Ok(Node::Match { name, value: literal(&value)?, combine }.boosted(boost))
 }
 
 pub(super) fn phrase(body: &Part<'_>) -> Result<Node, Wrong> {
-    let (name, value, rest) = fielded(body, "[match_phrase]", &["query"])?;
-    let (mut slop, mut boost) = (0, 1.0);
-    for (key, part) in rest {
+    let Fielded { name, value, keys, boost } = fielded(body, "[match_phrase]", &["query"])?;
+    let mut slop = 0;
+    for (key, part) in keys {
         match key {
             "slop" => slop = u32::try_from(part.count("slop")?).unwrap_or(u32::MAX).min(1000),
-            "boost" => boost = part.float("boost")?,
             _ => return Err(part.unknown("key in [match_phrase]", key, "query, slop and boost")),
         }
     }
-    Ok(boost_by(Node::Phrase { name, value: literal(&value)?, slop }, boost))
+    Ok(Node::Phrase { name, value: literal(&value)?, slop }.boosted(boost))
 }
 
 pub(super) fn multi_match(body: &Part<'_>) -> Result<Node, Wrong> {
     let (mut query, mut fields, mut phrase) = (None, vec![(Name::Anywhere, 1.0)], false);
-    let (mut combine, mut boost) = (Combine::Least(Least::Count(1)), 1.0);
-    for (key, part) in body.entries("[multi_match]")? {
+    let mut combine = Combine::Least(Least::Count(1));
+    let (keys, boost) = keys(body, "[multi_match]")?;
+    for (key, part) in keys {
         match key {
             "query" => query = Some(literal(&part)?),
             "fields" => fields = weighted(&part)?,
             "operator" if is_and(&part)? => combine = Combine::All,
             "operator" => {}
             "minimum_should_match" => combine = Combine::Least(least(&part)?),
-            "boost" => boost = part.float("boost")?,
             "lenient" => _ = part.bool(key)?,
             "type" => match part.text("type")? {
                 "best_fields" => {}
@@ -121,7 +123,7 @@ pub(super) fn multi_match(body: &Part<'_>) -> Result<Node, Wrong> {
         let value = value.clone();
         let node =
             if phrase { Node::Phrase { name, value, slop: 0 } } else { Node::Match { name, value, combine } };
-        boost_by(node, f64::from(weight))
+        node.boosted(weight)
     };
-    Ok(boost_by(Node::Best(fields.into_iter().map(one).collect()), boost))
+    Ok(Node::Best(fields.into_iter().map(one).collect()).boosted(boost))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::keys::{boost_by, fielded, literal, name};
+use super::keys::{Fielded, fielded, keys, literal, name};
 use super::{CLAUSES_MAX, Dsl};
 use crate::query::dates::DateForm;
 use crate::query::pattern::{Glob, Pattern};
@@ -12,17 +12,13 @@ use crate::query::wrong::{Part, Wrong};
 
 impl Dsl {
     pub(super) fn terms(&mut self, body: &Part<'_>) -> Result<Node, Wrong> {
-        let (mut found, mut boost) = (None, 1.0);
-        for (key, part) in body.entries("[terms]")? {
-            match key {
-                "boost" => boost = part.float("boost")?,
-                _ if found.is_some() => {
-                    return Err(part.wrong(format!("[terms] takes one field; [{key}] is a second one")));
-                }
-                _ => found = Some((name(key, &part)?, part)),
-            }
+        let (keys, boost) = keys(body, "[terms]")?;
+        let mut keys = keys.into_iter();
+        let (field, part) = keys.next().ok_or_else(|| body.wrong("[terms] needs a field"))?;
+        if let Some((second, part)) = keys.next() {
+            return Err(part.wrong(format!("[terms] takes one field; [{second}] is a second one")));
         }
-        let (name, part) = found.ok_or_else(|| body.wrong("[terms] needs a field"))?;
+        let name = name(field, &part)?;
         if !part.value.is_array() {
             return Err(part.wrong("[terms] needs an array of values"));
         }
@@ -31,15 +27,16 @@ impl Dsl {
         let term = |item: &Part<'_>| Ok(Node::Term { name: name.clone(), value: literal(item)? });
         let should: Vec<Node> = items.iter().map(term).collect::<Result<_, Wrong>>()?;
         let any = Bool { should, least: Some(Least::Count(1)), ..Bool::default() };
-        Ok(boost_by(Node::Constant(Box::new(Node::Bool(Box::new(any)))), boost))
+        Ok(Node::Constant(Box::new(Node::Bool(Box::new(any)))).boosted(boost))
     }
 
     pub(super) fn range(&mut self, body: &Part<'_>) -> Result<Node, Wrong> {
         let (field, body) = body.only("[range]")?;
         let name = name(field, &body)?;
         let mut form = DateForm::new(self.now);
-        let (mut from, mut to, mut boost) = (Bound::Unbounded, Bound::Unbounded, 1.0);
-        for (key, part) in body.entries("[range]")? {
+        let (mut from, mut to) = (Bound::Unbounded, Bound::Unbounded);
+        let (keys, boost) = keys(&body, "[range]")?;
+        for (key, part) in keys {
             let null = part.value.is_null();
             match key {
                 "gte" | "gt" | "lte" | "lt" if null => {}
@@ -51,7 +48,6 @@ impl Dsl {
                 "time_zone" => {
                     form.set_zone(part.text("time_zone")?).map_err(|message| part.wrong(message))?
                 }
-                "boost" => boost = part.float("boost")?,
                 _ => {
                     return Err(part.unknown(
                         "key in [range]",
@@ -62,19 +58,18 @@ impl Dsl {
             }
         }
         if from == Bound::Unbounded && to == Bound::Unbounded {
-            return Ok(boost_by(Node::Exists { name }, boost));
+            return Ok(Node::Exists { name }.boosted(boost));
         }
         let ranges = ranges(&name, from, to, &form).map_err(|message| body.wrong(message))?;
-        Ok(boost_by(Node::Range { name, ranges }, boost))
+        Ok(Node::Range { name, ranges }.boosted(boost))
     }
 }
 
 pub(super) fn term(body: &Part<'_>) -> Result<Node, Wrong> {
-    let (name, value, rest) = fielded(body, "[term]", &["value"])?;
-    let (mut boost, mut any_case) = (1.0, false);
-    for (key, part) in rest {
+    let Fielded { name, value, keys, boost } = fielded(body, "[term]", &["value"])?;
+    let mut any_case = false;
+    for (key, part) in keys {
         match key {
-            "boost" => boost = part.float("boost")?,
             "case_insensitive" => any_case = part.bool(key)?,
             _ => return Err(part.unknown("key in [term]", key, "value, boost and case_insensitive")),
         }
@@ -87,17 +82,16 @@ pub(super) fn term(body: &Part<'_>) -> Result<Node, Wrong> {
     } else {
         Node::Term { name, value: literal(&value)? }
     };
-    Ok(boost_by(node, boost))
+    Ok(node.boosted(boost))
 }
 
 pub(super) fn pattern(body: &Part<'_>, wildcards: bool) -> Result<Node, Wrong> {
-    let (what, keys): (&str, &[&str]) =
+    let (what, names): (&str, &[&str]) =
         if wildcards { ("[wildcard]", &["value", "wildcard"]) } else { ("[prefix]", &["value"]) };
-    let (name, value, rest) = fielded(body, what, keys)?;
-    let (mut boost, mut any_case) = (1.0, false);
-    for (key, part) in rest {
+    let Fielded { name, value, keys, boost } = fielded(body, what, names)?;
+    let mut any_case = false;
+    for (key, part) in keys {
         match key {
-            "boost" => boost = part.float("boost")?,
             "case_insensitive" => any_case = part.bool(key)?,
             "rewrite" => _ = part.text(key)?,
             _ => {
@@ -116,20 +110,20 @@ pub(super) fn pattern(body: &Part<'_>, wildcards: bool) -> Result<Node, Wrong> {
         Pattern { any_case, ..Pattern::prefix(&text) }
     };
     pattern.check().map_err(|message| value.wrong(message))?;
-    Ok(boost_by(Node::Pattern { name, pattern }, boost))
+    Ok(Node::Pattern { name, pattern }.boosted(boost))
 }
 
 pub(super) fn exists(body: &Part<'_>) -> Result<Node, Wrong> {
-    let (mut field, mut boost) = (None, 1.0);
-    for (key, part) in body.entries("[exists]")? {
+    let mut field = None;
+    let (keys, boost) = keys(body, "[exists]")?;
+    for (key, part) in keys {
         match key {
             "field" => field = Some(name(part.text("field")?, &part)?),
-            "boost" => boost = part.float("boost")?,
             _ => return Err(part.unknown("key in [exists]", key, "field and boost")),
         }
     }
     let name = field.ok_or_else(|| body.wrong("[exists] needs a field"))?;
-    Ok(boost_by(Node::Exists { name }, boost))
+    Ok(Node::Exists { name }.boosted(boost))
 }
 
 pub(super) fn ids(body: &Part<'_>) -> Result<Node, Wrong> {

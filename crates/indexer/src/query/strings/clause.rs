@@ -68,10 +68,7 @@ impl Parser<'_> {
         if let Some(name) = &self.field {
             return of(name.clone());
         }
-        let weighted = |(name, boost): &(Name, f32)| {
-            let node = of(name.clone());
-            if (*boost - 1.0).abs() < f32::EPSILON { node } else { Node::Boost(Box::new(node), *boost) }
-        };
+        let weighted = |(name, weight): &(Name, f32)| of(name.clone()).boosted(*weight);
         let mut nodes: Vec<Node> = self.form.fields.iter().map(weighted).collect();
         if nodes.len() == 1 { nodes.pop().unwrap_or(Node::None) } else { Node::Best(nodes) }
     }
