@@ -18,6 +18,18 @@ impl Literal {
         }
     }
 
+    /// How many words its text has at most, whichever tokenizer cuts it.
+    pub(crate) fn words_at_most(&self) -> usize {
+        match self {
+            Literal::Number(_) | Literal::Bool(_) => 2,
+            Literal::Text(text) => {
+                let between_signs = text.split(|char: char| !char.is_alphanumeric());
+                let between_signs = between_signs.filter(|word| !word.is_empty()).count();
+                between_signs.max(text.split_whitespace().count())
+            }
+        }
+    }
+
     /// The number it is, or says.
     pub(crate) fn number(&self) -> Option<Number> {
         match self {

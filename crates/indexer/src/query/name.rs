@@ -1,6 +1,8 @@
 //! Names in queries: a record's own fields, and paths of its value.
 
-/// What a name in a query stands for.
+use std::sync::Arc;
+
+/// What a name in a query stands for. Copies share what is long.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Name {
     /// No field given: the text of the value, and the key.
@@ -16,11 +18,11 @@ pub(crate) enum Name {
     /// `@timestamp`.
     Timestamp,
     /// `_headers.NAME`.
-    Header(String),
+    Header(Arc<str>),
     /// A path in a JSON value.
     Value {
         /// Segments with dots between.
-        path: String,
+        path: Arc<str>,
         /// Whole strings (`path.keyword`) in place of their words.
         whole: bool,
     },
@@ -42,11 +44,11 @@ impl Name {
             _ => match (name.strip_prefix("_headers."), name.strip_suffix(".keyword")) {
                 (Some(header), _) => {
                     let header = header.strip_suffix(".keyword").unwrap_or(header);
-                    Name::Header(header.to_owned())
+                    Name::Header(header.into())
                 }
                 _ if name.starts_with('_') || name.is_empty() => return None,
-                (None, Some(path)) if !path.is_empty() => Name::Value { path: path.to_owned(), whole: true },
-                (None, _) => Name::Value { path: name.to_owned(), whole: false },
+                (None, Some(path)) if !path.is_empty() => Name::Value { path: path.into(), whole: true },
+                (None, _) => Name::Value { path: name.into(), whole: false },
             },
         };
         Some(name)

@@ -47,6 +47,9 @@ impl Least {
     }
 }
 
+/// Places by which the words of a phrase may be off, all together.
+pub(crate) const SLOP_MAX: u32 = 1000;
+
 /// A query.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {

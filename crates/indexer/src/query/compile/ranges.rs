@@ -17,7 +17,7 @@ impl Compiler<'_> {
     pub(super) fn range(&mut self, name: &Name, ranges: &Ranges) -> Boxed {
         let mut found: Vec<Boxed> = Vec::new();
         let path = match name {
-            Name::Value { path, .. } => Some(path.as_str()),
+            Name::Value { path, .. } => Some(&**path),
             _ => None,
         };
         if let Some((from, to)) = &ranges.numbers {

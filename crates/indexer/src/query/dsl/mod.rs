@@ -17,7 +17,7 @@ use super::wrong::{Part, Wrong};
 
 /// Queries within queries.
 pub(crate) const DEPTH_MAX: usize = 32;
-/// Clauses in one query: words, phrases, ranges, values of a `terms`.
+/// Clauses in one query: its words, once for each field in which they are looked for, patterns, ranges, values of a `terms`.
 pub(crate) const CLAUSES_MAX: usize = 1024;
 /// Characters in one query string.
 pub(crate) const STRING_MAX: usize = 16 << 10;
@@ -46,9 +46,9 @@ impl Dsl {
         match kind {
             "match_all" => match_all(&body),
             "match_none" => Ok(Node::None),
-            "match" => text::matches(&body),
-            "match_phrase" => text::phrase(&body),
-            "multi_match" => text::multi_match(&body),
+            "match" => self.matches(&body),
+            "match_phrase" => self.phrase(&body),
+            "multi_match" => self.multi_match(&body),
             "term" => values::term(&body),
             "terms" => self.terms(&body),
             "range" => self.range(&body),
@@ -66,7 +66,7 @@ impl Dsl {
     }
 
     fn count(&mut self, clauses: usize) -> Result<(), Wrong> {
-        self.clauses += clauses;
+        self.clauses = self.clauses.saturating_add(clauses);
         if self.clauses > CLAUSES_MAX {
             return Err(Wrong::too_much(format!(
                 "the query has more than {CLAUSES_MAX} clauses; use a range, a prefix or several queries"

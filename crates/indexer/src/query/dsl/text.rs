@@ -6,7 +6,7 @@ use crate::query::dates::DateForm;
 use crate::query::name::Name;
 use crate::query::strings::lexer::Language;
 use crate::query::strings::{self, StringForm};
-use crate::query::tree::{Combine, Least, Node};
+use crate::query::tree::{Combine, Least, Node, SLOP_MAX};
 use crate::query::wrong::{Part, Wrong};
 
 impl Dsl {
@@ -50,6 +50,79 @@ impl Dsl {
         })?;
         Ok(node.boosted(boost))
     }
+
+    pub(super) fn matches(&mut self, body: &Part<'_>) -> Result<Node, Wrong> {
+        let Fielded { name, value, keys, boost } = fielded(body, "[match]", &["query"])?;
+        let mut combine = Combine::Least(Least::Count(1));
+        for (key, part) in keys {
+            match key {
+                "operator" if is_and(&part)? => combine = Combine::All,
+                "operator" => {}
+                "minimum_should_match" => combine = Combine::Least(least(&part)?),
+                "lenient" => _ = part.bool(key)?,
+                _ => {
+                    let served = "query, operator, minimum_should_match and boost";
+                    return Err(part.unknown("key in [match]", key, served));
+                }
+            }
+        }
+        let value = literal(&value)?;
+        self.count(value.words_at_most())?;
+        Ok(Node::Match { name, value, combine }.boosted(boost))
+    }
+
+    pub(super) fn phrase(&mut self, body: &Part<'_>) -> Result<Node, Wrong> {
+        let Fielded { name, value, keys, boost } = fielded(body, "[match_phrase]", &["query"])?;
+        let mut slop = 0;
+        for (key, part) in keys {
+            match key {
+                "slop" => slop = u32::try_from(part.count("slop")?).unwrap_or(SLOP_MAX).min(SLOP_MAX),
+                _ => return Err(part.unknown("key in [match_phrase]", key, "query, slop and boost")),
+            }
+        }
+        let value = literal(&value)?;
+        self.count(value.words_at_most())?;
+        Ok(Node::Phrase { name, value, slop }.boosted(boost))
+    }
+
+    pub(super) fn multi_match(&mut self, body: &Part<'_>) -> Result<Node, Wrong> {
+        let (mut query, mut fields, mut phrase) = (None, vec![(Name::Anywhere, 1.0)], false);
+        let mut combine = Combine::Least(Least::Count(1));
+        let (keys, boost) = keys(body, "[multi_match]")?;
+        for (key, part) in keys {
+            match key {
+                "query" => query = Some(literal(&part)?),
+                "fields" => fields = weighted(&part)?,
+                "operator" if is_and(&part)? => combine = Combine::All,
+                "operator" => {}
+                "minimum_should_match" => combine = Combine::Least(least(&part)?),
+                "lenient" => _ = part.bool(key)?,
+                "type" => match part.text("type")? {
+                    "best_fields" => {}
+                    "phrase" => phrase = true,
+                    other => {
+                        return Err(part.unknown("type of [multi_match]", other, "best_fields and phrase"));
+                    }
+                },
+                _ => {
+                    let served = "query, fields, type, operator, minimum_should_match and boost";
+                    return Err(part.unknown("key in [multi_match]", key, served));
+                }
+            }
+        }
+        let value = query.ok_or_else(|| body.wrong("[multi_match] needs a query"))?;
+        self.count(value.words_at_most().saturating_mul(fields.len()))?;
+        let one = |(name, weight): (Name, f32)| {
+            let value = value.clone();
+            let node = if phrase {
+                Node::Phrase { name, value, slop: 0 }
+            } else {
+                Node::Match { name, value, combine }
+            };
+            node.boosted(weight)
+        };
+        Ok(Node::Best(fields.into_iter().map(one).collect()).boosted(boost))
+    }
 }
 
 /// Reads a query string; the place of what is wrong is within it.
@@ -63,67 +136,4 @@ fn string(text: &str, form: &StringForm, clauses: &mut usize) -> Result<Node, Wr
         let column = read.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         Wrong { message, pointer: String::new(), line, column, too_much: false }
     })
-}
-
-pub(super) fn matches(body: &Part<'_>) -> Result<Node, Wrong> {
-    let Fielded { name, value, keys, boost } = fielded(body, "[match]", &["query"])?;
-    let mut combine = Combine::Least(Least::Count(1));
-    for (key, part) in keys {
-        match key {
-            "operator" if is_and(&part)? => combine = Combine::All,
-            "operator" => {}
-            "minimum_should_match" => combine = Combine::Least(least(&part)?),
-            "lenient" => _ = part.bool(key)?,
-            _ => {
-                let served = "query, operator, minimum_should_match and boost";
-                return Err(part.unknown("key in [match]", key, served));
-            }
-        }
-    }
-    Ok(Node::Match { name, value: literal(&value)?, combine }.boosted(boost))
-}
-
-pub(super) fn phrase(body: &Part<'_>) -> Result<Node, Wrong> {
-    let Fielded { name, value, keys, boost } = fielded(body, "[match_phrase]", &["query"])?;
-    let mut slop = 0;
-    for (key, part) in keys {
-        match key {
-            "slop" => slop = u32::try_from(part.count("slop")?).unwrap_or(u32::MAX).min(1000),
-            _ => return Err(part.unknown("key in [match_phrase]", key, "query, slop and boost")),
-        }
-    }
-    Ok(Node::Phrase { name, value: literal(&value)?, slop }.boosted(boost))
-}
-
-pub(super) fn multi_match(body: &Part<'_>) -> Result<Node, Wrong> {
-    let (mut query, mut fields, mut phrase) = (None, vec![(Name::Anywhere, 1.0)], false);
-    let mut combine = Combine::Least(Least::Count(1));
-    let (keys, boost) = keys(body, "[multi_match]")?;
-    for (key, part) in keys {
-        match key {
-            "query" => query = Some(literal(&part)?),
-            "fields" => fields = weighted(&part)?,
-            "operator" if is_and(&part)? => combine = Combine::All,
-            "operator" => {}
-            "minimum_should_match" => combine = Combine::Least(least(&part)?),
-            "lenient" => _ = part.bool(key)?,
-            "type" => match part.text("type")? {
-                "best_fields" => {}
-                "phrase" => phrase = true,
-                other => return Err(part.unknown("type of [multi_match]", other, "best_fields and phrase")),
-            },
-            _ => {
-                let served = "query, fields, type, operator, minimum_should_match and boost";
-                return Err(part.unknown("key in [multi_match]", key, served));
-            }
-        }
-    }
-    let value = query.ok_or_else(|| body.wrong("[multi_match] needs a query"))?;
-    let one = |(name, weight): (Name, f32)| {
-        let value = value.clone();
-        let node =
-            if phrase { Node::Phrase { name, value, slop: 0 } } else { Node::Match { name, value, combine } };
-        node.boosted(weight)
-    };
-    Ok(Node::Best(fields.into_iter().map(one).collect()).boosted(boost))
 }

@@ -123,7 +123,7 @@ impl Marks {
     ) -> Vec<Range<usize>> {
         let about = |name: &Name| match name {
             Name::Anywhere => true,
-            Name::Value { path: of, .. } => !same_field || of == path,
+            Name::Value { path: of, .. } => !same_field || **of == *path,
             _ => !same_field,
         };
         let marks: Vec<&Mark> =

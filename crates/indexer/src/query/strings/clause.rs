@@ -8,7 +8,7 @@ use crate::query::literal::Literal;
 use crate::query::name::{Name, OWN_NAMES};
 use crate::query::pattern::{Glob, Pattern};
 use crate::query::ranges::ranges;
-use crate::query::tree::{Combine, Node};
+use crate::query::tree::{Combine, Node, SLOP_MAX};
 
 impl Parser<'_> {
     pub(super) fn clause(&mut self, depth: usize) -> Result<Node, LexError> {
@@ -44,7 +44,7 @@ impl Parser<'_> {
             let name: String = parts.iter().map(glob_char).collect();
             let name = self.name(&name, self.at())?;
             self.next += 1;
-            self.count()?;
+            self.count(1)?;
             return Ok(Node::Exists { name });
         }
         if field == "*" && matches!(self.peek(), Some(Kind::Word(parts)) if *parts == [Glob::Any]) {
@@ -74,11 +74,11 @@ impl Parser<'_> {
     }
 
     fn word(&mut self, parts: Vec<Glob>, at: usize) -> Result<Node, LexError> {
-        self.count()?;
         if matches!(self.peek(), Some(Kind::Tilde(_))) {
             return Err(("fuzzy words are not served; use wildcards".to_owned(), self.at()));
         }
         if parts == [Glob::Any] {
+            self.count(1)?;
             return Ok(match &self.field {
                 Some(name) => Node::Exists { name: name.clone() },
                 None => Node::All,
@@ -87,25 +87,27 @@ impl Parser<'_> {
         if parts.iter().any(|part| !matches!(part, Glob::Char(_))) {
             let pattern = Pattern { parts, any_case: false, as_words: true };
             pattern.check().map_err(|message| (message, at))?;
+            self.count(1)?;
             return Ok(self.over_fields(|name| Node::Pattern { name, pattern: pattern.clone() }));
         }
         let text: String = parts.iter().map(glob_char).collect();
-        Ok(self.text(text, 0))
+        self.text(text, 0)
     }
 
     fn phrase(&mut self, text: String) -> Result<Node, LexError> {
-        self.count()?;
         let slop = match self.peek() {
-            Some(Kind::Tilde(slop)) => slop.unwrap_or(0),
-            _ => return Ok(self.text(text, 0)),
+            Some(Kind::Tilde(slop)) => slop.unwrap_or(0).min(SLOP_MAX),
+            _ => return self.text(text, 0),
         };
         self.next += 1;
-        Ok(self.text(text, slop))
+        self.text(text, slop)
     }
 
-    fn text(&self, text: String, slop: u32) -> Node {
-        self.over_fields(|name| {
-            let value = Literal::Text(text.clone());
+    fn text(&mut self, text: String, slop: u32) -> Result<Node, LexError> {
+        let value = Literal::Text(text);
+        self.count(value.words_at_most().max(1))?;
+        Ok(self.over_fields(|name| {
+            let value = value.clone();
             match &name {
                 Name::Value { whole: true, .. } | Name::Key | Name::Header(_) => Node::Term { name, value },
                 Name::Anywhere | Name::Value { .. } => Node::Phrase { name, value, slop },
@@ -113,7 +115,7 @@ impl Parser<'_> {
                     Node::Match { name, value, combine: Combine::All }
                 }
             }
-        })
+        }))
     }
 
     fn range(&mut self, closed: bool, at: usize) -> Result<Node, LexError> {
@@ -169,7 +171,7 @@ impl Parser<'_> {
     }
 
     fn range_of(&mut self, from: Bound<Literal>, to: Bound<Literal>, at: usize) -> Result<Node, LexError> {
-        self.count()?;
+        self.count(1)?;
         let name = match &self.field {
             Some(name) => name.clone(),
             None => return Err(("a range needs a field: field:[a TO b]".to_owned(), at)),

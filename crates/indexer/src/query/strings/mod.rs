@@ -22,7 +22,7 @@ pub(crate) struct StringForm {
     pub(crate) dates: DateForm,
     /// Groups within groups.
     pub(crate) depth_max: usize,
-    /// Words, phrases and ranges.
+    /// Words, patterns and ranges, each as often as there are fields for it.
     pub(crate) clauses_max: usize,
 }
 
@@ -155,8 +155,10 @@ impl Parser<'_> {
         }
     }
 
-    fn count(&mut self) -> Result<(), LexError> {
-        *self.clauses += 1;
+    /// Counts what is looked for in each field that is searched.
+    fn count(&mut self, words: usize) -> Result<(), LexError> {
+        let fields = if self.field.is_some() { 1 } else { self.form.fields.len() };
+        *self.clauses = self.clauses.saturating_add(words.saturating_mul(fields));
         if *self.clauses > self.form.clauses_max {
             return Err((format!("the query has more than {} clauses", self.form.clauses_max), self.at()));
         }
