@@ -1,4 +1,4 @@
-"""Brokers for the tests, and the rule that a check which could not run is said aloud, and in CI is a failure."""
+"""Brokers for the tests."""
 
 import itertools
 import os
@@ -10,6 +10,7 @@ from harness import paths
 from harness.at_once import workers  # noqa: F401
 from harness.broker import KINDS, Broker
 from harness.cluster import NODES, Cluster
+from harness.suites import own_broker, pytest_runtest_makereport, pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 
 NAMES = itertools.count()
 
@@ -113,37 +114,7 @@ def restarts(request, broker):
     return partial(broker.restart_while, 2) if request.config.getoption("--restart") else None
 
 
-@pytest.fixture
-def own_broker(start_broker):
-    """A broker of the test's own, to stop and to kill."""
-    broker = start_broker()
-    yield broker
-    broker.close()
-
-
 @pytest.fixture(scope="session")
 def unique():
     """Makes a name that no other test uses, on a broker that outlives this run either."""
     return lambda name: f"{name}-{os.getpid()}-{next(NAMES)}"
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    report = (yield).get_result()
-    if report.failed:
-        for name in ("own_broker", "cluster", "broker"):
-            if name in getattr(item, "funcargs", {}):
-                report.sections.append(("broker log", item.funcargs[name].log_tail()))
-                break
-
-
-def pytest_terminal_summary(terminalreporter):
-    for report in terminalreporter.stats.get("skipped", []):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        terminalreporter.write_line(f"SKIPPED: {report.nodeid}: {reason.removeprefix('Skipped: ')}")
-
-
-def pytest_sessionfinish(session, exitstatus):
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("CI") == "true" and exitstatus == 0 and reporter.stats.get("skipped"):
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -7,6 +7,7 @@ import pytest
 from harness import paths
 from harness.broker import Eddy
 from harness.cluster import Cluster
+from harness.suites import own_broker, pytest_runtest_makereport, pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 from api import Api
 
 NAMES = itertools.count()
@@ -54,14 +55,6 @@ def broker(start_broker):
 
 
 @pytest.fixture
-def own_broker(start_broker):
-    """A broker of the test's own, to stop and to kill."""
-    broker = start_broker()
-    yield broker
-    broker.close()
-
-
-@pytest.fixture
 def topic(broker):
     """Makes an indexed topic on the shared broker, and deletes it afterwards."""
     made = []
@@ -90,13 +83,3 @@ def cluster(tmp_path):
         yield cluster
     finally:
         cluster.close()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item):
-    report = (yield).get_result()
-    if report.failed:
-        for name in ("own_broker", "cluster", "broker"):
-            if name in getattr(item, "funcargs", {}):
-                report.sections.append(("broker log", item.funcargs[name].log_tail()))
-                break
