@@ -19,6 +19,7 @@ mod message;
 mod multi;
 mod native;
 mod node;
+mod part;
 mod pool;
 mod serve;
 mod statistics;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::SearchLimits;
 use super::error::SearchError;
@@ -31,6 +31,11 @@ impl Pool {
             waiting: AtomicUsize::new(0),
             waiting_max: limits.waiting_max,
         }
+    }
+
+    /// One more place for a search that runs, if nobody waits for it.
+    pub(crate) fn spare(&self) -> Option<OwnedSemaphorePermit> {
+        std::sync::Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// Runs what blocks on a thread of its own, once there is a place.

@@ -97,12 +97,13 @@ impl Inner {
                 Err(error) => found.missing.push((shard.number, error.to_string())),
             }
         }
-        let limits = aggregation_limits(&self.limits);
-        let mut failed = Vec::new();
-        let findings = LocalSearch::new(request, budget, limits)
-            .run(&views, |shard, reason| failed.push((shard, reason)))?;
-        found.searched.retain(|(shard, ..)| failed.iter().all(|(failed, _)| failed != shard));
-        found.missing.extend(failed);
+        let search = LocalSearch::new(request, &views, budget, aggregation_limits(&self.limits));
+        // A second thread is worth its start where there is much to look at, and is taken where nobody else wants the place.
+        let helper = if search.records() >= HELPED_RECORDS { self.pool.spare() } else { None };
+        let findings = search.run(helper.is_some())?;
+        drop(helper);
+        found.searched.retain(|(shard, ..)| !findings.failed.contains_key(shard));
+        found.missing.extend(findings.failed);
         found.total = findings.total;
         found.hits = findings.hits;
         found.aggregations = findings.aggregations;
@@ -184,6 +185,9 @@ impl Inner {
         shards.iter().filter_map(standing).collect()
     }
 }
+
+/// Records from which on a search takes two threads.
+const HELPED_RECORDS: u64 = 100_000;
 
 /// Fields of one topic that a mapping names.
 const FIELDS_MAX: usize = 10_000;

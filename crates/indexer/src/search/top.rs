@@ -17,11 +17,12 @@ impl<T> Top<T> {
 
     /// Whether an item would be among the best, as far as it is known: `order` compares it with the one given.
     pub(crate) fn wants(&self, order: impl FnOnce(&T) -> Ordering) -> bool {
-        match self.limit.checked_sub(1) {
-            None => false,
-            Some(last) if self.cut => self.items.get(last).is_none_or(|worst| order(worst).is_lt()),
-            Some(_) => true,
-        }
+        self.limit > 0 && self.worst().is_none_or(|worst| order(worst).is_lt())
+    }
+
+    /// The worst of the best, once nothing behind it is kept.
+    pub(crate) fn worst(&self) -> Option<&T> {
+        self.items.get(self.limit.checked_sub(1)?).filter(|_| self.cut)
     }
 
     pub(crate) fn push(&mut self, item: T, order: impl Fn(&T, &T) -> Ordering) {

@@ -78,6 +78,11 @@ impl Sort {
         self.keys.iter().any(|key| key.by == By::Score)
     }
 
+    /// Whether the greatest scores come first, and nothing else counts but the place.
+    pub(crate) fn only_by_score(&self) -> bool {
+        matches!(self.keys.as_slice(), [Key { by: By::Score, descending: true, .. }])
+    }
+
     /// The order of two hits by their values.
     pub(crate) fn order(&self, one: &[SortValue], two: &[SortValue]) -> Ordering {
         let orders = self.keys.iter().zip(one.iter().zip(two)).map(|(key, (one, two))| key.order(one, two));
