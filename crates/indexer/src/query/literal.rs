@@ -1,5 +1,7 @@
 //! Values in queries, and numbers as JSON has them.
 
+use std::cmp::Ordering;
+
 /// A value in a query, typed as JSON typed it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
@@ -88,16 +90,32 @@ impl Number {
         }
     }
 
-    /// Exact between integers; with a float, as floats.
-    pub(crate) fn order(self, other: Number) -> std::cmp::Ordering {
-        match (self, other) {
-            (Number::Int(one), Number::Int(two)) => one.cmp(&two),
-            (Number::Uint(one), Number::Uint(two)) => one.cmp(&two),
-            (Number::Int(_), Number::Uint(_)) => std::cmp::Ordering::Less,
-            (Number::Uint(_), Number::Int(_)) => std::cmp::Ordering::Greater,
-            (one, two) => one.float().total_cmp(&(two.float() + 0.0)),
+    /// The order of the numbers themselves. An integer is not made a float for it: two that differ would be equal to one float, and
+    /// sorting needs an order without such holes.
+    pub(crate) fn order(self, other: Number) -> Ordering {
+        match (self.integer(), other.integer()) {
+            (Ok(one), Ok(two)) => one.cmp(&two),
+            (Ok(one), Err(two)) => order_to_float(one, two),
+            (Err(one), Ok(two)) => order_to_float(two, one).reverse(),
+            // There is one zero.
+            (Err(one), Err(two)) => (one + 0.0).total_cmp(&(two + 0.0)),
         }
     }
+
+    /// The integer that it is stored as, or else the float.
+    fn integer(self) -> Result<i128, f64> {
+        match self {
+            Number::Int(number) => Ok(number.into()),
+            Number::Uint(number) => Ok(number.into()),
+            Number::Float(number) => Err(number),
+        }
+    }
+}
+
+/// The order of a 64-bit integer and a float, which the cast leaves beyond all of those if it is.
+fn order_to_float(integer: i128, float: f64) -> Ordering {
+    let above = float.fract() + 0.0;
+    integer.cmp(&(float.trunc() as i128)).then_with(|| 0.0_f64.total_cmp(&above))
 }
 
 impl PartialEq for Number {
@@ -112,6 +130,34 @@ impl std::fmt::Display for Number {
             Number::Int(number) => number.fmt(f),
             Number::Uint(number) => number.fmt(f),
             Number::Float(number) => number.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_numbers_has_no_holes() {
+        let big = 1_i64 << 53;
+        let ascending: [&[Number]; 9] = [
+            &[Number::Float(-1e300)],
+            &[Number::Int(i64::MIN), Number::Float(i64::MIN as f64)],
+            &[Number::Float(-0.5)],
+            &[Number::Int(0), Number::Float(0.0), Number::Float(-0.0)],
+            &[Number::Float(0.5)],
+            &[Number::Int(big), Number::Float(big as f64)],
+            &[Number::Int(big + 1)],
+            &[Number::Uint(u64::MAX)],
+            &[Number::Float(u64::MAX as f64)],
+        ];
+        for (at, ones) in ascending.iter().enumerate() {
+            for (beside, twos) in ascending.iter().enumerate() {
+                for (one, two) in ones.iter().flat_map(|one| twos.iter().map(move |two| (one, two))) {
+                    assert_eq!(one.order(*two), at.cmp(&beside), "{one:?} {two:?}");
+                }
+            }
         }
     }
 }
