@@ -10,9 +10,8 @@ use crate::query::wrong::{Part, Wrong};
 /// Reads `sort`.
 pub(crate) fn parse(part: &Part<'_>) -> Result<Sort, Wrong> {
     const KEYS_MAX: usize = 8;
-    let items = part.items();
     let mut keys = Vec::new();
-    for item in &items {
+    for item in &part.items() {
         if let Value::String(text) = item.value {
             let (name, descending) = match text.rsplit_once(':') {
                 Some((name, "desc")) => (name, Some(true)),
@@ -44,35 +43,44 @@ pub(crate) fn parse(part: &Part<'_>) -> Result<Sort, Wrong> {
 fn key(name: &str, options: &Part<'_>) -> Result<Key, Wrong> {
     let by = by(name, options)?;
     let mut key = Key { descending: by == By::Score, by, missing_first: false };
-    let order = |part: &Part<'_>| match part.text("the order")? {
-        "asc" => Ok(false),
-        "desc" => Ok(true),
-        other => Err(part.unknown("order", other, "asc and desc")),
-    };
     if options.value.is_string() {
-        key.descending = order(options)?;
+        key.descending = is_descending(options)?;
         return Ok(key);
     }
+    let mut mode = None;
     for (option, part) in options.entries("a sort key")? {
         match option {
-            "order" => key.descending = order(&part)?,
-            "missing" => match part.text("missing")? {
+            "order" => key.descending = is_descending(&part)?,
+            "missing" => match part.text(option)? {
                 "_last" => key.missing_first = false,
                 "_first" => key.missing_first = true,
                 other => return Err(part.unknown("value of missing", other, "_first and _last")),
             },
+            "mode" => mode = Some(part),
             "unmapped_type" | "format" | "numeric_type" => _ = part.text(option)?,
-            "mode" if part.text("mode")? == if key.descending { "max" } else { "min" } => {}
             _ => {
-                return Err(part.unknown(
-                    "key of a sort",
-                    option,
-                    "order, missing, unmapped_type and format",
-                ));
+                let served = "order, missing, mode, unmapped_type and format";
+                return Err(part.unknown("key of a sort", option, served));
             }
         }
     }
+    if let Some(part) = mode {
+        let (order, served) = if key.descending { ("desc", "max") } else { ("asc", "min") };
+        if part.text("mode")? != served {
+            return Err(part.wrong(format!(
+                "with order {order}, records of several values are sorted by mode {served}"
+            )));
+        }
+    }
     Ok(key)
+}
+
+fn is_descending(part: &Part<'_>) -> Result<bool, Wrong> {
+    match part.text("the order")? {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        other => Err(part.unknown("order", other, "asc and desc")),
+    }
 }
 
 fn by(name: &str, part: &Part<'_>) -> Result<By, Wrong> {
@@ -147,4 +155,20 @@ fn after_value(part: &Part<'_>, by: &By) -> Result<SortValue, Wrong> {
         }
     };
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_mode_is_that_of_the_order_wherever_it_stands() {
+        let read = |body: Value| parse(&Part::root(&body)).map(|sort| sort.keys[0].descending);
+        assert_eq!(read(json!({"a": {"mode": "max", "order": "desc"}})), Ok(true));
+        assert_eq!(read(json!({"a": {"order": "asc", "mode": "min"}})), Ok(false));
+        let wrong = read(json!({"a": {"mode": "max"}})).unwrap_err();
+        assert_eq!(wrong.pointer, "/a/mode", "{wrong:?}");
+    }
 }
