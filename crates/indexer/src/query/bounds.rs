@@ -33,9 +33,9 @@ impl Bounds {
                 Bounds { times: (from, to), ..ALL }
             }
             Node::Range { name: Name::Offset, ranges } => {
-                let (from, to) = ranges.numbers.unwrap_or((Bound::Unbounded, Bound::Unbounded));
+                let range = ranges.numbers.unwrap_or((Bound::Unbounded, Bound::Unbounded));
                 // An empty range ends before it begins.
-                Bounds { offsets: whole_numbers(&from, &to).unwrap_or((i64::MAX, i64::MIN)), ..ALL }
+                Bounds { offsets: whole_numbers(&range).unwrap_or((i64::MAX, i64::MIN)), ..ALL }
             }
             Node::Bool(all) => {
                 all.must.iter().chain(&all.filter).fold(ALL, |bounds, node| bounds.and(Bounds::of(node)))

@@ -15,6 +15,7 @@ mod ranges;
 pub(crate) mod sort;
 pub(crate) mod source;
 pub(crate) mod strings;
+mod tokens;
 mod tree;
 mod wrong;
 

@@ -56,6 +56,23 @@ impl Pattern {
         Ok(())
     }
 
+    /// Matches everything.
+    pub(crate) fn any() -> Pattern {
+        Pattern { parts: vec![Glob::Any], any_case: false, as_words: false }
+    }
+
+    /// The same in lower case.
+    pub(crate) fn lower_case(&self) -> Pattern {
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            match part {
+                Glob::Char(char) => parts.extend(char.to_lowercase().map(Glob::Char)),
+                other => parts.push(*other),
+            }
+        }
+        Pattern { parts, ..*self }
+    }
+
     /// The characters before the first wildcard.
     pub(crate) fn literal_prefix(&self) -> String {
         let char = |part: &Glob| match part {

@@ -7,7 +7,7 @@ use eddy_types::Millis;
 use super::dates::DateForm;
 use super::literal::{Literal, Number};
 use super::name::Name;
-use super::tree::Ranges;
+use super::tree::{Range, Ranges};
 
 /// Reads the bounds in each way in which the field may be compared.
 ///
@@ -58,11 +58,7 @@ pub(crate) fn ranges(
 }
 
 /// Elasticsearch's rounding: `>` and `<=` mean the end of what a date names, `>=` and `<` its begin.
-fn dates(
-    from: &Bound<Literal>,
-    to: &Bound<Literal>,
-    form: &DateForm,
-) -> Option<(Bound<Millis>, Bound<Millis>)> {
+fn dates(from: &Bound<Literal>, to: &Bound<Literal>, form: &DateForm) -> Option<Range<Millis>> {
     let read = |literal: &Literal| match literal {
         Literal::Number(Number::Int(number)) => Some(form.number(*number)),
         Literal::Text(text) => form.text(text),
@@ -85,7 +81,7 @@ fn both<T>(
     from: &Bound<Literal>,
     to: &Bound<Literal>,
     read: impl Fn(&Literal) -> Option<T>,
-) -> Option<(Bound<T>, Bound<T>)> {
+) -> Option<Range<T>> {
     let one = |bound: &Bound<Literal>| match bound {
         Bound::Unbounded => Some(Bound::Unbounded),
         Bound::Included(literal) => read(literal).map(Bound::Included),
@@ -103,7 +99,7 @@ fn shown(from: &Bound<Literal>, to: &Bound<Literal>) -> String {
 }
 
 /// The whole numbers of a range, both ends included; `None` when there are none.
-pub(crate) fn whole_numbers(from: &Bound<Number>, to: &Bound<Number>) -> Option<(i64, i64)> {
+pub(crate) fn whole_numbers((from, to): &Range<Number>) -> Option<(i64, i64)> {
     let least = match *from {
         Bound::Unbounded => i64::MIN,
         Bound::Included(Number::Int(number)) => number,

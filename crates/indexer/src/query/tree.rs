@@ -8,12 +8,15 @@ use super::literal::{Literal, Number};
 use super::name::Name;
 use super::pattern::Pattern;
 
+/// From and to.
+pub(crate) type Range<T> = (Bound<T>, Bound<T>);
+
 /// A range, read in each way in which all its bounds can be read.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Ranges {
-    pub(crate) numbers: Option<(Bound<Number>, Bound<Number>)>,
-    pub(crate) dates: Option<(Bound<Millis>, Bound<Millis>)>,
-    pub(crate) texts: Option<(Bound<String>, Bound<String>)>,
+    pub(crate) numbers: Option<Range<Number>>,
+    pub(crate) dates: Option<Range<Millis>>,
+    pub(crate) texts: Option<Range<String>>,
 }
 
 /// How the words of a match combine.

@@ -71,15 +71,9 @@ impl<'a> Part<'a> {
         budget.check()?;
         let searcher = &split.searcher;
         let analyzer = analyzer_of(split)?;
-        let mut compiler = Compiler {
-            topic: &view.topic,
-            partition: view.partition,
-            paths: &view.paths,
-            searcher,
-            analyzer,
-            budget,
-        };
-        let query = compiler.query(&request.query);
+        let partition = (&*view.topic, view.partition);
+        let mut compiler = Compiler::new(partition, &view.paths, searcher, analyzer, budget);
+        let query = compiler.query(&request.query)?;
         let scoring = if self.wanted > 0 && request.sort.by_score() {
             EnableScoring::enabled_from_statistics_provider(statistics, searcher)
         } else {

@@ -10,27 +10,29 @@ mod ranges;
 mod terms;
 mod words;
 
-use std::ops::Bound;
 use std::sync::Arc;
 
-use tantivy::Searcher;
 use tantivy::query::{
     AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, ExistsQuery, Occur,
     Query,
 };
 use tantivy::tokenizer::TextAnalyzer;
+use tantivy::{Searcher, TantivyError, Term};
 
 use self::gathered::Gathered;
-use self::ranges::offsets;
+use self::terms::hash_column;
 pub(crate) use self::terms::{FIELDS, column};
 use super::name::Name;
-use super::pattern::{Glob, Pattern};
+use super::pattern::Pattern;
 use super::tree::{Bool, Node};
 use crate::search::Budget;
 
+/// Terms that one query may look up in one split: a word without a field is a term in each field that has it.
+const TERMS_MAX: usize = 16 << 10;
+
 type Boxed = Box<dyn Query>;
 
-/// What a query needs of the split that it searches.
+/// Makes one query for the split that it searches.
 pub(crate) struct Compiler<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
@@ -40,52 +42,65 @@ pub(crate) struct Compiler<'a> {
     /// Cuts texts into words as the split's builder did.
     pub(crate) analyzer: TextAnalyzer,
     pub(crate) budget: &'a Arc<Budget>,
+    terms_left: usize,
 }
 
-impl Compiler<'_> {
-    pub(crate) fn query(&mut self, node: &Node) -> Boxed {
-        match node {
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(
+        (topic, partition): (&'a str, i32),
+        paths: &'a [Arc<str>],
+        searcher: &'a Searcher,
+        analyzer: TextAnalyzer,
+        budget: &'a Arc<Budget>,
+    ) -> Compiler<'a> {
+        Compiler { topic, partition, paths, searcher, analyzer, budget, terms_left: TERMS_MAX }
+    }
+
+    /// # Errors
+    /// The split cannot be read, the time is over, or the query has too many terms there.
+    pub(crate) fn query(&mut self, node: &Node) -> tantivy::Result<Boxed> {
+        Ok(match node {
             Node::All => Box::new(AllQuery),
             Node::None => Box::new(EmptyQuery),
-            Node::Term { name, value } => self.term(name, value),
-            Node::Match { name, value, combine } => self.words(name, value, *combine),
-            Node::Phrase { name, value, slop } => self.phrase(name, value, *slop),
-            Node::Range { name, ranges } => self.range(name, ranges),
+            Node::Term { name, value } => self.term(name, value)?,
+            Node::Match { name, value, combine } => self.words(name, value, *combine)?,
+            Node::Phrase { name, value, slop } => self.phrase(name, value, *slop)?,
+            Node::Range { name, ranges } => ranges::range(name, ranges, self.partition),
             Node::Pattern { name, pattern } => self.pattern(name, pattern),
             Node::Exists { name } => self.exists(name),
             Node::Ids(ids) => {
                 let here = ids.iter().filter(|(partition, _)| *partition == self.partition);
-                any(here
-                    .map(|(_, offset)| offsets(Bound::Included(*offset), Bound::Included(*offset)))
-                    .collect())
+                any(here.map(|(_, offset)| ranges::offsets(*offset, *offset)).collect())
             }
-            Node::Bool(all) => self.bool(all),
-            Node::Best(nodes) => best(nodes.iter().map(|node| self.query(node)).collect()),
-            Node::Boost(node, boost) => Box::new(BoostQuery::new(self.query(node), *boost)),
-            Node::Constant(node) => constant(self.query(node)),
-        }
+            Node::Bool(all) => self.bool(all)?,
+            Node::Best(nodes) => best(self.all(nodes)?),
+            Node::Boost(node, boost) => Box::new(BoostQuery::new(self.query(node)?, *boost)),
+            Node::Constant(node) => constant(self.query(node)?),
+        })
     }
 
-    fn bool(&mut self, all: &Bool) -> Boxed {
+    fn all(&mut self, nodes: &[Node]) -> tantivy::Result<Vec<Boxed>> {
+        nodes.iter().map(|node| self.query(node)).collect()
+    }
+
+    fn bool(&mut self, all: &Bool) -> tantivy::Result<Boxed> {
         let least = all.least_should();
         if least > all.should.len() {
-            return Box::new(EmptyQuery);
+            return Ok(Box::new(EmptyQuery));
         }
         let mut clauses: Vec<(Occur, Boxed)> = Vec::new();
-        clauses.extend(all.must.iter().map(|node| (Occur::Must, self.query(node))));
-        for node in &all.filter {
-            clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(self.query(node), 0.0))));
-        }
-        clauses.extend(all.should.iter().map(|node| (Occur::Should, self.query(node))));
+        clauses.extend(self.all(&all.must)?.into_iter().map(|query| (Occur::Must, query)));
+        clauses.extend(self.all(&all.filter)?.into_iter().map(|query| (Occur::Must, unscored(query))));
+        clauses.extend(self.all(&all.should)?.into_iter().map(|query| (Occur::Should, query)));
         if all.must.is_empty() && all.filter.is_empty() && least == 0 {
             // Something must be there for the rest to be taken from.
-            clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(AllQuery), 0.0))));
+            clauses.push((Occur::Must, unscored(Box::new(AllQuery))));
         }
-        for node in &all.must_not {
-            let excluded = Gathered { query: Arc::from(self.query(node)), budget: Arc::clone(self.budget) };
+        for query in self.all(&all.must_not)? {
+            let excluded = Gathered { query: Arc::from(query), budget: Arc::clone(self.budget) };
             clauses.push((Occur::MustNot, Box::new(excluded)));
         }
-        Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least))
+        Ok(Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least)))
     }
 
     fn exists(&mut self, name: &Name) -> Boxed {
@@ -96,37 +111,60 @@ impl Compiler<'_> {
             Name::Key => constant(Box::new(ExistsQuery::new("_key".to_owned(), false))),
             Name::Value { path, .. } => {
                 let exact = Box::new(ExistsQuery::new(column(path), true));
-                let hashes = Box::new(ExistsQuery::new(format!("hash.{path}"), true));
+                let hashes = Box::new(ExistsQuery::new(hash_column(path), true));
                 constant(any(vec![exact, hashes]))
             }
-            Name::Header(_) => {
-                let pattern = Pattern { parts: vec![Glob::Any], any_case: false, as_words: false };
-                self.pattern(name, &pattern)
-            }
+            Name::Header(_) => self.pattern(name, &Pattern::any()),
         }
+    }
+
+    /// Whether the split has a term at all: most paths have few words of a query.
+    fn has(&self, term: &Term) -> tantivy::Result<bool> {
+        Ok(self.searcher.doc_freq(term)? > 0)
+    }
+
+    fn count(&mut self, terms: usize) -> tantivy::Result<()> {
+        self.budget.check()?;
+        let left = self.terms_left.checked_sub(terms).ok_or_else(|| {
+            let message = format!(
+                "the words of the query are in too many fields: more than {TERMS_MAX} terms; name fields"
+            );
+            TantivyError::InvalidArgument(message)
+        });
+        self.terms_left = left?;
+        Ok(())
     }
 }
 
+/// Each match counts the same.
 fn constant(query: Boxed) -> Boxed {
     Box::new(ConstScoreQuery::new(query, 1.0))
+}
+
+/// Matches count nothing.
+fn unscored(query: Boxed) -> Boxed {
+    Box::new(ConstScoreQuery::new(query, 0.0))
 }
 
 fn constant_if(is: bool) -> Boxed {
     if is { Box::new(AllQuery) } else { Box::new(EmptyQuery) }
 }
 
-fn any(mut queries: Vec<Boxed>) -> Boxed {
-    match queries.len() {
-        0 => Box::new(EmptyQuery),
-        1 => queries.pop().unwrap_or_else(|| Box::new(EmptyQuery)),
-        _ => Box::new(BooleanQuery::union(queries)),
-    }
+fn any(queries: Vec<Boxed>) -> Boxed {
+    alone_or(queries, |queries| Box::new(BooleanQuery::union(queries)))
 }
 
-fn best(mut queries: Vec<Boxed>) -> Boxed {
-    match queries.len() {
-        0 => Box::new(EmptyQuery),
-        1 => queries.pop().unwrap_or_else(|| Box::new(EmptyQuery)),
-        _ => Box::new(DisjunctionMaxQuery::new(queries)),
+fn best(queries: Vec<Boxed>) -> Boxed {
+    alone_or(queries, |queries| Box::new(DisjunctionMaxQuery::new(queries)))
+}
+
+fn alone_or(mut queries: Vec<Boxed>, several: impl FnOnce(Vec<Boxed>) -> Boxed) -> Boxed {
+    match queries.pop() {
+        None => Box::new(EmptyQuery),
+        Some(only) if queries.is_empty() => only,
+        Some(last) => {
+            queries.push(last);
+            several(queries)
+        }
     }
 }

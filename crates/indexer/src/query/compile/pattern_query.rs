@@ -18,16 +18,23 @@ const STEP: u64 = 1024;
 #[derive(Clone, Debug)]
 pub(crate) enum Among {
     /// The terms of an indexed field that begin with these bytes: a path, and its type.
-    Terms { field: Field, path: Vec<u8> },
+    Terms {
+        field: Field,
+        path: Vec<u8>,
+        /// Whether they are words, as the tokenizer makes them.
+        as_words: bool,
+    },
     /// The whole strings of a fast field.
     Strings { column: String },
 }
 
-/// Documents with a term that matches a pattern; each counts the same.
+/// Documents with a term that matches a pattern, in any of several places; each counts the same.
 #[derive(Clone, Debug)]
 pub(crate) struct PatternQuery {
-    pub(crate) among: Among,
+    pub(crate) among: Vec<Among>,
     pub(crate) pattern: Arc<Pattern>,
+    /// The pattern as words are.
+    pub(crate) for_words: Arc<Pattern>,
     pub(crate) budget: Arc<Budget>,
 }
 
@@ -39,11 +46,17 @@ impl Query for PatternQuery {
 
 impl Weight for PatternQuery {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
-        let docs = match &self.among {
-            Among::Terms { field, path } => self.terms(reader, *field, path)?,
-            Among::Strings { column } => self.strings(reader, column)?,
-        };
-        Ok(match docs {
+        let mut scan = Scan { reader, budget: &self.budget, looked_at: 0, docs: None };
+        for among in &self.among {
+            match among {
+                Among::Terms { field, path, as_words } => {
+                    let pattern = if *as_words { &self.for_words } else { &self.pattern };
+                    scan.terms(pattern, *field, path)?;
+                }
+                Among::Strings { column } => scan.strings(&self.pattern, column)?,
+            }
+        }
+        Ok(match scan.docs {
             Some(docs) => Box::new(ConstScorer::new(BitSetDocSet::from(docs), boost)),
             None => Box::new(EmptyScorer),
         })
@@ -54,81 +67,87 @@ impl Weight for PatternQuery {
     }
 }
 
-impl PatternQuery {
-    /// The bytes with which every match begins.
-    fn prefix(&self) -> Vec<u8> {
-        if self.pattern.any_case { Vec::new() } else { self.pattern.literal_prefix().into_bytes() }
+/// Looks for a pattern in one segment.
+struct Scan<'a> {
+    reader: &'a SegmentReader,
+    budget: &'a Budget,
+    /// Terms and documents so far.
+    looked_at: u64,
+    docs: Option<BitSet>,
+}
+
+impl Scan<'_> {
+    fn look(&mut self) -> tantivy::Result<()> {
+        self.looked_at += 1;
+        if self.looked_at.is_multiple_of(STEP) { self.budget.check() } else { Ok(()) }
     }
 
-    fn is_match(&self, text: &[u8]) -> bool {
-        std::str::from_utf8(text).is_ok_and(|text| self.pattern.matches(text))
+    fn found(&mut self, doc: DocId) {
+        self.docs.get_or_insert_with(|| BitSet::with_max_value(self.reader.max_doc())).insert(doc);
     }
 
-    fn terms(&self, reader: &SegmentReader, field: Field, path: &[u8]) -> tantivy::Result<Option<BitSet>> {
-        let inverted = reader.inverted_index(field)?;
-        let begin = [path, &self.prefix()].concat();
-        let mut range = inverted.terms().range().ge(&begin);
-        if let Some(end) = after_prefix(&begin) {
+    fn terms(&mut self, pattern: &Pattern, field: Field, path: &[u8]) -> tantivy::Result<()> {
+        let inverted = self.reader.inverted_index(field)?;
+        let (begin, end) = ends(path, pattern);
+        let mut range = inverted.terms().range().ge(begin);
+        if let Some(end) = end {
             range = range.lt(end);
         }
         let mut stream = range.into_stream()?;
-        let (mut docs, mut seen) = (None, 0_u64);
         while stream.advance() {
-            seen += 1;
-            if seen.is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if !stream.key().get(path.len()..).is_some_and(|text| self.is_match(text)) {
+            self.look()?;
+            if !stream.key().get(path.len()..).is_some_and(|text| is_match(pattern, text)) {
                 continue;
             }
-            let docs = docs.get_or_insert_with(|| BitSet::with_max_value(reader.max_doc()));
             let mut postings =
                 inverted.read_block_postings_from_terminfo(stream.value(), IndexRecordOption::Basic)?;
             while !postings.docs().is_empty() {
-                for &doc in postings.docs() {
-                    docs.insert(doc);
-                }
+                postings.docs().iter().for_each(|doc| self.found(*doc));
                 postings.advance();
             }
         }
-        Ok(docs)
+        Ok(())
     }
 
-    fn strings(&self, reader: &SegmentReader, column: &str) -> tantivy::Result<Option<BitSet>> {
-        let Some(column) = reader.fast_fields().str(column)? else { return Ok(None) };
-        let begin = self.prefix();
-        let dictionary = column.dictionary();
-        let mut range = dictionary.range().ge(&begin);
-        if let Some(end) = after_prefix(&begin) {
+    fn strings(&mut self, pattern: &Pattern, column: &str) -> tantivy::Result<()> {
+        let Some(column) = self.reader.fast_fields().str(column)? else { return Ok(()) };
+        let (begin, end) = ends(&[], pattern);
+        let mut range = column.dictionary().range().ge(begin);
+        if let Some(end) = end {
             range = range.lt(end);
         }
         let mut stream = range.into_stream()?;
-        let ords_max = u32::try_from(column.num_terms()).unwrap_or(u32::MAX);
-        let (mut ords, mut seen, mut found) = (BitSet::with_max_value(ords_max), 0_u64, false);
+        let ordinal = |ordinal: u64| u32::try_from(ordinal).unwrap_or(u32::MAX);
+        let mut ordinals = BitSet::with_max_value(ordinal(column.num_terms() as u64));
         while stream.advance() {
-            seen += 1;
-            if seen.is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if self.is_match(stream.key()) {
-                ords.insert(u32::try_from(stream.term_ord()).unwrap_or(u32::MAX));
-                found = true;
+            self.look()?;
+            if is_match(pattern, stream.key()) {
+                ordinals.insert(ordinal(stream.term_ord()));
             }
         }
-        if !found {
-            return Ok(None);
+        if ordinals.len() == 0 {
+            return Ok(());
         }
-        let mut docs = BitSet::with_max_value(reader.max_doc());
-        for doc in 0..reader.max_doc() {
-            if u64::from(doc).is_multiple_of(STEP) {
-                self.budget.check()?;
-            }
-            if column.term_ords(doc).any(|ord| ords.contains(u32::try_from(ord).unwrap_or(u32::MAX))) {
-                docs.insert(doc);
+        for doc in 0..self.reader.max_doc() {
+            self.look()?;
+            if column.term_ords(doc).any(|one| ordinals.contains(ordinal(one))) {
+                self.found(doc);
             }
         }
-        Ok(Some(docs))
+        Ok(())
     }
+}
+
+/// Between which terms those are that begin as every match does.
+fn ends(path: &[u8], pattern: &Pattern) -> (Vec<u8>, Option<Vec<u8>>) {
+    let prefix = if pattern.any_case { String::new() } else { pattern.literal_prefix() };
+    let begin = [path, prefix.as_bytes()].concat();
+    let end = after_prefix(&begin);
+    (begin, end)
+}
+
+fn is_match(pattern: &Pattern, text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| pattern.matches(text))
 }
 
 /// The least bytes above everything that begins with `prefix`; `None` if there are none.

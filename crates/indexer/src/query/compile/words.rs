@@ -4,152 +4,156 @@ use std::ops::Bound;
 
 use eddy_types::Millis;
 use tantivy::Term;
-use tantivy::query::{BooleanQuery, ConstScoreQuery, EmptyQuery, Occur, PhraseQuery, RangeQuery, TermQuery};
+use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, RangeQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
+use tantivy::tokenizer::Token;
 
-use super::ranges::{dates, numbers};
-use super::terms::{FIELDS, exact_term, text_term};
-use super::{Boxed, Compiler, any, best, constant, constant_if};
-use crate::fields::hash_of;
+use super::ranges::{dates_of, offset_range, timestamps};
+use super::terms::{self, FIELDS};
+use super::{Boxed, Compiler, any, best, constant, constant_if, unscored};
 use crate::query::dates::DateForm;
-use crate::query::highlight::words;
 use crate::query::literal::{Literal, Number};
 use crate::query::name::Name;
-use crate::query::tree::Combine;
+use crate::query::tokens::tokens;
+use crate::query::tree::{Combine, Range};
+
+/// Words that are looked up for a whole string before its columns are asked.
+const WHOLE_WORDS_MAX: usize = 64;
 
 impl Compiler<'_> {
-    pub(super) fn term(&mut self, name: &Name, value: &Literal) -> Boxed {
-        match name {
-            Name::Value { path, whole: true } => self.whole(path, &value.text()),
+    /// One word, or one value.
+    pub(super) fn term(&mut self, name: &Name, value: &Literal) -> tantivy::Result<Boxed> {
+        Ok(match name {
+            Name::Value { path, whole: true } => self.whole(path, &value.text())?,
             Name::Value { path, whole: false } => {
-                let token = word(text_term(path, &value.text()));
-                best(std::iter::once(token).chain(typed(path, value)).collect())
+                self.count(1)?;
+                or_typed(name, value, word(terms::word(path, &value.text())))
             }
-            Name::Anywhere => best(vec![self.anywhere(&value.text()), key(value)]),
+            Name::Anywhere => {
+                let found = self.anywhere(&value.text())?;
+                or_typed(name, value, found)
+            }
             Name::Key => key(value),
-            Name::Header(header) => {
-                let mut term = Term::from_field_json_path(FIELDS.headers, header, true);
-                term.append_type_and_str(&value.text());
-                exact(term)
-            }
+            Name::Header(header) => exact(terms::header(header, &value.text())),
             Name::Topic => constant_if(value.text() == self.topic),
             Name::Partition => constant_if(value.number() == Some(Number::Int(i64::from(self.partition)))),
             Name::Offset => match value.number() {
-                Some(number) => numbers(Bound::Included(number), Bound::Included(number)),
+                Some(number) => offset_range(&(Bound::Included(number), Bound::Included(number))),
                 None => Box::new(EmptyQuery),
             },
-            Name::Timestamp => match instants(value) {
-                Some((begin, end)) => dates(None, Bound::Included(begin), Bound::Included(end)),
-                None => Box::new(EmptyQuery),
-            },
-        }
+            Name::Timestamp => instants(value).map_or_else(|| -> Boxed { Box::new(EmptyQuery) }, timestamps),
+        })
     }
 
-    pub(super) fn words(&mut self, name: &Name, value: &Literal, combine: Combine) -> Boxed {
-        let make: &dyn Fn(&str) -> Boxed = match name {
-            Name::Anywhere => &|token| self.anywhere(token),
-            Name::Value { path, whole: false } => &|token| word(text_term(path, token)),
+    /// The words of a text.
+    pub(super) fn words(&mut self, name: &Name, value: &Literal, combine: Combine) -> tantivy::Result<Boxed> {
+        let path = match name {
+            Name::Anywhere => None,
+            Name::Value { path, whole: false } => Some(path),
             _ => return self.term(name, value),
         };
-        let tokens: Vec<Boxed> =
-            words(&mut self.analyzer.clone(), &value.text()).iter().map(|token| make(token)).collect();
+        let tokens = tokens(&mut self.analyzer, &value.text());
+        self.count(tokens.len())?;
+        let mut found = Vec::with_capacity(tokens.len());
+        for token in &tokens {
+            found.push(match path {
+                Some(path) => word(terms::word(path, &token.text)),
+                None => self.anywhere(&token.text)?,
+            });
+        }
         let least = match combine {
-            Combine::All => tokens.len(),
-            Combine::Least(least) => least.of(tokens.len()).max(1),
+            Combine::All => found.len(),
+            Combine::Least(least) => least.of(found.len()).max(1),
         };
-        let found: Boxed = if tokens.is_empty() || least > tokens.len() {
+        let found: Boxed = if found.is_empty() || least > found.len() {
             Box::new(EmptyQuery)
         } else {
-            let clauses = tokens.into_iter().map(|token| (Occur::Should, token)).collect();
+            let clauses = found.into_iter().map(|word| (Occur::Should, word)).collect();
             Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least))
         };
-        or_typed(name, value, found)
+        Ok(or_typed(name, value, found))
     }
 
-    pub(super) fn phrase(&mut self, name: &Name, value: &Literal, slop: u32) -> Boxed {
-        let tokens = self.tokens(&value.text());
-        let found: Boxed = match (name, tokens.as_slice()) {
-            (Name::Anywhere | Name::Value { whole: false, .. }, []) => Box::new(EmptyQuery),
-            (Name::Anywhere, [(_, token)]) => self.anywhere(token),
-            (Name::Anywhere, _) => {
-                let mut found =
-                    vec![phrase(&tokens, slop, |token| Term::from_field_text(FIELDS.text, token))];
-                for path in self.paths {
-                    if tokens.iter().all(|(_, token)| self.has(&text_term(path, token))) {
-                        found.push(phrase(&tokens, slop, |token| text_term(path, token)));
-                    }
-                }
-                best(found)
+    /// The words of a text, one after the other.
+    pub(super) fn phrase(&mut self, name: &Name, value: &Literal, slop: u32) -> tantivy::Result<Boxed> {
+        let tokens = tokens(&mut self.analyzer, &value.text());
+        self.count(tokens.len())?;
+        let found = match (name, tokens.as_slice()) {
+            (Name::Anywhere, [token]) => self.anywhere(&token.text)?,
+            (Name::Anywhere, _) => self.phrase_anywhere(&tokens, slop)?,
+            (Name::Value { path, whole: false }, _) => {
+                phrase(&tokens, slop, |token| terms::word(path, token))
             }
-            (Name::Value { path, whole: false }, _) => phrase(&tokens, slop, |token| text_term(path, token)),
             _ => return self.term(name, value),
         };
-        or_typed(name, value, found)
+        Ok(or_typed(name, value, found))
+    }
+
+    /// Several words, one after the other, in any field of the value, or in a value without fields.
+    fn phrase_anywhere(&mut self, tokens: &[Token], slop: u32) -> tantivy::Result<Boxed> {
+        let mut found = vec![phrase(tokens, slop, |token| Term::from_field_text(FIELDS.text, token))];
+        for path in self.paths {
+            self.budget.check()?;
+            let mut all = !tokens.is_empty();
+            for token in tokens {
+                all = all && self.has(&terms::word(path, &token.text))?;
+            }
+            if all {
+                self.count(tokens.len())?;
+                found.push(phrase(tokens, slop, |token| terms::word(path, token)));
+            }
+        }
+        Ok(best(found))
     }
 
     /// A word, or a number, in any field of the value, or in a value without fields.
-    fn anywhere(&self, token: &str) -> Boxed {
+    fn anywhere(&mut self, token: &str) -> tantivy::Result<Boxed> {
         let mut found = vec![word(Term::from_field_text(FIELDS.text, token))];
         let number = Number::parse(token);
         for path in self.paths {
-            let term = text_term(path, token);
-            if self.has(&term) {
+            let term = terms::word(path, token);
+            if self.has(&term)? {
                 found.push(word(term));
             }
             if let Some(number) = number {
-                let mut term = Term::from_field_json_path(FIELDS.value, path, true);
-                append(&mut term, number);
-                if self.has(&term) {
+                let term = terms::number(path, number);
+                if self.has(&term)? {
                     found.push(constant(exact(term)));
                 }
             }
         }
-        best(found)
+        self.count(found.len())?;
+        Ok(best(found))
     }
 
     /// The whole of a string. The words find it, where there are any, and the columns confirm it.
-    fn whole(&mut self, path: &str, text: &str) -> Boxed {
+    fn whole(&mut self, path: &str, text: &str) -> tantivy::Result<Boxed> {
         let equal = |term: Term| -> Boxed {
             Box::new(RangeQuery::new(Bound::Included(term.clone()), Bound::Included(term)))
         };
-        let mut hash = Term::from_field_json_path(FIELDS.hash, path, true);
-        hash.append_type_and_fast_value(hash_of(text));
-        let equal = any(vec![equal(exact_term(path, text)), equal(hash)]);
+        let equal = any(vec![equal(terms::whole(path, text)), equal(terms::whole_hash(path, text))]);
         let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, constant(equal))];
-        for (_, token) in self.tokens(text) {
-            let token: Boxed = exact(text_term(path, &token));
-            clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(token, 0.0))));
+        for token in tokens(&mut self.analyzer, text).iter().take(WHOLE_WORDS_MAX) {
+            clauses.push((Occur::Must, unscored(exact(terms::word(path, &token.text)))));
         }
-        Box::new(BooleanQuery::new(clauses))
-    }
-
-    /// Whether the split has a term at all: most paths have few words of a query.
-    fn has(&self, term: &Term) -> bool {
-        self.searcher.doc_freq(term).is_ok_and(|docs| docs > 0)
-    }
-
-    /// The words of a text, and their positions.
-    pub(super) fn tokens(&mut self, text: &str) -> Vec<(usize, String)> {
-        let mut tokens = Vec::new();
-        self.analyzer
-            .token_stream(text)
-            .process(&mut |token| tokens.push((token.position, token.text.clone())));
-        tokens
+        self.count(clauses.len())?;
+        Ok(Box::new(BooleanQuery::new(clauses)))
     }
 }
 
 /// Words one after the other; a single one is itself.
-fn phrase(tokens: &[(usize, String)], slop: u32, make: impl Fn(&str) -> Term) -> Boxed {
+fn phrase(tokens: &[Token], slop: u32, term: impl Fn(&str) -> Term) -> Boxed {
     match tokens {
         [] => Box::new(EmptyQuery),
-        [(_, token)] => word(make(token)),
+        [token] => word(term(&token.text)),
         _ => {
-            let terms = tokens.iter().map(|(position, token)| (*position, make(token))).collect();
+            let terms = tokens.iter().map(|token| (token.position, term(&token.text))).collect();
             Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
         }
     }
 }
 
+/// What was found of a text, or what it says as a value of another type.
 fn or_typed(name: &Name, value: &Literal, found: Boxed) -> Boxed {
     match name {
         Name::Value { path, .. } => best(std::iter::once(found).chain(typed(path, value)).collect()),
@@ -159,50 +163,29 @@ fn or_typed(name: &Name, value: &Literal, found: Boxed) -> Boxed {
 }
 
 /// The number, truth value or date that a literal is or says, where records have those.
-fn typed(path: &str, value: &Literal) -> Vec<Boxed> {
-    let mut found: Vec<Boxed> = Vec::new();
-    if let Some(number) = value.number() {
-        let mut term = Term::from_field_json_path(FIELDS.value, path, true);
-        append(&mut term, number);
-        found.push(constant(exact(term)));
-    }
-    if let Some(value) = value.bool() {
-        let mut term = Term::from_field_json_path(FIELDS.value, path, true);
-        term.append_type_and_fast_value(value);
-        found.push(constant(exact(term)));
-    }
-    if let Some((begin, end)) = instants(value) {
-        found.push(constant(dates(Some(path), Bound::Included(begin), Bound::Included(end))));
-    }
-    found
+fn typed(path: &str, value: &Literal) -> impl Iterator<Item = Boxed> {
+    let number = value.number().map(|number| constant(exact(terms::number(path, number))));
+    let truth = value.bool().map(|value| constant(exact(terms::bool(path, value))));
+    let date = instants(value).map(|range| constant(dates_of(path, range)));
+    [number, truth, date].into_iter().flatten()
 }
 
-fn instants(value: &Literal) -> Option<(Millis, Millis)> {
+/// The milliseconds that a literal names.
+fn instants(value: &Literal) -> Option<Range<Millis>> {
     let form = DateForm::new(Millis(0));
-    match value {
-        Literal::Number(Number::Int(number)) => Some(form.number(*number)),
-        Literal::Text(text) if !text.starts_with("now") => form.text(text),
-        _ => None,
-    }
-}
-
-/// The dictionary has every number as an integer if it is one.
-fn append(term: &mut Term, number: Number) {
-    match number {
-        Number::Int(number) => term.append_type_and_fast_value(number),
-        Number::Uint(number) => term.append_type_and_fast_value(number),
-        Number::Float(number) => match tantivy::columnar::NumericalValue::F64(number).normalize() {
-            tantivy::columnar::NumericalValue::I64(number) => term.append_type_and_fast_value(number),
-            tantivy::columnar::NumericalValue::U64(number) => term.append_type_and_fast_value(number),
-            tantivy::columnar::NumericalValue::F64(number) => term.append_type_and_fast_value(number),
-        },
-    }
+    let (first, last) = match value {
+        Literal::Number(Number::Int(number)) => form.number(*number),
+        Literal::Text(text) if !text.starts_with("now") => form.text(text)?,
+        _ => return None,
+    };
+    Some((Bound::Included(first), Bound::Included(last)))
 }
 
 fn key(value: &Literal) -> Boxed {
     exact(Term::from_field_text(FIELDS.key, &value.text()))
 }
 
+/// The more often it is there, the better.
 fn word(term: Term) -> Boxed {
     Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs))
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
-use tantivy::tokenizer::TextAnalyzer;
+use tantivy::tokenizer::{TextAnalyzer, Token};
 
 use super::Highlight;
 use crate::query::name::Name;
 use crate::query::pattern::Pattern;
+use crate::query::tokens::tokens;
 use crate::query::tree::Node;
 
 /// What a query wants in the texts of its hits.
@@ -134,9 +135,7 @@ impl Marks {
         if marks.iter().any(|mark| matches!(mark, Mark::Whole(whole) if whole == text)) {
             return std::iter::once(0..text.len()).collect();
         }
-        let mut tokens: Vec<(String, Range<usize>)> = Vec::new();
-        let mut stream = analyzer.token_stream(text);
-        stream.process(&mut |token| tokens.push((token.text.clone(), token.offset_from..token.offset_to)));
+        let tokens = tokens(analyzer, text);
         let mut hit = vec![false; tokens.len()];
         for mark in marks {
             match mark {
@@ -148,7 +147,7 @@ impl Marks {
                 Mark::Phrase(words) => {
                     for begin in 0..tokens.len() {
                         let Some(run) = tokens.get(begin..begin + words.len()) else { break };
-                        if run.iter().zip(words).all(|((token, _), word)| token == word) {
+                        if run.iter().zip(words).all(|(token, word)| token.text == *word) {
                             hit.iter_mut().skip(begin).take(words.len()).for_each(|hit| *hit = true);
                         }
                     }
@@ -157,19 +156,17 @@ impl Marks {
             }
         }
         let hits = tokens.into_iter().zip(hit).filter(|(_, hit)| *hit);
-        hits.map(|((_, range), _)| range).collect()
+        hits.map(|(token, _)| token.offset_from..token.offset_to).collect()
     }
 }
 
-fn mark_if(hit: &mut [bool], tokens: &[(String, Range<usize>)], is: impl Fn(&str) -> bool) {
-    for (hit, (token, _)) in hit.iter_mut().zip(tokens) {
-        *hit |= is(token);
+fn mark_if(hit: &mut [bool], tokens: &[Token], is: impl Fn(&str) -> bool) {
+    for (hit, token) in hit.iter_mut().zip(tokens) {
+        *hit |= is(&token.text);
     }
 }
 
 /// The words of a text.
-pub(crate) fn words(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    analyzer.token_stream(text).process(&mut |token| words.push(token.text.clone()));
-    words
+fn words(analyzer: &mut TextAnalyzer, text: &str) -> Vec<String> {
+    tokens(analyzer, text).into_iter().map(|token| token.text).collect()
 }

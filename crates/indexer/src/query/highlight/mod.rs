@@ -6,7 +6,7 @@ mod fragments;
 mod marks;
 
 use self::fragments::Cut;
-pub(crate) use self::marks::{Marks, words};
+pub(crate) use self::marks::Marks;
 use super::pattern::Pattern;
 use super::source::glob;
 use super::wrong::{Part, Wrong};

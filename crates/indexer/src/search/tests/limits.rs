@@ -99,3 +99,15 @@ async fn aggregations_stay_within_their_memory() {
     let body = json!({"size": 0, "aggs": {"x": {"terms": {"field": "n", "size": 10_000}}}});
     assert!(matches!(refused(&search, body).await, SearchError::TooExpensive { .. }));
 }
+
+#[tokio::test]
+async fn words_that_are_in_every_field_of_many_are_refused() {
+    let words = |count: usize| (0..count).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
+    let fields = (0..200).map(|n| (format!("f{n}"), json!(words(100)))).collect();
+    let search = Fake::new(1, [("t", vec![log(&[Value::Object(fields)])])]).search();
+    let query = |count| json!({"query": {"query_string": {"query": words(count)}}});
+    let error = refused(&search, query(100)).await;
+    assert!(error.status() == 400 && error.to_string().contains("name fields"), "{error}");
+    let found = search.count("t", query(50), Wait::default()).await.unwrap();
+    assert_eq!(found["count"], json!(1));
+}
