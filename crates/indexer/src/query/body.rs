@@ -90,7 +90,7 @@ impl Request {
             }
         }
         if request.from + request.size > WINDOW_MAX {
-            return Err(Wrong::too_much(format!(
+            return Err(root.too_much(format!(
                 "from + size is {}, and at most {WINDOW_MAX} hits can be paged through; go on with search_after",
                 request.from + request.size
             )));
@@ -117,7 +117,7 @@ fn is_empty(value: &Value) -> bool {
 fn window(part: &Part<'_>, what: &str) -> Result<usize, Wrong> {
     let count = part.count(what)?;
     usize::try_from(count).ok().filter(|count| *count <= WINDOW_MAX).ok_or_else(|| {
-        Wrong::too_much(format!(
+        part.too_much(format!(
             "{what} is {count}, and at most {WINDOW_MAX} hits can be paged through; go on with search_after"
         ))
     })
@@ -151,10 +151,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 
 fn fields(part: &Part<'_>) -> Result<Vec<(String, Option<String>)>, Wrong> {
     const FIELDS_MAX: usize = 256;
-    let items = part.items();
-    if items.len() > FIELDS_MAX {
-        return Err(Wrong::too_much(format!("at most {FIELDS_MAX} fields can be asked for")));
-    }
+    let items = part.items_within(FIELDS_MAX, "fields")?;
     let one = |item: &Part<'_>| {
         if item.value.is_string() {
             return Ok((item.text("a field")?.to_owned(), None));

@@ -11,9 +11,14 @@ pub(crate) fn locate(text: &str, pointer: &str) -> Option<(usize, usize)> {
     scan.blank();
     let inside = usize::from(scan.peek() == Some(b'"') && !pointer.is_empty());
     let before = text.get(..scan.at + inside)?;
+    Some(line_and_column(before))
+}
+
+/// Line and column, both from 1, of what follows `before`.
+pub(super) fn line_and_column(before: &str) -> (usize, usize) {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    Some((line, column))
+    (line, column)
 }
 
 /// Walks over valid JSON; on anything else it gives up.

@@ -77,10 +77,7 @@ impl SourceFilter {
 
 fn patterns(part: &Part<'_>) -> Result<Vec<Pattern>, Wrong> {
     const PATTERNS_MAX: usize = 256;
-    let items = part.items();
-    if items.len() > PATTERNS_MAX {
-        return Err(Wrong::too_much(format!("_source takes at most {PATTERNS_MAX} patterns")));
-    }
+    let items = part.items_within(PATTERNS_MAX, "_source")?;
     items.iter().map(|item| Ok(glob(item.text("a pattern of _source")?))).collect()
 }
 

@@ -20,20 +20,18 @@ pub(crate) struct Wrong {
     pub(crate) too_much: bool,
 }
 
-impl Wrong {
-    pub(crate) fn too_much(message: String) -> Wrong {
-        Wrong { message, pointer: String::new(), line: 1, column: 1, too_much: true }
-    }
-}
-
 impl From<Wrong> for SearchError {
     fn from(wrong: Wrong) -> SearchError {
-        let Wrong { message, pointer, line, column, too_much } = wrong;
-        if too_much {
-            SearchError::TooExpensive { message }
-        } else {
-            SearchError::BadQuery { message, line, column, pointer }
+        /// A longer way to a part says less than none.
+        const POINTER_SHOWN_MAX: usize = 200;
+        let Wrong { mut message, pointer, line, column, too_much } = wrong;
+        if !too_much {
+            return SearchError::BadQuery { message, line, column, pointer };
         }
+        if (1..=POINTER_SHOWN_MAX).contains(&pointer.len()) {
+            message = format!("{message} (at {pointer})");
+        }
+        SearchError::TooExpensive { message }
     }
 }
 
@@ -64,6 +62,11 @@ impl<'a> Part<'a> {
 
     pub(crate) fn wrong(&self, message: impl Into<String>) -> Wrong {
         Wrong { message: message.into(), pointer: self.pointer(), line: 1, column: 1, too_much: false }
+    }
+
+    /// It is beyond a limit.
+    pub(crate) fn too_much(&self, message: impl Into<String>) -> Wrong {
+        Wrong { too_much: true, ..self.wrong(message) }
     }
 
     /// Its JSON pointer (RFC 6901).
@@ -118,6 +121,16 @@ impl<'a> Part<'a> {
                 items.iter().enumerate().map(part).collect()
             }
             _ => vec![self.clone()],
+        }
+    }
+
+    /// [`Part::items`], so many at most.
+    pub(crate) fn items_within(&self, max: usize, what: &str) -> Result<Vec<Part<'a>>, Wrong> {
+        match self.value {
+            Value::Array(items) if items.len() > max => {
+                Err(self.too_much(format!("{what} takes at most {max} items, not {}", items.len())))
+            }
+            _ => Ok(self.items()),
         }
     }
 

@@ -3,75 +3,77 @@
 use eddy_types::Millis;
 use serde_json::{Map, Value, json};
 
-use super::results::{DateKeys, Shaped};
-use super::{check_bounds, plain};
+use super::buckets::check_bounds;
+use super::results::DateKeys;
+use super::{Options, as_it_is};
 use crate::query::dates;
 use crate::query::wrong::{Part, Wrong};
 
-pub(super) fn options(body: &Part<'_>, shaped: &mut Shaped) -> Result<Map<String, Value>, Wrong> {
-    let keys = [
-        "fixed_interval",
-        "calendar_interval",
-        "interval",
-        "offset",
-        "min_doc_count",
-        "extended_bounds",
-        "hard_bounds",
-        "format",
-        "time_zone",
-        "keyed",
-    ];
-    let mut options = plain(body, "date_histogram", &keys)?;
-    let mut interval = None;
-    for key in ["interval", "calendar_interval", "format", "time_zone", "fixed_interval"] {
-        options.remove(key);
+const KEYS: [&str; 10] = [
+    "fixed_interval",
+    "calendar_interval",
+    "interval",
+    "offset",
+    "min_doc_count",
+    "extended_bounds",
+    "hard_bounds",
+    "format",
+    "time_zone",
+    "keyed",
+];
+
+pub(super) fn options(body: &Part<'_>) -> Result<(Options, DateKeys), Wrong> {
+    let (mut interval, mut dates) = (None, DateKeys::Iso);
+    let mut options = super::options(body, "date_histogram", &KEYS, |key, part| match key {
+        "fixed_interval" | "calendar_interval" | "interval" => {
+            interval = Some(read_interval(key, part)?);
+            Ok(None)
+        }
+        "format" => {
+            dates = date_keys(part)?;
+            Ok(None)
+        }
+        "time_zone" if matches!(part.text(key)?, "UTC" | "Z" | "+00:00") => Ok(None),
+        "time_zone" => Err(part.wrong("buckets are in UTC; time_zone must be UTC")),
+        "extended_bounds" | "hard_bounds" => {
+            let mut bounds = Map::new();
+            for (end, part) in part.entries(key)? {
+                bounds.insert(end.to_owned(), json!(bound(&part)?));
+            }
+            Ok(Some(Value::Object(bounds)))
+        }
+        _ => as_it_is(key, part),
+    })?;
+    let (millis, is_week) = interval.ok_or_else(|| body.wrong("[date_histogram] needs a fixed_interval"))?;
+    options.insert("fixed_interval".to_owned(), json!(format!("{millis}ms")));
+    if is_week {
+        // Weeks begin on Mondays, and the epoch was a Thursday.
+        options.entry("offset").or_insert_with(|| json!("4d"));
     }
-    for (key, part) in body.entries("date_histogram")? {
-        match key {
-            "fixed_interval" | "calendar_interval" | "interval" => {
-                let text = part.as_text(key)?;
-                let read = fixed(&text, key == "calendar_interval").ok_or_else(|| {
-                    part.wrong(format!(
-                        "cannot read the interval [{text}]; served are 1ms, 30s, 5m, 1h, 1d and the like, and of the \
-                         calendar minute, hour, day and week"
-                    ))
-                })?;
-                interval = Some(read);
-            }
-            "min_doc_count" => {
-                options.insert(key.to_owned(), json!(part.count(key)?));
-            }
-            "format" => {
-                shaped.dates = Some(match part.text(key)? {
-                    "epoch_millis" => DateKeys::Millis,
-                    "epoch_second" => DateKeys::Seconds,
-                    text if text.starts_with("strict_date") || text.starts_with("date") => DateKeys::Iso,
-                    other => {
-                        let served = "epoch_millis, epoch_second and strict_date_optional_time";
-                        return Err(part.unknown("format", other, served));
-                    }
-                });
-            }
-            "time_zone" if matches!(part.text(key)?, "UTC" | "Z" | "+00:00") => {}
-            "time_zone" => return Err(part.wrong("buckets are in UTC; time_zone must be UTC")),
-            "extended_bounds" | "hard_bounds" => {
-                let mut bounds = Map::new();
-                for (end, part) in part.entries(key)? {
-                    bounds.insert(end.to_owned(), json!(bound(&part)?));
-                }
-                options.insert(key.to_owned(), Value::Object(bounds));
-            }
-            _ => {}
+    check_bounds(body, &options, millis as f64)?;
+    Ok((options, dates))
+}
+
+fn date_keys(part: &Part<'_>) -> Result<DateKeys, Wrong> {
+    match part.text("format")? {
+        "epoch_millis" => Ok(DateKeys::Millis),
+        "epoch_second" => Ok(DateKeys::Seconds),
+        text if text.starts_with("strict_date") || text.starts_with("date") => Ok(DateKeys::Iso),
+        other => {
+            Err(part.unknown("format", other, "epoch_millis, epoch_second and strict_date_optional_time"))
         }
     }
-    let (millis, monday) = interval.ok_or_else(|| body.wrong("[date_histogram] needs a fixed_interval"))?;
-    options.insert("fixed_interval".to_owned(), json!(format!("{millis}ms")));
-    if monday && !options.contains_key("offset") {
-        // The epoch was a Thursday.
-        options.insert("offset".to_owned(), json!("4d"));
-    }
-    check_bounds(&options, millis as f64)?;
-    Ok(options)
+}
+
+/// Milliseconds, and whether they are a week.
+fn read_interval(key: &str, part: &Part<'_>) -> Result<(i64, bool), Wrong> {
+    let text = part.as_text(key)?;
+    fixed(&text, key == "calendar_interval").ok_or_else(|| {
+        part.wrong(format!(
+            "cannot read the interval [{text}]; served are 1ms, 30s, 5m, 1h, 1d and the like, and of the calendar \
+             minute, hour, day and week"
+        ))
+    })
 }
 
 /// A bound of a date histogram in milliseconds.

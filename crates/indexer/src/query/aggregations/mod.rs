@@ -8,7 +8,7 @@ mod date_histogram;
 mod results;
 
 use serde_json::{Map, Value, json};
-use tantivy::aggregation::agg_req::Aggregations;
+use tantivy::aggregation::agg_req::{Aggregation, Aggregations};
 
 use self::results::{DateKeys, Shaped};
 pub(crate) use self::results::{Shape, finish};
@@ -17,43 +17,37 @@ use super::wrong::{Part, Wrong};
 
 const DEPTH_MAX: usize = 8;
 const AGGREGATIONS_MAX: usize = 64;
-const BUCKETS_MAX: f64 = 65_536.0;
 
 const KINDS: &str = "terms, date_histogram, histogram, range, avg, min, max, sum, value_count, stats, extended_stats, \
                      cardinality and percentiles";
 
 /// Reads `aggs`.
 pub(crate) fn parse(part: &Part<'_>) -> Result<(Aggregations, Shape), Wrong> {
-    let mut count = 0;
-    let (normal, shape) = level(part, 0, &mut count)?;
-    let parsed = serde_json::from_value(Value::Object(normal));
-    parsed
-        .map(|aggregations| (aggregations, shape))
-        .map_err(|error| part.wrong(format!("aggregations: {error}")))
+    level(part, 0, &mut 0)
 }
 
-fn level(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Map<String, Value>, Shape), Wrong> {
+fn level(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Aggregations, Shape), Wrong> {
     if depth > DEPTH_MAX {
-        return Err(Wrong::too_much(format!("aggregations nest deeper than {DEPTH_MAX}")));
+        return Err(part.too_much(format!("aggregations nest deeper than {DEPTH_MAX}")));
     }
-    let (mut normal, mut shape) = (Map::new(), Shape::new());
+    let (mut wanted, mut shape) = (Aggregations::default(), Shape::new());
     for (name, part) in part.entries("aggs")? {
         *count += 1;
         if *count > AGGREGATIONS_MAX {
-            return Err(Wrong::too_much(format!("more than {AGGREGATIONS_MAX} aggregations")));
+            return Err(part.too_much(format!("more than {AGGREGATIONS_MAX} aggregations")));
         }
         let (one, shaped) = one(&part, depth, count)?;
-        normal.insert(name.to_owned(), one);
+        wanted.insert(name.to_owned(), one);
         shape.insert(name.to_owned(), shaped);
     }
-    Ok((normal, shape))
+    Ok((wanted, shape))
 }
 
-fn one(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Value, Shaped), Wrong> {
-    let (mut kind, mut inner, mut inner_shape) = (None, Map::new(), Shape::new());
+fn one(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Aggregation, Shaped), Wrong> {
+    let (mut kind, mut below) = (None, (Aggregations::default(), Shape::new()));
     for (key, part) in part.entries("an aggregation")? {
         match key {
-            "aggs" | "aggregations" => (inner, inner_shape) = level(&part, depth + 1, count)?,
+            "aggs" | "aggregations" => below = level(&part, depth + 1, count)?,
             _ if kind.is_some() => {
                 return Err(part.wrong(format!("an aggregation has one type; [{key}] is a second one")));
             }
@@ -61,35 +55,72 @@ fn one(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Value, Shape
         }
     }
     let (kind, body) = kind.ok_or_else(|| part.wrong("an aggregation needs a type"))?;
+    let (sub_aggregation, inner) = below;
     let has_buckets = matches!(kind, "terms" | "date_histogram" | "histogram" | "range");
     if !has_buckets && !inner.is_empty() {
         return Err(part.wrong(format!("[{kind}] has no buckets for aggregations below it")));
     }
-    let mut shaped = Shaped { dates: None, inner: inner_shape };
+    let (options, dates) = options_of(kind, &body)?;
+    let agg = serde_json::from_value(json!({kind: options}))
+        .map_err(|error| body.wrong(format!("[{kind}]: {error}")))?;
+    Ok((Aggregation { agg, sub_aggregation }, Shaped { dates, inner }))
+}
+
+/// The options of one aggregation, and how its keys are printed if they are dates.
+fn options_of(kind: &str, body: &Part<'_>) -> Result<(Options, Option<DateKeys>), Wrong> {
     let options = match kind {
-        "terms" => buckets::terms(&body)?,
         "date_histogram" => {
-            shaped.dates = Some(DateKeys::Iso);
-            date_histogram::options(&body, &mut shaped)?
+            let (options, dates) = date_histogram::options(body)?;
+            return Ok((options, Some(dates)));
         }
-        "histogram" => buckets::histogram(&body)?,
-        "range" => plain(&body, kind, &["ranges", "keyed"])?,
-        "avg" | "min" | "max" | "sum" | "value_count" | "stats" => plain(&body, kind, &["missing"])?,
-        "extended_stats" => plain(&body, kind, &["missing", "sigma"])?,
-        "cardinality" => {
-            let mut options = plain(&body, kind, &["missing", "precision_threshold"])?;
-            options.remove("precision_threshold");
-            options
+        "terms" => buckets::terms(body)?,
+        "histogram" => buckets::histogram(body)?,
+        "range" => options(body, kind, &["ranges", "keyed"], as_it_is)?,
+        "avg" | "min" | "max" | "sum" | "value_count" | "stats" => {
+            options(body, kind, &["missing"], as_it_is)?
         }
-        "percentiles" => plain(&body, kind, &["percents", "keyed", "missing"])?,
+        "extended_stats" => options(body, kind, &["missing", "sigma"], as_it_is)?,
+        "cardinality" => options(body, kind, &["missing", "precision_threshold"], |key, part| {
+            if key == "precision_threshold" { Ok(None) } else { as_it_is(key, part) }
+        })?,
+        "percentiles" => options(body, kind, &["percents", "keyed", "missing"], as_it_is)?,
         other => return Err(body.unknown("aggregation", other, KINDS)),
     };
-    let mut normal = Map::new();
-    normal.insert(kind.to_owned(), Value::Object(options));
-    if !inner.is_empty() {
-        normal.insert("aggs".to_owned(), Value::Object(inner));
+    Ok((options, None))
+}
+
+/// Options as tantivy takes them.
+type Options = Map<String, Value>;
+
+/// Reads the field, and the options that `keys` names. `read` says what one becomes; what becomes nothing is left out.
+fn options<'a>(
+    body: &Part<'a>,
+    kind: &str,
+    keys: &[&str],
+    mut read: impl FnMut(&str, &Part<'a>) -> Result<Option<Value>, Wrong>,
+) -> Result<Options, Wrong> {
+    let mut options = Options::new();
+    for (key, part) in body.entries(kind)? {
+        let value = match key {
+            "field" => Some(json!(column(part.text(key)?, &part)?)),
+            _ if !keys.contains(&key) => {
+                let served = format!("field, {}", keys.join(", "));
+                return Err(part.unknown(&format!("key in [{kind}]"), key, &served));
+            }
+            "min_doc_count" => Some(json!(part.count(key)?)),
+            _ => read(key, &part)?,
+        };
+        options.extend(value.map(|value| (key.to_owned(), value)));
     }
-    Ok((Value::Object(normal), shaped))
+    if options.contains_key("field") {
+        Ok(options)
+    } else {
+        Err(body.wrong(format!("[{kind}] needs a field")))
+    }
+}
+
+fn as_it_is(_key: &str, part: &Part<'_>) -> Result<Option<Value>, Wrong> {
+    Ok(Some(part.value.clone()))
 }
 
 /// The fast field of a name.
@@ -103,46 +134,4 @@ fn column(name: &str, part: &Part<'_>) -> Result<String, Wrong> {
             "cannot aggregate over [{name}]; _key, _offset, @timestamp and fields of the value can be"
         ))),
     }
-}
-
-/// The options of `body` that `keys` name, and the field.
-pub(super) fn plain(body: &Part<'_>, kind: &str, keys: &[&str]) -> Result<Map<String, Value>, Wrong> {
-    let mut options = Map::new();
-    for (key, part) in body.entries(kind)? {
-        match key {
-            "field" => {
-                options.insert("field".to_owned(), json!(column(part.text("field")?, &part)?));
-            }
-            _ if keys.contains(&key) => {
-                options.insert(key.to_owned(), part.value.clone());
-            }
-            _ => {
-                return Err(part.unknown(
-                    &format!("key in [{kind}]"),
-                    key,
-                    &format!("field {}", keys.join(" ")),
-                ));
-            }
-        }
-    }
-    if options.contains_key("field") {
-        Ok(options)
-    } else {
-        Err(body.wrong(format!("[{kind}] needs a field")))
-    }
-}
-
-pub(super) fn check_bounds(options: &Map<String, Value>, interval: f64) -> Result<(), Wrong> {
-    let end =
-        |name| options.get("extended_bounds").and_then(|bounds| bounds.get(name)).and_then(Value::as_f64);
-    let buckets = match (end("min"), end("max")) {
-        (Some(min), Some(max)) => (max - min) / interval,
-        _ => 0.0,
-    };
-    if buckets > BUCKETS_MAX {
-        return Err(Wrong::too_much(format!(
-            "the bounds make more than {BUCKETS_MAX} buckets; use a larger interval"
-        )));
-    }
-    Ok(())
 }

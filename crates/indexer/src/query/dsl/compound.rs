@@ -1,7 +1,7 @@
 //! Queries made of queries: `bool`, `constant_score`, `dis_max`.
 
-use super::Dsl;
 use super::keys::{keys, least};
+use super::{CLAUSES_MAX, Dsl};
 use crate::query::tree::{Bool, Node};
 use crate::query::wrong::{Part, Wrong};
 
@@ -55,6 +55,7 @@ impl Dsl {
     }
 
     fn queries(&mut self, part: &Part<'_>, depth: usize) -> Result<Vec<Node>, Wrong> {
-        part.items().iter().map(|item| self.query(item, depth + 1)).collect()
+        let items = part.items_within(CLAUSES_MAX, "a query")?;
+        items.iter().map(|item| self.query(item, depth + 1)).collect()
     }
 }

@@ -94,9 +94,9 @@ pub(super) fn least(part: &Part<'_>) -> Result<Least, Wrong> {
 
 pub(super) fn weighted(part: &Part<'_>) -> Result<Vec<(Name, f32)>, Wrong> {
     const FIELDS_MAX: usize = 64;
-    let items = part.items();
-    if items.is_empty() || items.len() > FIELDS_MAX {
-        return Err(part.wrong(format!("fields must name 1 to {FIELDS_MAX} fields")));
+    let items = part.items_within(FIELDS_MAX, "fields")?;
+    if items.is_empty() {
+        return Err(part.wrong("fields must name one field at least"));
     }
     let one = |item: &Part<'_>| {
         let text = item.text("a field")?;

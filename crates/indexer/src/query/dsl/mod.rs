@@ -19,7 +19,7 @@ use super::wrong::{Part, Wrong};
 pub(crate) const DEPTH_MAX: usize = 32;
 /// Clauses in one query: its words, once for each field in which they are looked for, patterns, ranges, values of a `terms`.
 pub(crate) const CLAUSES_MAX: usize = 1024;
-/// Characters in one query string.
+/// Bytes of one query string.
 pub(crate) const STRING_MAX: usize = 16 << 10;
 
 const KINDS: &str = "match, match_phrase, match_all, match_none, multi_match, term, terms, range, bool, constant_score, \
@@ -39,10 +39,10 @@ impl Dsl {
     /// Reads `{"kind": {…}}`.
     pub(crate) fn query(&mut self, part: &Part<'_>, depth: usize) -> Result<Node, Wrong> {
         if depth > DEPTH_MAX {
-            return Err(Wrong::too_much(format!("queries nest deeper than {DEPTH_MAX}")));
+            return Err(part.too_much(format!("queries nest deeper than {DEPTH_MAX}")));
         }
         let (kind, body) = part.only("a query")?;
-        self.count(1)?;
+        self.count(1, part)?;
         match kind {
             "match_all" => match_all(&body),
             "match_none" => Ok(Node::None),
@@ -65,10 +65,10 @@ impl Dsl {
         }
     }
 
-    fn count(&mut self, clauses: usize) -> Result<(), Wrong> {
+    fn count(&mut self, clauses: usize, part: &Part<'_>) -> Result<(), Wrong> {
         self.clauses = self.clauses.saturating_add(clauses);
         if self.clauses > CLAUSES_MAX {
-            return Err(Wrong::too_much(format!(
+            return Err(part.too_much(format!(
                 "the query has more than {CLAUSES_MAX} clauses; use a range, a prefix or several queries"
             )));
         }

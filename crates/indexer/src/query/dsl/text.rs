@@ -4,6 +4,7 @@ use super::keys::{Fielded, fielded, is_and, keys, least, literal, name, weighted
 use super::{CLAUSES_MAX, DEPTH_MAX, Dsl, STRING_MAX};
 use crate::query::dates::DateForm;
 use crate::query::name::Name;
+use crate::query::place::line_and_column;
 use crate::query::strings::lexer::Language;
 use crate::query::strings::{self, StringForm};
 use crate::query::tree::{Combine, Least, Node, SLOP_MAX};
@@ -44,9 +45,13 @@ impl Dsl {
         }
         let query = query.ok_or_else(|| body.wrong(format!("{what} needs a query")))?;
         let text = query.text("query")?;
-        let node = string(text, &form, &mut self.clauses).map_err(|mut wrong| {
-            wrong.pointer = query.pointer();
-            wrong
+        if text.len() > STRING_MAX {
+            return Err(query.wrong(format!("the query string is longer than {STRING_MAX} bytes")));
+        }
+        let node = strings::parse(text, &form, &mut self.clauses).map_err(|(message, before)| {
+            let read: String = text.chars().take(before).collect();
+            let (line, column) = line_and_column(&read);
+            Wrong { line, column, ..query.wrong(message) }
         })?;
         Ok(node.boosted(boost))
     }
@@ -67,7 +72,7 @@ impl Dsl {
             }
         }
         let value = literal(&value)?;
-        self.count(value.words_at_most())?;
+        self.count(value.words_at_most(), body)?;
         Ok(Node::Match { name, value, combine }.boosted(boost))
     }
 
@@ -81,7 +86,7 @@ impl Dsl {
             }
         }
         let value = literal(&value)?;
-        self.count(value.words_at_most())?;
+        self.count(value.words_at_most(), body)?;
         Ok(Node::Phrase { name, value, slop }.boosted(boost))
     }
 
@@ -111,7 +116,7 @@ impl Dsl {
             }
         }
         let value = query.ok_or_else(|| body.wrong("[multi_match] needs a query"))?;
-        self.count(value.words_at_most().saturating_mul(fields.len()))?;
+        self.count(value.words_at_most().saturating_mul(fields.len()), body)?;
         let one = |(name, weight): (Name, f32)| {
             let value = value.clone();
             let node = if phrase {
@@ -123,17 +128,4 @@ impl Dsl {
         };
         Ok(Node::Best(fields.into_iter().map(one).collect()).boosted(boost))
     }
-}
-
-/// Reads a query string; the place of what is wrong is within it.
-fn string(text: &str, form: &StringForm, clauses: &mut usize) -> Result<Node, Wrong> {
-    if text.len() > STRING_MAX {
-        return Err(Wrong::too_much(format!("the query string is longer than {STRING_MAX} bytes")));
-    }
-    strings::parse(text, form, clauses).map_err(|(message, before)| {
-        let read: String = text.chars().take(before).collect();
-        let line = read.matches('\n').count() + 1;
-        let column = read.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Wrong { message, pointer: String::new(), line, column, too_much: false }
-    })
 }

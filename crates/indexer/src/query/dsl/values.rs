@@ -2,6 +2,8 @@
 
 use std::ops::Bound;
 
+use serde_json::Value;
+
 use super::keys::{Fielded, fielded, keys, literal, name};
 use super::{CLAUSES_MAX, Dsl};
 use crate::query::dates::DateForm;
@@ -19,13 +21,12 @@ impl Dsl {
             return Err(part.wrong(format!("[terms] takes one field; [{second}] is a second one")));
         }
         let name = name(field, &part)?;
-        if !part.value.is_array() {
+        let Value::Array(values) = part.value else {
             return Err(part.wrong("[terms] needs an array of values"));
-        }
-        let items = part.items();
-        self.count(items.len())?;
+        };
+        self.count(values.len(), &part)?;
         let term = |item: &Part<'_>| Ok(Node::Term { name: name.clone(), value: literal(item)? });
-        let should: Vec<Node> = items.iter().map(term).collect::<Result<_, Wrong>>()?;
+        let should: Vec<Node> = part.items().iter().map(term).collect::<Result<_, Wrong>>()?;
         let any = Bool { should, least: Some(Least::Count(1)), ..Bool::default() };
         Ok(Node::Constant(Box::new(Node::Bool(Box::new(any)))).boosted(boost))
     }
@@ -137,9 +138,6 @@ pub(super) fn ids(body: &Part<'_>) -> Result<Node, Wrong> {
         let wrong = || part.wrong(format!("an id is partition:offset, as in 0:41; this is [{text}]"));
         Ok((partition.parse().map_err(|_| wrong())?, offset.parse().map_err(|_| wrong())?))
     };
-    let ids: Vec<(i32, i64)> = values.items().iter().map(id).collect::<Result<_, Wrong>>()?;
-    if ids.len() > CLAUSES_MAX {
-        return Err(Wrong::too_much(format!("[ids] takes at most {CLAUSES_MAX} values")));
-    }
-    Ok(Node::Ids(ids))
+    let ids = values.items_within(CLAUSES_MAX, "[ids]")?;
+    Ok(Node::Ids(ids.iter().map(id).collect::<Result<_, Wrong>>()?))
 }

@@ -11,7 +11,7 @@ use crate::query::wrong::{Part, Wrong};
 pub(crate) fn parse(part: &Part<'_>) -> Result<Sort, Wrong> {
     const KEYS_MAX: usize = 8;
     let mut keys = Vec::new();
-    for item in &part.items() {
+    for item in &part.items_within(KEYS_MAX, "sort")? {
         if let Value::String(text) = item.value {
             let (name, descending) = match text.rsplit_once(':') {
                 Some((name, "desc")) => (name, Some(true)),
@@ -28,7 +28,7 @@ pub(crate) fn parse(part: &Part<'_>) -> Result<Sort, Wrong> {
         }
     }
     if keys.len() > KEYS_MAX {
-        return Err(part.wrong(format!("at most {KEYS_MAX} sort keys are served")));
+        return Err(part.too_much(format!("sort takes at most {KEYS_MAX} keys")));
     }
     if keys.is_empty() {
         return Ok(Sort::default());

@@ -58,6 +58,8 @@ async fn bombs_are_refused_and_the_next_search_is_answered() {
         assert_eq!(error.status(), 400, "{error}: {shown}");
         assert!(begin.elapsed() < Duration::from_secs(5), "{shown}");
     }
+    let error = refused(&search, json!({"aggs": {"x": {"terms": {"field": "n", "size": 1_000_000}}}})).await;
+    assert!(error.to_string().ends_with("(at /aggs/x/terms/size)"), "{error}");
     let body = json!({"query": {"wildcard": {"a": "*a*a*a*a*a*a*a*b"}}});
     assert_eq!(search.count("t", body, Wait::default()).await.unwrap()["count"], json!(0));
 }
