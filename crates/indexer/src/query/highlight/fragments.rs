@@ -24,8 +24,8 @@ impl Cut {
                 break;
             }
             let lead = self.size.saturating_sub(first.len()) / 2;
-            let begin = boundary(text, first.start.saturating_sub(lead).max(end));
-            end = boundary(text, begin.saturating_add(self.size).max(first.end).min(text.len()));
+            let begin = text.ceil_char_boundary(first.start.saturating_sub(lead).max(end));
+            end = text.ceil_char_boundary(begin.saturating_add(self.size).max(first.end));
             let inside = rest.iter().take_while(|range| range.end <= end).count().max(1);
             let (now, later) = rest.split_at(inside);
             fragments.push(render(text, begin..end, now, how));
@@ -33,14 +33,6 @@ impl Cut {
         }
         fragments
     }
-}
-
-/// The next place at which the text can be cut.
-fn boundary(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at += 1;
-    }
-    at.min(text.len())
 }
 
 fn render(text: &str, part: Range<usize>, marked: &[Range<usize>], how: &Highlight) -> String {

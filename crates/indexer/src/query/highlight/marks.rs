@@ -1,6 +1,6 @@
 //! Where in a hit's texts the query matched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
@@ -11,6 +11,9 @@ use crate::query::name::Name;
 use crate::query::pattern::Pattern;
 use crate::query::tokens::tokens;
 use crate::query::tree::Node;
+
+/// Bytes of a text, from its start, that are looked through for marks.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// What a query wants in the texts of its hits.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +109,7 @@ impl Marks {
                     return;
                 };
                 let marked = self.marked(text, path, how.same_field, analyzer);
-                if !marked.is_empty() {
+                if !marked.is_empty() && how.afford(marked.len()) {
                     into.entry(path.to_owned()).or_default().extend(cut.fragments(text, &marked, how));
                 }
             }
@@ -127,42 +130,41 @@ impl Marks {
             Name::Value { path: of, .. } => !same_field || **of == *path,
             _ => !same_field,
         };
-        let marks: Vec<&Mark> =
-            self.marks.iter().filter(|(name, _)| about(name)).map(|(_, mark)| mark).collect();
-        if marks.is_empty() {
-            return Vec::new();
-        }
-        if marks.iter().any(|mark| matches!(mark, Mark::Whole(whole) if whole == text)) {
-            return std::iter::once(0..text.len()).collect();
-        }
-        let tokens = tokens(analyzer, text);
-        let mut hit = vec![false; tokens.len()];
+        let marks = self.marks.iter().filter(|(name, _)| about(name)).map(|(_, mark)| mark);
+        let (mut words, mut phrases, mut patterns) = (HashSet::new(), Vec::new(), Vec::new());
         for mark in marks {
             match mark {
-                Mark::Words(words) => {
-                    mark_if(&mut hit, &tokens, |token| words.iter().any(|word| word == token))
-                }
-                Mark::Pattern(pattern) => mark_if(&mut hit, &tokens, |token| pattern.matches(token)),
-                Mark::Phrase(words) if words.is_empty() => {}
-                Mark::Phrase(words) => {
-                    for begin in 0..tokens.len() {
-                        let Some(run) = tokens.get(begin..begin + words.len()) else { break };
-                        if run.iter().zip(words).all(|(token, word)| token.text == *word) {
-                            hit.iter_mut().skip(begin).take(words.len()).for_each(|hit| *hit = true);
-                        }
-                    }
-                }
+                Mark::Whole(whole) if whole == text => return std::iter::once(0..text.len()).collect(),
                 Mark::Whole(_) => {}
+                Mark::Words(of) => words.extend(of.iter().map(String::as_str)),
+                Mark::Phrase(of) => phrases.push(of),
+                Mark::Pattern(of) => patterns.push(of),
             }
         }
-        let hits = tokens.into_iter().zip(hit).filter(|(_, hit)| *hit);
-        hits.map(|(token, _)| token.offset_from..token.offset_to).collect()
+        if words.is_empty() && phrases.is_empty() && patterns.is_empty() {
+            return Vec::new();
+        }
+        let tokens = tokens(analyzer, text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or(text));
+        let is_marked = |token: &Token| {
+            words.contains(token.text.as_str()) || patterns.iter().any(|pattern| pattern.matches(&token.text))
+        };
+        let mut marked: Vec<bool> = tokens.iter().map(is_marked).collect();
+        for phrase in phrases {
+            mark_phrase(&tokens, phrase, &mut marked);
+        }
+        let marked = tokens.into_iter().zip(marked).filter(|(_, marked)| *marked);
+        marked.map(|(token, _)| token.offset_from..token.offset_to).collect()
     }
 }
 
-fn mark_if(hit: &mut [bool], tokens: &[Token], is: impl Fn(&str) -> bool) {
-    for (hit, token) in hit.iter_mut().zip(tokens) {
-        *hit |= is(&token.text);
+fn mark_phrase(tokens: &[Token], phrase: &[String], marked: &mut [bool]) {
+    if phrase.is_empty() {
+        return;
+    }
+    for (begin, run) in tokens.windows(phrase.len()).enumerate() {
+        if run.iter().zip(phrase).all(|(token, word)| token.text == *word) {
+            marked.iter_mut().skip(begin).take(phrase.len()).for_each(|marked| *marked = true);
+        }
     }
 }
 

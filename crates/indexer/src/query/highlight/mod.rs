@@ -5,13 +5,21 @@
 mod fragments;
 mod marks;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use self::fragments::Cut;
 pub(crate) use self::marks::Marks;
 use super::pattern::Pattern;
 use super::source::glob;
 use super::wrong::{Part, Wrong};
 
-/// `highlight` of a body.
+/// Fields, and patterns of them, that one search may mark.
+const FIELDS_MAX: usize = 256;
+/// Bytes of tags in one answer.
+const TAG_BYTES_MAX: usize = 16 << 20;
+
+/// `highlight` of a body. Copies share what there is room for.
 #[derive(Clone, Debug)]
 pub(crate) struct Highlight {
     /// Patterns of field names, and how their fragments are cut.
@@ -20,26 +28,39 @@ pub(crate) struct Highlight {
     post: String,
     /// Whether only what searched a field is marked in it.
     same_field: bool,
+    /// Bytes of tags that an answer still has room for, whatever the tags are.
+    tag_bytes_left: Arc<AtomicUsize>,
 }
 
 impl Highlight {
+    fn new(pre: &str, post: &str) -> Highlight {
+        Highlight {
+            fields: Vec::new(),
+            pre: pre.to_owned(),
+            post: post.to_owned(),
+            same_field: true,
+            tag_bytes_left: Arc::new(AtomicUsize::new(TAG_BYTES_MAX)),
+        }
+    }
+
     /// Every field, whole, between two control characters that no text has: for those who colour themselves.
     pub(crate) fn native() -> Highlight {
         let cut = Cut { size: 0, count: 0 };
-        Highlight {
-            fields: vec![(glob("*"), cut)],
-            pre: "\u{1}".to_owned(),
-            post: "\u{2}".to_owned(),
-            same_field: true,
-        }
+        Highlight { fields: vec![(glob("*"), cut)], ..Highlight::new("\u{1}", "\u{2}") }
+    }
+
+    /// Whether there is room for the tags of so many marks; a text for which there is none is shown without.
+    fn afford(&self, marks: usize) -> bool {
+        let bytes = marks.saturating_mul(self.pre.len().saturating_add(self.post.len()));
+        let taken = self.tag_bytes_left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(bytes));
+        taken.is_ok()
     }
 }
 
 /// Reads `highlight`.
 pub(crate) fn parse(part: &Part<'_>) -> Result<Highlight, Wrong> {
     let mut cut = Cut { size: 100, count: 5 };
-    let mut parsed =
-        Highlight { fields: Vec::new(), pre: "<em>".to_owned(), post: "</em>".to_owned(), same_field: true };
+    let mut parsed = Highlight::new("<em>", "</em>");
     let mut fields = None;
     for (key, part) in part.entries("highlight")? {
         match key {
@@ -51,11 +72,14 @@ pub(crate) fn parse(part: &Part<'_>) -> Result<Highlight, Wrong> {
         }
     }
     let fields = fields.ok_or_else(|| part.wrong("highlight needs fields"))?;
-    for item in fields.items() {
+    for item in fields.items_within(FIELDS_MAX, "highlight")? {
         for (name, part) in item.entries("fields")? {
             let mut cut = cut;
             for (key, part) in part.entries("a field")? {
                 option(&mut cut, key, &part)?;
+            }
+            if parsed.fields.len() == FIELDS_MAX {
+                return Err(part.too_much(format!("highlight takes at most {FIELDS_MAX} fields")));
             }
             parsed.fields.push((glob(name.strip_suffix(".keyword").unwrap_or(name)), cut));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::harness::{Fake, Log, log};
 use crate::search::{Search, SearchError, SearchLimits, Wait};
@@ -43,6 +43,7 @@ async fn bombs_are_refused_and_the_next_search_is_answered() {
         json!({"query": {"query_string": {"query": "a ".repeat(5000)}}}),
         json!({"query": {"query_string": {"query": "x".repeat(100_000)}}}),
         json!({"query": {"wildcard": {"a": "*a".repeat(100)}}}),
+        json!({"highlight": {"fields": (0..300).map(|n| (n.to_string(), json!({}))).collect::<Map<_, _>>()}}),
         json!({"from": 9_999, "size": 2}),
         json!({"size": 1_000_000_000_u64}),
         json!({"size": -1}),
@@ -112,4 +113,22 @@ async fn words_that_are_in_every_field_of_many_are_refused() {
     assert!(error.status() == 400 && error.to_string().contains("name fields"), "{error}");
     let found = search.count("t", query(50), Wait::default()).await.unwrap();
     assert_eq!(found["count"], json!(1));
+}
+
+#[tokio::test]
+async fn tags_around_every_word_do_not_make_an_answer_of_any_size() {
+    let values: Vec<Value> = (0..10).map(|_| json!({"a": "a ".repeat(1000)})).collect();
+    let search = Fake::new(1, [("t", vec![log(&values)])]).search();
+    let body = |tag: &str| {
+        let highlight =
+            json!({"fields": {"a": {"number_of_fragments": 0}}, "pre_tags": tag, "post_tags": ""});
+        json!({"query": {"match": {"a": "a"}}, "highlight": highlight})
+    };
+    let marked = |answer: &Value| {
+        answer["hits"]["hits"].as_array().unwrap().iter().filter(|hit| hit["highlight"].is_object()).count()
+    };
+    let few = search.search("t", body("<b>"), Wait::default()).await.unwrap();
+    assert_eq!(marked(&few), 10);
+    let many = search.search("t", body(&"x".repeat(5 << 10)), Wait::default()).await.unwrap();
+    assert_eq!(marked(&many), 3);
 }
