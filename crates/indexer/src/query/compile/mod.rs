@@ -168,3 +168,53 @@ fn alone_or(mut queries: Vec<Boxed>, several: impl FnOnce(Vec<Boxed>) -> Boxed) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use tantivy::{Index, TantivyDocument};
+
+    use super::*;
+    use crate::Fields;
+    use crate::query::literal::Literal;
+    use crate::query::tree::Combine;
+
+    /// Compiles a match of words in no field over records whose fields have each of them, with so many terms to spend.
+    fn compile(words: &str, terms: usize, time: Duration) -> tantivy::Result<Boxed> {
+        let (schema, _) = Fields::schema();
+        let mut index = Index::create_in_ram(schema.clone());
+        index.set_tokenizers(Fields::tokenizers());
+        let mut writer = index.writer_with_num_threads::<TantivyDocument>(1, 15_000_000)?;
+        let value = r#"{"value": {"a": "x y z", "b": "x y z"}}"#;
+        writer.add_document(TantivyDocument::parse_json(&schema, value).unwrap())?;
+        writer.commit()?;
+        let searcher = index.reader()?.searcher();
+        let analyzer = index.tokenizer_for_field(FIELDS.text)?;
+        let budget = Arc::new(Budget::new(Instant::now() + time));
+        let paths = ["a".into(), "b".into()];
+        let mut compiler = Compiler::new(("t", 0), &paths, &searcher, analyzer, &budget);
+        compiler.terms_left = terms;
+        compiler.query(&Node::Match {
+            name: Name::Anywhere,
+            value: Literal::Text(words.to_owned()),
+            combine: Combine::All,
+        })
+    }
+
+    #[test]
+    fn words_that_are_in_too_many_fields_are_refused() {
+        let hour = Duration::from_secs(3600);
+        assert!(compile("x y", 8, hour).is_ok());
+        let error = compile("x y z", 8, hour).unwrap_err();
+        assert!(
+            matches!(&error, TantivyError::InvalidArgument(text) if text.contains("name fields")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_query_is_made_within_its_time() {
+        assert!(compile("x", 8, Duration::ZERO).is_err());
+    }
+}

@@ -104,18 +104,6 @@ async fn aggregations_stay_within_their_memory() {
 }
 
 #[tokio::test]
-async fn words_that_are_in_every_field_of_many_are_refused() {
-    let words = |count: usize| (0..count).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" ");
-    let fields = (0..200).map(|n| (format!("f{n}"), json!(words(100)))).collect();
-    let search = Fake::new(1, [("t", vec![log(&[Value::Object(fields)])])]).search();
-    let query = |count| json!({"query": {"query_string": {"query": words(count)}}});
-    let error = refused(&search, query(100)).await;
-    assert!(error.status() == 400 && error.to_string().contains("name fields"), "{error}");
-    let found = search.count("t", query(50), Wait::default()).await.unwrap();
-    assert_eq!(found["count"], json!(1));
-}
-
-#[tokio::test]
 async fn tags_around_every_word_do_not_make_an_answer_of_any_size() {
     let values: Vec<Value> = (0..10).map(|_| json!({"a": "a ".repeat(1000)})).collect();
     let search = Fake::new(1, [("t", vec![log(&values)])]).search();
