@@ -138,8 +138,7 @@ class Bench:
         admin.incremental_alter_configs([resource])[resource].result(30)
         while True:
             peak = max(peak, self.rss(broker))
-            status = broker.api.status("logs")
-            if len(status) == 4 and not sum(partition["lag_records"] for partition in status):
+            if self.has_caught_up(broker, "logs", 4):
                 break
             time.sleep(0.1)
         seconds = time.monotonic() - began
@@ -280,8 +279,9 @@ class Bench:
                 found[indexed].append(report)
                 if indexed:
                     began = time.monotonic()
-                    broker.api.search(name, {"size": 0}, refresh="wait_for", timeout="300s")
+                    wait_for("the index to catch up", lambda: self.has_caught_up(broker, name, 16), 600)
                     self.figures.add("catching up after the load", time.monotonic() - began, "s")
+                    assert broker.api.count(name) == self.end(broker, name), "not every record is found"
                 broker.delete_topic(name)
         rate = {indexed: percentile([self.pick(report, "rate", "records_per_second", "per_second") for report in reports], 50) for indexed, reports in found.items()}
         late = {indexed: percentile([self.pick(report, "p99", "p99_ms", "p99_us") for report in reports], 50) for indexed, reports in found.items()}
@@ -289,6 +289,15 @@ class Bench:
         self.figures.add("producers with an index: rate", 100 * rate[True] / rate[False], "%", 95, least=True)
         self.figures.add("producers with an index: p99", late[True] / late[False], "times", 1.25)
         broker.close()
+
+    @staticmethod
+    def has_caught_up(broker, name, partitions):
+        status = broker.api.status(name)
+        return len(status) == partitions and not sum(partition["lag_records"] for partition in status)
+
+    @staticmethod
+    def end(broker, name):
+        return sum(partition["high_watermark"] for partition in broker.api.status(name))
 
     @staticmethod
     def pick(report, *names):

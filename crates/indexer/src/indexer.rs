@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::contention::Contention;
 use crate::counters::{Counters, Stats};
 use crate::fields::Words;
 use crate::mapping::Mapping;
@@ -428,8 +429,12 @@ impl Threads {
 
     fn start(&mut self, name: &str, shared: &Arc<Shared>, run: fn(&Arc<Shared>, &Arc<Pace>)) {
         let shared = Arc::clone(shared);
-        let pace =
-            Pace::new(shared.engine.pressure(), Arc::clone(&shared.stopping), Arc::clone(&shared.backoff));
+        let pace = Pace::new(
+            shared.engine.pressure(),
+            Arc::clone(&shared.stopping),
+            Arc::clone(&shared.backoff),
+            Contention::of_this_thread(),
+        );
         let thread = std::thread::Builder::new().name(name.to_owned());
         match thread.spawn(move || run(&shared, &Arc::new(pace))) {
             Ok(thread) => self.running.push(thread),

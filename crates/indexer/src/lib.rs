@@ -4,6 +4,7 @@
 //! file. A manifest names them and the offset up to which the partition is indexed, and is replaced in one
 //! step: a restart goes on exactly there. Small splits are merged; a split below the log's start is dropped whole.
 
+mod contention;
 mod counters;
 mod feed;
 mod fields;

@@ -2,7 +2,8 @@
 //!
 //! While the write-ahead log is *pressed*, work stands still, but for a small slice now and then: under pressure that never
 //! ends the index still gets on. When the pressure has gone, work resumes at a tenth of its speed and doubles that while nothing
-//! happens. The threads have the lowest priority as well, so that they only get what of the processor is left.
+//! happens. The threads have the lowest priority, and while they wait for a processor all the same ([`Contention`]) they work less
+//! and less, down to a twentieth of the time.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use eddy_wal::Pressure;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::contention::Contention;
 use crate::split::Pacing;
 
 /// Under pressure, one slice of work in this time.
@@ -24,6 +26,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// Share of the time that work may take after pressure, and how long it takes to double.
 const SHARE_MIN: f64 = 0.1;
 const SHARE_DOUBLES_IN: Duration = Duration::from_millis(250);
+
+/// Share of the time that work takes at least while others need the processors.
+const SHARE_CONTENDED_MIN: f64 = 0.05;
+
+/// Work goes on for so long before a pause, if there is no pressure: a thread that wakes often waits often, for no one's sake.
+const BURST: Duration = Duration::from_millis(10);
 
 /// Longest pause between two slices while there is no pressure.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -45,6 +53,7 @@ pub(crate) struct Pace {
 
 struct State {
     pressure: watch::Receiver<Pressure>,
+    contention: Contention,
     share: f64,
     /// When the share was changed last.
     changed: Instant,
@@ -52,6 +61,8 @@ struct State {
     floor: Option<Instant>,
     /// When the slice at hand began.
     began: Instant,
+    /// Time that slices have taken since the last pause.
+    worked: Duration,
     written: u64,
 }
 
@@ -60,25 +71,40 @@ impl Pace {
         pressure: watch::Receiver<Pressure>,
         stopping: Arc<AtomicBool>,
         backoff: Arc<AtomicU64>,
+        contention: Contention,
     ) -> Pace {
         let now = Instant::now();
-        let state = State { pressure, share: 1.0, changed: now, floor: None, began: now, written: 0 };
+        let state = State {
+            pressure,
+            contention,
+            share: 1.0,
+            changed: now,
+            floor: None,
+            began: now,
+            worked: Duration::ZERO,
+            written: 0,
+        };
         Pace { stopping, backoff, state: Mutex::new(state) }
     }
 
     /// A slice of work is done: waits until the next one may begin.
     pub(crate) fn step(&self) -> Result<(), Stop> {
         let mut state = self.state.lock();
-        let worked = state.began.elapsed();
         let begin = Instant::now();
-        while let Some(pause) = state.pause(worked, begin) {
+        let began = state.began;
+        state.worked += begin.saturating_duration_since(began);
+        state.look_at_contention(begin);
+        while let Some(pause) = state.pause(begin) {
             if self.stopping.load(Ordering::Relaxed) {
                 return Err(Stop);
             }
             std::thread::sleep(pause.min(LOOK_INTERVAL));
         }
-        let waited = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.backoff.fetch_add(waited, Ordering::Relaxed);
+        let waited = begin.elapsed();
+        self.backoff.fetch_add(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if state.worked >= BURST {
+            state.worked = Duration::ZERO;
+        }
         state.began = Instant::now();
         if self.stopping.load(Ordering::Relaxed) { Err(Stop) } else { Ok(()) }
     }
@@ -91,8 +117,15 @@ impl Pace {
 }
 
 impl State {
-    /// How much longer to wait after a slice that took `worked` and ended at `begin`; `None` when the next one may begin.
-    fn pause(&mut self, worked: Duration, begin: Instant) -> Option<Duration> {
+    fn look_at_contention(&mut self, now: Instant) {
+        if self.contention.look() && self.contention.is_high() {
+            self.share = (self.share / 2.0).max(SHARE_CONTENDED_MIN.min(self.share));
+            self.changed = now;
+        }
+    }
+
+    /// How much longer to wait after a slice that ended at `begin`; `None` when the next one may begin.
+    fn pause(&mut self, begin: Instant) -> Option<Duration> {
         let now = Instant::now();
         // A short pressure between two looks counts.
         let has_changed = self.pressure.has_changed().unwrap_or(false);
@@ -113,11 +146,17 @@ impl State {
             self.share = SHARE_MIN;
             self.changed = now;
         }
+        if self.contention.is_high() {
+            self.changed = now;
+        }
         while self.share < 1.0 && now - self.changed >= SHARE_DOUBLES_IN {
             self.share = (self.share * 2.0).min(1.0);
             self.changed += SHARE_DOUBLES_IN;
         }
-        let pause = worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX);
+        if self.worked < BURST {
+            return None;
+        }
+        let pause = self.worked.mul_f64(1.0 / self.share - 1.0).min(PAUSE_MAX);
         let left = pause.saturating_sub(now - begin);
         (!left.is_zero()).then_some(left)
     }
@@ -143,7 +182,13 @@ mod tests {
 
     fn pace(pressure: &watch::Sender<Pressure>) -> (Pace, Arc<AtomicBool>, Arc<AtomicU64>) {
         let (stopping, backoff) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        (Pace::new(pressure.subscribe(), Arc::clone(&stopping), Arc::clone(&backoff)), stopping, backoff)
+        let pace = Pace::new(
+            pressure.subscribe(),
+            Arc::clone(&stopping),
+            Arc::clone(&backoff),
+            Contention::default(),
+        );
+        (pace, stopping, backoff)
     }
 
     /// Slices of a millisecond that are worked in a time.
