@@ -14,7 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from harness import raw_kafka as raw
 from harness.raw_batches import GZIP, LZ4, SNAPPY, ZSTD, batch, message_set, record
-from harness.raw_kafka import Closed, Connection, varint
+from harness.raw_kafka import Closed, Connection
+from harness.raw_wire import array, bytes_, string, varint
 
 pytestmark = pytest.mark.one_node
 
@@ -84,12 +85,12 @@ REQUESTS = {
     "version_below_the_range": (raw.FETCH, 0, b"\x00" * 20),
     "negative_version": (raw.METADATA, -1, b""),
     "array_longer_than_the_frame": (raw.METADATA, 4, struct.pack(">i", 2**31 - 1)),
-    "array_of_minus_two": (raw.PRODUCE, 3, raw.string(None) + struct.pack(">hi", 1, 1000) + struct.pack(">i", -2)),
+    "array_of_minus_two": (raw.PRODUCE, 3, string(None) + struct.pack(">hi", 1, 1000) + struct.pack(">i", -2)),
     "string_longer_than_the_frame": (raw.METADATA, 4, struct.pack(">ih", 1, 32767) + b"short"),
     "records_longer_than_the_frame": (
         raw.PRODUCE,
         3,
-        raw.string(None) + struct.pack(">hi", 1, 1000) + raw.array([raw.string("t") + raw.array([struct.pack(">ii", 0, 2**31 - 1)])]),
+        string(None) + struct.pack(">hi", 1, 1000) + array([string("t") + array([struct.pack(">ii", 0, 2**31 - 1)])]),
     ),
     "body_cut_short": (raw.FETCH, 4, b"\xff\xff"),
     # Header v2 of a flexible version, then a compact array that claims 2^32 - 2 topics.
@@ -208,8 +209,8 @@ def bad_records_topic(broker, unique):
 @pytest.mark.parametrize("version", [0, 1, 2])
 def test_produce_before_v3_closes_the_connection(unharmed, topic, version):
     with Connection(unharmed) as connection:
-        entry = struct.pack(">i", 0) + raw.bytes_(message_set(min(version, 1)))
-        body = struct.pack(">hi", 1, 1000) + raw.array([raw.string(topic) + raw.array([entry])])
+        entry = struct.pack(">i", 0) + bytes_(message_set(min(version, 1)))
+        body = struct.pack(">hi", 1, 1000) + array([string(topic) + array([entry])])
         connection.send(raw.PRODUCE, version, body)
         assert connection.is_closed()
 
@@ -334,7 +335,7 @@ def test_half_a_frame_and_silence_holds_up_nobody(unharmed, topic):
 
 
 def test_a_frame_in_single_bytes_is_a_frame(unharmed, topic):
-    request = struct.pack(">hhi", raw.METADATA, 4, 7) + raw.string("slow") + raw.array([raw.string(topic)]) + b"\x00"
+    request = struct.pack(">hhi", raw.METADATA, 4, 7) + string("slow") + array([string(topic)]) + b"\x00"
     with Connection(unharmed) as connection:
         for byte in struct.pack(">i", len(request)) + request:
             connection.send_raw(bytes([byte]))
@@ -348,7 +349,7 @@ def test_a_client_that_never_reads_its_answers_stops_only_itself(unharmed, topic
             assert writer.produce(topic, 0, batch([record(0, value=b"x" * 900_000)]))[0] == raw.NONE
     with Connection(unharmed) as greedy:
         greedy.socket.settimeout(0.5)
-        request = raw.string("greedy") + greedy_fetch(topic)
+        request = string("greedy") + greedy_fetch(topic)
         frame = struct.pack(">hhi", raw.FETCH, 4, 1) + request
         try:
             for _ in range(2000):
@@ -363,7 +364,7 @@ def test_a_client_that_never_reads_its_answers_stops_only_itself(unharmed, topic
 
 def greedy_fetch(topic):
     entry = struct.pack(">iqi", 0, 0, MEBIBYTE)
-    return struct.pack(">iiiib", -1, 0, 1, 8 * MEBIBYTE, 0) + raw.array([raw.string(topic) + raw.array([entry])])
+    return struct.pack(">iiiib", -1, 0, 1, 8 * MEBIBYTE, 0) + array([string(topic) + array([entry])])
 
 
 @pytest.mark.timeout(120)

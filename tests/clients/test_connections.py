@@ -1,6 +1,7 @@
 """What holds on one connection: the order of answers, acks=0, parked fetches, and the address that a broker gives for itself."""
 
 import socket
+import struct
 import subprocess
 import time
 
@@ -10,7 +11,8 @@ from confluent_kafka import Producer
 from harness import paths
 from harness import raw_kafka as raw
 from harness.raw_batches import batch, record, values
-from harness.raw_kafka import Connection, Reader
+from harness.raw_kafka import Connection
+from harness.raw_wire import Reader, array, string
 
 pytestmark = pytest.mark.one_node
 
@@ -20,7 +22,7 @@ def test_answers_leave_in_the_order_of_the_requests_behind_a_parked_fetch(broker
     with Connection(broker) as connection:
         started = time.monotonic()
         sent = [connection.send(raw.FETCH, 4, connection.fetch_request(topic, 0, 0, max_wait_ms=1000))]
-        sent += [connection.send(raw.METADATA, 4, raw.array([raw.string(topic)]) + b"\x00") for _ in range(5)]
+        sent += [connection.send(raw.METADATA, 4, array([string(topic)]) + b"\x00") for _ in range(5)]
         sent += [connection.send(raw.API_VERSIONS, 0)]
         assert [connection.receive()[0] for _ in sent] == sent
         assert 0.9 < time.monotonic() - started < 5
@@ -83,11 +85,11 @@ def test_a_java_consumer_closes_during_a_long_poll(broker, unique):
 def test_unsent_halves_of_two_requests_do_not_mix(broker, unique):
     topic = broker.create_topic(unique("halves"))
     with Connection(broker) as one, Connection(broker) as two:
-        body = raw.array([raw.string(topic)]) + b"\x00"
+        body = array([string(topic)]) + b"\x00"
         frames = []
         for correlation in (1, 2):
-            request = raw.struct.pack(">hhi", raw.METADATA, 4, correlation) + raw.string("half") + body
-            frames.append(raw.struct.pack(">i", len(request)) + request)
+            request = struct.pack(">hhi", raw.METADATA, 4, correlation) + string("half") + body
+            frames.append(struct.pack(">i", len(request)) + request)
         for start, end in ((0, 7), (7, 20), (20, None)):
             one.send_raw(frames[0][start:end])
             two.send_raw(frames[1][start:end])

@@ -14,7 +14,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from harness.clients import CLIENTS
 from harness.members import Members
-from harness.raw_kafka import Connection, array, string
+from harness.raw_kafka import Connection
+from harness.raw_wire import array, string
 
 pytestmark = pytest.mark.one_node
 

@@ -6,7 +6,7 @@ import zlib
 
 from crc32c import crc32c
 
-from harness.raw_kafka import Reader, bytes_, varint
+from harness.raw_wire import Reader, bytes_, varint
 
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 

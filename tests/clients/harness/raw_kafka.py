@@ -10,9 +10,11 @@ import struct
 import time
 from typing import NamedTuple
 
+from harness.raw_wire import NO_TAGS, Reader, array, bytes_, compact_array, compact_string, string
+
 PRODUCE, FETCH, LIST_OFFSETS, METADATA, API_VERSIONS, CREATE_TOPICS, INIT_PRODUCER_ID = 0, 1, 2, 3, 18, 19, 22
-INCREMENTAL_ALTER_CONFIGS, ALTER_PARTITION_REASSIGNMENTS = 44, 45
-GROUP_RESOURCE = 32
+INCREMENTAL_ALTER_CONFIGS, ALTER_PARTITION_REASSIGNMENTS, DESCRIBE_QUORUM, UNREGISTER_BROKER = 44, 45, 55, 64
+TOPIC_RESOURCE, GROUP_RESOURCE = 2, 32
 
 NONE = 0
 OFFSET_OUT_OF_RANGE = 1
@@ -32,86 +34,8 @@ UNSUPPORTED_COMPRESSION_TYPE = 76
 INVALID_RECORD = 87
 
 
-def string(text):
-    if text is None:
-        return struct.pack(">h", -1)
-    data = text.encode() if isinstance(text, str) else text
-    return struct.pack(">h", len(data)) + data
-
-
-def bytes_(data):
-    return struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data
-
-
-def array(items):
-    return struct.pack(">i", len(items)) + b"".join(items)
-
-
-def varint_unsigned(number):
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def varint(number):
-    return varint_unsigned((number << 1 ^ number >> 63) & (1 << 64) - 1)
-
-
-def compact_array(items):
-    return varint_unsigned(len(items) + 1) + b"".join(items)
-
-
-NO_TAGS = b"\x00"
-
-
 class Closed(ConnectionError):
     """The broker closed the connection instead of answering."""
-
-
-class Reader:
-    """Takes an answer apart, in order."""
-
-    def __init__(self, data):
-        self.data, self.at = data, 0
-
-    def take(self, layout):
-        values = struct.unpack_from(layout, self.data, self.at)
-        self.at += struct.calcsize(layout)
-        return values[0] if len(values) == 1 else values
-
-    def string(self):
-        data = self.slice(self.take(">h"))
-        return data if data is None else data.decode()
-
-    def bytes(self):
-        return self.slice(self.take(">i"))
-
-    def array(self, item):
-        return [item() for _ in range(max(self.take(">i"), 0))]
-
-    def varint_unsigned(self):
-        number, shift = 0, 0
-        while (byte := self.take(">B")) > 0x7F:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-        return number | byte << shift
-
-    def varint(self):
-        number = self.varint_unsigned()
-        return number >> 1 ^ -(number & 1)
-
-    def slice(self, length):
-        """None for a negative length."""
-        if length < 0:
-            return None
-        self.at += length
-        return self.data[self.at - length : self.at]
-
-    def left(self):
-        return len(self.data) - self.at
 
 
 class State(NamedTuple):
@@ -128,6 +52,16 @@ class State(NamedTuple):
 
 
 NOBODY = State(-1, -1, [], [])
+
+
+class Quorum(NamedTuple):
+    """The metadata group as a broker describes it. Members are {broker: end of its log}, -1 where that is not known."""
+
+    leader: int
+    epoch: int
+    committed: int
+    voters: dict
+    observers: dict
 
 
 class Connection:
@@ -305,12 +239,38 @@ class Connection:
     def reassign(self, topic, partition, brokers):
         """AlterPartitionReassignments v0, which is flexible: header v2, compact strings and arrays, tags; gives the request's error."""
         moved = struct.pack(">i", partition) + compact_array([struct.pack(">i", broker) for broker in brokers]) + NO_TAGS
-        name = topic.encode()
-        entry = varint_unsigned(len(name) + 1) + name + compact_array([moved]) + NO_TAGS
+        entry = compact_string(topic) + compact_array([moved]) + NO_TAGS
         body = NO_TAGS + struct.pack(">i", 10_000) + compact_array([entry]) + NO_TAGS
         reader = self.ask(ALTER_PARTITION_REASSIGNMENTS, 0, body)
         _tags, _throttle, error = reader.take(">bih")
         return error
+
+    def describe_quorum(self):
+        """DescribeQuorum v0, which is flexible."""
+        partition = struct.pack(">i", 0) + NO_TAGS
+        entry = compact_string("__cluster_metadata") + compact_array([partition]) + NO_TAGS
+        reader = self.ask(DESCRIBE_QUORUM, 0, NO_TAGS + compact_array([entry]) + NO_TAGS)
+        _tags, error = reader.take(">bh")
+        assert error == NONE
+
+        def member():
+            broker, end, _tags = reader.take(">iqb")
+            return broker, end
+
+        def partition():
+            _index, error, leader, epoch, committed = reader.take(">ihiiq")
+            assert error == NONE
+            return Quorum(leader, epoch, committed, dict(reader.compact_array(member)), dict(reader.compact_array(member)))
+
+        # There is one topic with one partition, so that what follows them does not matter.
+        [(_name, [quorum])] = reader.compact_array(lambda: (reader.compact_string(), reader.compact_array(partition)))
+        return quorum
+
+    def unregister(self, broker):
+        """UnregisterBroker v0, which is flexible: the error and its message."""
+        reader = self.ask(UNREGISTER_BROKER, 0, NO_TAGS + struct.pack(">i", broker) + NO_TAGS)
+        _tags, _throttle, error = reader.take(">bih")
+        return error, reader.compact_string()
 
     def ask_for_producer_id(self):
         """InitProducerId v0 without a transactional id: (error, producer id, epoch)."""
