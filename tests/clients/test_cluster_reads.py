@@ -81,7 +81,7 @@ def test_the_java_client_prefers_the_follower_in_its_rack(cluster, written, rack
 
 def test_a_reader_in_the_rack_of_a_dead_follower_reads_from_the_leader(cluster, written):
     cluster.node(3).kill()
-    wait_for("the dead broker is out of sync", lambda: 3 not in states(cluster, written)[0][2])
+    wait_for("the dead broker is out of sync", lambda: 3 not in states(cluster, written)[0].in_sync)
     assert read_in_rack(cluster, written, rack_of(3)) == (True, 1)
 
 
@@ -141,10 +141,10 @@ def test_producers_follow_a_leader_that_moves_without_a_storm_of_metadata_reques
         for order in orders:
             file = placement(tmp_path / "order.json", topic, {0: order})
             tool("reassign-partitions", "--reassignment-json-file", file, "--execute")
-            wait_for("the order is another", lambda order=order: states(cluster, topic)[0][1] == order)
+            wait_for("the order is another", lambda order=order: states(cluster, topic)[0].replicas == order)
             tool("leader-election", "--election-type", "preferred", "--topic", topic, "--partition", 0)
             written = stream.delivered
-            wait_for("another leads", lambda order=order: states(cluster, topic)[0][0] == order[0])
+            wait_for("another leads", lambda order=order: states(cluster, topic)[0].leader == order[0])
             wait_for("the producer goes on", lambda written=written: stream.delivered > written + 50)
         time.sleep(0.5)
         requests = stream.metadata_requests() - before
