@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,18 +24,16 @@ import time
 import urllib.request
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "tests" / "clients"))
+
+from harness.ports import free_port
+
 LOADS = {"closed": ["closed-loop", "--clients", "16"], "open": ["open-loop", "--rate", "2000", "--clients", "16"]}
 PATIENCE = 600
 RATIO_MAX = 1.5
 MEMORY_MAX_MIB = 128
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("EDDY_")}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Broker:

@@ -24,6 +24,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "public"
+sys.path.insert(0, str(ROOT / "tests" / "clients"))
+
+from harness.ports import free_port
+
 START_SECONDS = 30
 
 KAFKA_PYTHON = "2.3.0"
@@ -69,12 +73,6 @@ LIBRDKAFKA_LEFT_OUT = {
     "0081, AlterConfigs and IncrementalAlterConfigs": "set a key of Kerberos",
     "0081, UserScramCredentials": "needs security, which is not served yet",
 }
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -3,9 +3,7 @@
 import ctypes
 import http.client
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 
@@ -13,6 +11,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from harness import paths
+from harness.ports import free_port
 from harness.raw_kafka import Connection
 
 START_SECONDS = 60
@@ -26,23 +25,6 @@ GROUP_SETTINGS = {
     "group.consumer.heartbeat.interval.ms": "500",
     "group.consumer.min.session.timeout.ms": "6000",
 }
-
-
-# Below what the system gives to outgoing connections, any of which would take the port of a broker that is down for a while.
-PORTS = range(12_000, 32_000)
-
-
-def free_port(host="127.0.0.1"):
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    while True:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                port = random.choice(PORTS)
-                probe.bind((host, port))
-                return port
-            except OSError:
-                continue
 
 
 LIBC = ctypes.CDLL(None)

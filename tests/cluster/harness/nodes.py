@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 from harness import metadata, segments
+from harness.ports import free_port
 
 SETTINGS = {
     "default.replication.factor": "3",
@@ -20,24 +20,13 @@ STOP_SECONDS = 60
 WHOLE_SECONDS = 90
 
 
-def free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
 class Loopback:
     """No links to cut: all processes share one."""
 
     can_cut = False
 
     def __init__(self):
-        self.ports = {number: free_ports(3) for number in (1, 2, 3)}
+        self.ports = {number: [free_port() for _ in range(3)] for number in (1, 2, 3)}
 
     def address(self, number):
         return "127.0.0.1"
