@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 
-from harness import paths
+from harness import paths, tools
 from harness.at_once import workers  # noqa: F401
 from harness.broker import KINDS, Broker
 from harness.cluster import NODES, Cluster
+from harness.members import Members
 from harness.suites import own_broker, pytest_runtest_makereport, pytest_sessionfinish, pytest_terminal_summary  # noqa: F401
 
 NAMES = itertools.count()
@@ -112,6 +113,18 @@ def restarts(request, broker):
     """Restarts one of three brokers, not the one to bootstrap from, for as long as the function that it is given says; None if that is not asked
     for."""
     return partial(broker.restart_while, 2) if request.config.getoption("--restart") else None
+
+
+@pytest.fixture
+def tool(broker):
+    """Runs one of Kafka's tools against the shared broker."""
+    return tools.against(broker)
+
+
+@pytest.fixture
+def members(broker, tmp_path):
+    with Members(broker, tmp_path) as members:
+        yield members
 
 
 @pytest.fixture(scope="session")

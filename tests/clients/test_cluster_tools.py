@@ -25,7 +25,7 @@ NOT_LEADER = 6
 
 @pytest.fixture
 def tool(cluster):
-    return lambda name, *arguments, **options: tools.run(name, "--bootstrap-server", cluster.bootstrap, *arguments, **options)
+    return tools.against(cluster)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from harness import paths, tools
 from harness.clients import CLIENTS
-from harness.members import Members
 from harness.raw_batches import batch, record
 from harness.raw_kafka import Connection
 from harness.waiting import wait_for
@@ -18,20 +17,8 @@ SECOND = 1000
 
 
 @pytest.fixture
-def tool(broker):
-    """Runs a tool against the shared broker."""
-    return lambda name, *arguments, **options: tools.run(name, "--bootstrap-server", broker.bootstrap, *arguments, **options)
-
-
-@pytest.fixture
 def groups(tool):
     return lambda *arguments: tool("consumer-groups", *arguments)
-
-
-@pytest.fixture
-def members(broker, tmp_path):
-    with Members(broker, tmp_path) as members:
-        yield members
 
 
 @pytest.fixture

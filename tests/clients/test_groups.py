@@ -20,12 +20,6 @@ KINDS = [(name, assignment) for name, client in CLIENTS.items() for assignment i
 PROTOCOLS = [(name, assignment) for name, assignment in KINDS if assignment != "cooperative"]
 
 
-@pytest.fixture
-def members(broker, tmp_path):
-    with Members(broker, tmp_path) as members:
-        yield members
-
-
 def produce(broker, topic, values, timestamp=0):
     """Writes `values` round the partitions."""
     producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})

@@ -12,12 +12,6 @@ from harness.raw_kafka import Connection
 from harness.waiting import wait_for
 
 
-@pytest.fixture
-def tool(broker):
-    """Runs a tool against the shared broker."""
-    return lambda name, *arguments, **options: tools.run(name, "--bootstrap-server", broker.bootstrap, *arguments, **options)
-
-
 def fill(broker, topic, partition, timestamps):
     """One record a batch, each with its own time."""
     with Connection(broker.leader_of(topic, partition)) as connection:

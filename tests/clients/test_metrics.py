@@ -5,7 +5,6 @@ import re
 import socket
 import struct
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from harness.clients import CLIENTS
 from harness.members import Members
 from harness.raw_kafka import Connection
 from harness.raw_wire import array, string
+from harness.waiting import wait_for
 
 pytestmark = pytest.mark.one_node
 
@@ -73,13 +73,6 @@ class Watch(threading.Thread):
             self.look()
 
 
-def wait(condition, what):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
 def produce(broker, topic, count, keys=1, value=b"x" * 100, **settings):
     producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5, **settings})
     for number in range(count):
@@ -131,14 +124,14 @@ def happen(broker, watch, directory):
     two = members.start(CLIENTS["kafka-python-2.3"], "with-sessions", ["plain"])
     two.wait(lambda member: member.committed >= 1010, "reads everything")
     two.close()
-    wait(lambda: "eddy_group_expired_members_total" in watch.moved, "a killed member expires")
-    wait(lambda: "eddy_group_lag_seconds" in watch.moved, "lag in seconds is seen")
+    wait_for("a killed member expires", lambda: "eddy_group_expired_members_total" in watch.moved)
+    wait_for("lag in seconds is seen", lambda: "eddy_group_lag_seconds" in watch.moved)
     for future in admin.delete_consumer_groups(["moving"]).values():
         future.result(SECONDS)
     # Compaction takes sealed segments that a checkpoint has seen.
     for _ in range(12):
         produce(broker, "compacted", 3000, keys=10, value=b"y" * 1000)
-    wait(lambda: "eddy_compaction_runs_total" in watch.moved, "a log is compacted")
+    wait_for("a log is compacted", lambda: "eddy_compaction_runs_total" in watch.moved)
     with socket.create_connection(("127.0.0.1", broker.port)) as strange:
         strange.sendall(b"GET / HTTP/1.1\r\n\r\n")
         strange.recv(1000)
@@ -147,8 +140,8 @@ def happen(broker, watch, directory):
         admin.describe_configs([resource])[resource].result(SECONDS)
     throttle(broker)
     admin.delete_topics(["plain"])["plain"].result(SECONDS)
-    wait(lambda: "eddy_checkpoints_total" in watch.moved, "a checkpoint is taken")
-    wait(lambda: "eddy_client_connections" in watch.moved, "connections are counted")
+    wait_for("a checkpoint is taken", lambda: "eddy_checkpoints_total" in watch.moved)
+    wait_for("connections are counted", lambda: "eddy_client_connections" in watch.moved)
 
 
 def throttle(broker):

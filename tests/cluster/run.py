@@ -10,7 +10,6 @@ directory is kept: the history, the logs, the data. Exit status 1 then.
 
 import argparse
 import json
-import os
 import random
 import shutil
 import signal
@@ -21,19 +20,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from confluent_kafka.admin import AdminClient, NewTopic
-
+from harness import paths
 from harness.checker import Violation, check_history, check_leaders, check_replicas
 from harness.history import OK, RESEND, SEND, History
+from harness.loads import create
 from harness.nodes import Cluster, Namespaces
 from harness.workload import TOPIC, Workload
 from scenarios import NEEDS_LINKS, SCENARIOS, Nemesis
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def binary():
-    return Path(os.environ.get("EDDY_BIN") or REPOSITORY / "target/release/eddy")
 
 
 def longest_gap(events):
@@ -45,14 +38,12 @@ def longest_gap(events):
 def run(name, seconds, seed, netns=False, directory=None, settings=None, rounds=None):
     """Runs one scenario; gives its report: {"violations": [...], ...}. The directory is removed if there are none."""
     directory = Path(directory or tempfile.mkdtemp(prefix=f"eddy-{name}-"))
-    cluster = Cluster(binary(), directory, Namespaces() if netns else None, settings)
+    cluster = Cluster(paths.EDDY, directory, Namespaces() if netns else None, settings)
     history, violations = History(), []
     report = {"scenario": name, "seed": seed, "seconds": seconds}
     try:
         cluster.start()
-        topic = NewTopic(TOPIC, 3, 3, config={"min.insync.replicas": "2"})
-        admin = AdminClient({"bootstrap.servers": cluster.bootstrap, "log_level": 0})
-        admin.create_topics([topic], operation_timeout=30)[TOPIC].result(60)
+        create(cluster, TOPIC, 3)
         cluster.wait_until_whole()
         workload = Workload(cluster, history, seed).start()
         nemesis = Nemesis(cluster, random.Random(seed), seconds, rounds)

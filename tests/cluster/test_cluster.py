@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from run import binary, run
+from harness import paths
+from run import run
 from scenarios import NEEDS_LINKS
 
 SECONDS = 12
@@ -12,8 +13,8 @@ SEED = int(os.environ.get("CLUSTER_SEED", "1"))
 
 
 def clean(scenario, directory, **length):
-    if not binary().exists():
-        pytest.skip(f"no binary: {binary()}")
+    if not paths.EDDY.exists():
+        pytest.skip(f"{paths.EDDY} is not built")
     assert scenario not in NEEDS_LINKS
     report = run(scenario, SECONDS, SEED, directory=directory / scenario, **length)
     print(report)

@@ -2,21 +2,20 @@
 
 import pytest
 
-from harness import metadata
+from harness import metadata, paths
 from harness.loads import create
 from harness.nodes import Cluster
 from harness.raw_kafka import NONE, TOPIC_RESOURCE, Connection
 from harness.waiting import wait_for
-from run import binary
 
 SECONDS = 30
 
 
 @pytest.fixture
 def cluster(tmp_path):
-    if not binary().exists():
-        pytest.skip(f"no binary: {binary()}")
-    cluster = Cluster(binary(), tmp_path)
+    if not paths.EDDY.exists():
+        pytest.skip(f"{paths.EDDY} is not built")
+    cluster = Cluster(paths.EDDY, tmp_path)
     try:
         yield cluster.start()
     finally:

@@ -3,7 +3,6 @@
 import http.client
 import json
 import re
-import time
 from urllib.parse import quote, urlencode
 
 SECONDS = 60
@@ -83,12 +82,3 @@ class Api:
         """What this broker says of its index of a topic."""
         topics = self.call("GET", "/v1/search/status", topics=topic)["topics"]
         return topics[0]["partitions"] if topics else []
-
-
-def wait_for(what, condition, seconds=SECONDS, pause=0.05):
-    """Gives the first true value of `condition`."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(pause)
-    return found

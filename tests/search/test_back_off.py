@@ -6,7 +6,7 @@ import time
 
 from confluent_kafka import Producer
 
-from api import wait_for
+from harness.waiting import wait_for
 
 TOPIC = "pressed"
 PARTITIONS = 8

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from api import Refused, wait_for
-from harness import paths  # noqa: F401
+from api import Refused
+from harness.waiting import wait_for
 from records import produce
 
 MALFORMED = ["(", ")", "a AND", "OR", "a AND (b", '"a', "level:", "n:[1 TO", "n:[1 2]", "n:>", "NOT", "a AND AND b", "field:[* TO", "((((((", "\\"]

@@ -2,7 +2,8 @@
 
 import threading
 
-from api import Refused, wait_for
+from api import Refused
+from harness.waiting import wait_for
 from records import consume, produce
 
 TOPIC = "spread"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from api import wait_for
 from harness import paths
+from harness.waiting import wait_for
 from records import produce
 
 

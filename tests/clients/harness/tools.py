@@ -84,3 +84,8 @@ def run_for_both(tool, *arguments, stdin=""):
 def run(tool, *arguments, stdin=""):
     """Runs a tool to its end; gives what it printed."""
     return run_for_both(tool, *arguments, stdin=stdin)[0]
+
+
+def against(broker):
+    """`run` for a broker."""
+    return lambda tool, *arguments, **options: run(tool, "--bootstrap-server", broker.bootstrap, *arguments, **options)

@@ -5,10 +5,10 @@ import time
 SECONDS = 60
 
 
-def wait_for(what, condition, seconds=SECONDS):
+def wait_for(what, condition, seconds=SECONDS, pause=0.05):
     """Gives the first true value of `condition`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(pause)
     return found

@@ -10,7 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 
 from driver import main, pause_seconds, record_to_json
-from group import commands, next_command, say, say_assigned, say_record, subscription
+from group import say, say_assigned, say_record, subscription, until_closed
 
 SECONDS = 60
 
@@ -101,12 +101,8 @@ async def group_async(bootstrap, spec):
     )
     consumer.subscribe(**subscription(spec["topics"]), listener=Listener())
     await consumer.start()
-    words = commands()
     printed = False
-    while True:
-        command = next_command(words)
-        if command == ["close"]:
-            break
+    for command in until_closed():
         if command:
             await obey(consumer, command)
             say("done", command=command[0])

@@ -6,7 +6,7 @@ import time
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from driver import main, pause_seconds, record_to_json
-from group import commands, next_command, say, say_assigned, say_record
+from group import say, say_assigned, say_record, until_closed
 
 SECONDS = 60
 
@@ -121,11 +121,7 @@ def group(bootstrap, spec):
         say_assigned(owned)
 
     consumer.subscribe(spec["topics"], on_assign=assigned, on_revoke=revoked, on_lost=revoked)
-    words = commands()
-    while True:
-        command = next_command(words)
-        if command == ["close"]:
-            break
+    for command in until_closed():
         if command:
             obey(consumer, command)
             say("done", command=command[0])

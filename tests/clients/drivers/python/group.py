@@ -33,26 +33,26 @@ def say_record(topic, partition, offset, value):
     say("record", topic=topic, partition=partition, offset=offset, value=value.decode())
 
 
-def commands():
-    """A queue of the commands, split into words, that come on the standard input."""
-    words = queue.Queue()
+def until_closed():
+    """Gives the words of the command that has come on the standard input meanwhile, none as a rule, again and again until the member is to close."""
+    commands = queue.Queue()
 
     def read():
         for line in sys.stdin:
-            words.put(line.split())
-        words.put(["close"])
+            commands.put(line.split())
+        commands.put(["close"])
 
     threading.Thread(target=read, daemon=True).start()
-    return words
+    while True:
+        try:
+            command = commands.get_nowait()
+        except queue.Empty:
+            command = []
+        if command == ["close"]:
+            return
+        yield command
 
 
 def subscription(topics):
     """The arguments of `subscribe` in kafka-python and aiokafka."""
     return {"pattern": topics[0]} if topics[0].startswith("^") else {"topics": topics}
-
-
-def next_command(words):
-    try:
-        return words.get_nowait()
-    except queue.Empty:
-        return None

@@ -7,7 +7,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.errors import KafkaError
 
 from driver import main, pause_seconds, record_to_json
-from group import commands, next_command, say, say_assigned, say_record, subscription
+from group import say, say_assigned, say_record, subscription, until_closed
 
 SECONDS = 60
 
@@ -95,12 +95,8 @@ def group(bootstrap, spec):
         **options,
     )
     consumer.subscribe(**subscription(spec["topics"]), listener=Listener(consumer))
-    words = commands()
     printed = False
-    while True:
-        command = next_command(words)
-        if command == ["close"]:
-            break
+    for command in until_closed():
         if command:
             obey(consumer, command)
             say("done", command=command[0])
