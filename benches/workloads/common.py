@@ -73,6 +73,15 @@ def wait_until(holds, otherwise, seconds=SECONDS):
         time.sleep(0.05)
 
 
+def send(producer, topic, value, **options):
+    """`produce` that waits while the queue is full."""
+    while True:
+        try:
+            return producer.produce(topic, value, **options)
+        except BufferError:
+            producer.poll(0.05)
+
+
 def percentile(values, percent):
     """In the unit of the values; 0 when there are none."""
     ordered = sorted(values)

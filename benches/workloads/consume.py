@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from common import fresh_topic, gaps, percentile, Report
+from common import fresh_topic, gaps, percentile, Report, send
 from confluent_kafka import Consumer, Producer
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.conn import BrokerConnection
@@ -256,12 +256,7 @@ def c6(options):
     begun = time.monotonic()
     for number in range(count):
         value = str(number).encode().ljust(256, b".")
-        while True:
-            try:
-                producer.produce("scale", value, partition=number % 12, on_delivery=delivered)
-                break
-            except BufferError:
-                producer.poll(0.05)
+        send(producer, "scale", value, partition=number % 12, on_delivery=delivered)
         producer.poll(0)
     producer.flush(120)
     report.figure("seconds to write", time.monotonic() - begun)

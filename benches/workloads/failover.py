@@ -12,27 +12,24 @@ own: they give an answer up after a second (`socket.timeout.ms`) and ask for met
 """
 
 import argparse
-import os
-import shutil
 import statistics
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests" / "cluster"))
-
+# First, as it says where `harness` is.
+import own_cluster
 from common import Report, admin
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import NewTopic
-from harness.nodes import Cluster, FixedPorts, Loopback, Namespaces
+from harness.nodes import Cluster, Namespaces
 
 SESSION_SECONDS = 3
 # Silent for longer than the session.
 SILENCE_SECONDS = 6
 CALM_SECONDS = 1.5
+# Who it is done to, and whether that is the controller.
+LEADERS = (("a leader that is not the controller", False), ("a leader that is the controller", True))
 PATIENCE = {"socket.timeout.ms": 1000, "request.timeout.ms": 1000, "topic.metadata.refresh.interval.ms": 500, "api.version.request.timeout.ms": 1000}
 
 
@@ -137,7 +134,7 @@ class Failover:
         def mend(_):
             dead.pop().start()
 
-        for label, is_controller in (("a leader that is not the controller", False), ("a leader that is the controller", True)):
+        for label, is_controller in LEADERS:
             longest = self.measure(report, label, fault, leaders=self.by_controller(is_controller), mend=mend)
             report.check(f"{label}: median at most 0.7 s, worst at most 2 s", statistics.median(longest) <= 0.7 and max(longest) <= 2)
         return report
@@ -152,7 +149,7 @@ class Failover:
             time.sleep(SILENCE_SECONDS)
             leader.resume()
 
-        for label, is_controller in (("a leader that is not the controller", False), ("a leader that is the controller", True)):
+        for label, is_controller in LEADERS:
             longest = self.measure(report, label, fault, patience=PATIENCE, leaders=self.by_controller(is_controller))
             report.check(f"{label}: at most the session and a second", max(longest) <= SESSION_SECONDS + 1)
         return report
@@ -169,7 +166,7 @@ class Failover:
             time.sleep(SILENCE_SECONDS)
             self.cluster.net.heal()
 
-        for label, is_controller in (("a leader that is not the controller", False), ("a leader that is the controller", True)):
+        for label, is_controller in LEADERS:
             longest = self.measure(report, label, fault, patience=PATIENCE, leaders=self.by_controller(is_controller))
             report.check(f"{label}: at most the session and a second", max(longest) <= SESSION_SECONDS + 1)
         return report
@@ -235,20 +232,15 @@ CASES = {"kill": Failover.kill, "pause": Failover.pause, "cut": Failover.cut, "r
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; all but cut when none is named")
-    parser.add_argument("--eddy", type=Path, default=REPOSITORY / "target" / "release" / "eddy", help="the broker's binary")
+    own_cluster.add_options(parser)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--port", type=int, help="first of nine ports; any free ones when not given")
-    parser.add_argument("--directory", type=Path, help="where the data goes; a temporary directory when not given")
-    parser.add_argument("--keep", action="store_true", help="leave data and logs")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if unknown := [case for case in options.cases if case not in CASES]:
         parser.error(f"no such case: {', '.join(unknown)}")
-    directory = Path(tempfile.mkdtemp(prefix="eddy-failover-", dir=options.directory))
     passed = True
-    try:
+    with own_cluster.directory("failover", options) as directory:
         for case in options.cases or [case for case in CASES if case != "cut"]:
-            net = Namespaces() if case == "cut" else FixedPorts(options.port) if options.port else Loopback()
+            net = Namespaces() if case == "cut" else own_cluster.net(options)
             cluster = Cluster(options.eddy.resolve(), directory / case, net)
             try:
                 report = CASES[case](Failover(cluster.start(), options))
@@ -256,12 +248,6 @@ def main():
                 cluster.close()
             report.print(options.json)
             passed &= report.passed
-    finally:
-        print(f"machine load {os.getloadavg()[0]:.1f}")
-        if options.keep:
-            print(f"data and logs: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
     sys.exit(not passed)
 
 

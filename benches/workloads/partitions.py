@@ -10,21 +10,17 @@ Starts a cluster of its own in a temporary directory. Exit status 1 when a pass 
 
 import argparse
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests" / "cluster"))
-
+# First, as it says where `harness` is.
+import own_cluster
 from common import Report, admin, wait_until
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewTopic
 from harness import metadata
-from harness.nodes import Cluster, FixedPorts, Loopback
+from harness.nodes import Cluster
 
 SECONDS = 120
 SETTLE_SECONDS = 10
@@ -48,7 +44,6 @@ class Partitions:
         self.restart("restart after SIGKILL of all", lambda node: node.kill())
         self.fail_over()
         self.read_back()
-        return self.report
 
     def create(self):
         client = admin(self.cluster.bootstrap)
@@ -191,31 +186,21 @@ def at_once(actions):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--eddy", type=Path, default=REPOSITORY / "target" / "release" / "eddy", help="the broker's binary")
+    own_cluster.add_options(parser)
     parser.add_argument("--topics", type=int, default=30)
     parser.add_argument("--partitions", type=int, default=100, help="of each topic")
     parser.add_argument("--seconds", type=float, default=20, help="over which the quiet cluster is measured")
     parser.add_argument("--spare-controller", action="store_true", help="the broker that dies is not the controller")
-    parser.add_argument("--port", type=int, help="first of nine ports; any free ones when not given")
-    parser.add_argument("--directory", type=Path, help="where the data goes; a temporary directory when not given")
-    parser.add_argument("--keep", action="store_true", help="leave data and logs")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    directory = Path(tempfile.mkdtemp(prefix="eddy-partitions-", dir=options.directory))
-    net = FixedPorts(options.port) if options.port else Loopback()
-    cluster = Cluster(options.eddy.resolve(), directory, net)
-    test = Partitions(cluster, options)
-    try:
-        report = test.run()
-    finally:
-        test.report.print(options.json)
-        print(f"machine load {os.getloadavg()[0]:.1f}")
-        cluster.close()
-        if options.keep:
-            print(f"data and logs: {directory}")
-        else:
-            shutil.rmtree(directory, ignore_errors=True)
-    sys.exit(not report.passed)
+    with own_cluster.directory("partitions", options) as directory:
+        cluster = Cluster(options.eddy.resolve(), directory, own_cluster.net(options))
+        test = Partitions(cluster, options)
+        try:
+            test.run()
+        finally:
+            test.report.print(options.json)
+            cluster.close()
+    sys.exit(not test.report.passed)
 
 
 if __name__ == "__main__":

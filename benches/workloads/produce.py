@@ -3,7 +3,7 @@
 import threading
 import time
 
-from common import check_read_back, fresh_topic, percentile, read_back, Report
+from common import check_read_back, fresh_topic, percentile, read_back, Report, send
 from confluent_kafka import Producer
 from kafka import KafkaProducer
 
@@ -150,12 +150,7 @@ def librdkafka_stream(options, acks, settings, report):
 
     begun = time.monotonic()
     for number in range(options.messages):
-        while True:
-            try:
-                producer.produce("bench", f"message-{number}".encode(), on_delivery=delivered)
-                break
-            except BufferError:
-                producer.poll(0.01)
+        send(producer, "bench", f"message-{number}".encode(), on_delivery=delivered)
         producer.poll(0)
     producer.flush(120)
     return seen, time.monotonic() - begun

@@ -27,9 +27,10 @@ sys.path[:0] = [str(REPOSITORY / "tests" / "clients"), str(REPOSITORY / "tests" 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from api import Api, wait_for
-from common import percentile
+from api import Api
+from common import percentile, send
 from harness.broker import Eddy
+from harness.waiting import wait_for
 
 MIB = 1 << 20
 WORDS = "connection reset peer timeout upstream request accepted cache miss retry session expired user order payment queue worker shard replica commit".split()
@@ -103,14 +104,9 @@ class Bench:
         for number in range(self.options.records):
             value = line(rng, number, now + number)
             size += len(value)
-            while True:
-                try:
-                    # The timestamps of two hours, for histograms.
-                    stamp = now - 7_200_000 + number * 7_200_000 // self.options.records
-                    producer.produce(name, value, timestamp=stamp, on_delivery=lambda error, _: error and failed.append(error))
-                    break
-                except BufferError:
-                    producer.poll(0.05)
+            # The timestamps of two hours, for histograms.
+            stamp = now - 7_200_000 + number * 7_200_000 // self.options.records
+            send(producer, name, value, timestamp=stamp, on_delivery=lambda error, _: error and failed.append(error))
             if number % 1000 == 0:
                 producer.poll(0)
         assert producer.flush(120) == 0 and not failed, failed[:1]

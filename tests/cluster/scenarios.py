@@ -44,6 +44,14 @@ class Nemesis:
     def whole(self):
         self.cluster.wait_until_whole()
 
+    def cut(self, directions):
+        """What goes in these directions, (from, to), is lost for some seconds."""
+        for source, target in directions:
+            self.cluster.net.cut(source, target)
+        self.rest(2, 8)
+        self.cluster.net.heal()
+        self.rest(3, 6)
+
 
 def c1_kills(nemesis):
     """SIGKILL of the leader, a follower, the controller, or all; back after 0 to 5 s."""
@@ -93,33 +101,24 @@ def c3_pauses(nemesis):
 
 def c4_partitions(nemesis):
     """One broker alone, or one link of the three cut."""
-    net = nemesis.cluster.net
     while nemesis.goes_on():
         node = nemesis.leader()
         others = nemesis.others(node)
         if nemesis.rng.random() < 0.4:
             others = others[:1]
-        nemesis.fault(f"cut {node.number} from {[other.number for other in others]}")
-        for other in others:
-            net.cut(node.number, other.number)
-            net.cut(other.number, node.number)
-        nemesis.rest(2, 8)
-        net.heal()
-        nemesis.rest(3, 6)
+        others = [other.number for other in others]
+        nemesis.fault(f"cut {node.number} from {others}")
+        nemesis.cut([(node.number, other) for other in others] + [(other, node.number) for other in others])
 
 
 def c5_one_way_cuts(nemesis):
     """A leader that is deaf, or mute."""
-    net = nemesis.cluster.net
     while nemesis.goes_on():
         node = nemesis.leader()
         deaf = nemesis.rng.random() < 0.5
         nemesis.fault(f"{node.number} is {'deaf' if deaf else 'mute'}")
-        for other in nemesis.others(node):
-            net.cut(*((other.number, node.number) if deaf else (node.number, other.number)))
-        nemesis.rest(2, 8)
-        net.heal()
-        nemesis.rest(3, 6)
+        others = [other.number for other in nemesis.others(node)]
+        nemesis.cut([(other, node.number) if deaf else (node.number, other) for other in others])
 
 
 def c8_clients_cut(nemesis):
