@@ -27,6 +27,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "clients"))
 
+from harness import metrics
 from harness.ports import free_port
 
 LOADS = {"closed": ["closed-loop", "--clients", "16"], "open": ["open-loop", "--rate", "2000", "--clients", "16"]}
@@ -72,8 +73,7 @@ class Broker:
             return False
 
     def metric(self, name):
-        lines = self.http("/metrics").splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        return metrics.read("127.0.0.1", self.admin).get(name, 0)
 
     def cli(self, *arguments):
         command = [self.options.eddy, *arguments, "-b", f"127.0.0.1:{self.port}"]

@@ -257,7 +257,7 @@ def w5_lost_answers(nemesis):
 
 def committed(cluster):
     """The end of the metadata log on the broker that is furthest."""
-    return max(metrics.read(node.admin, "eddy_raft_committed_end") for node in cluster.nodes.values())
+    return max(metrics.read(*node.admin)["eddy_raft_committed_end"] for node in cluster.nodes.values())
 
 
 def settled(cluster, seconds=30):

@@ -2,8 +2,9 @@
 
 import http.client
 import json
-import re
 from urllib.parse import quote, urlencode
+
+from harness import metrics
 
 SECONDS = 60
 
@@ -71,12 +72,7 @@ class Api:
 
     def metrics(self):
         """{name: sum over its series}."""
-        _, _, text = self.raw("GET", "/metrics")
-        sums = {}
-        for line in text.splitlines():
-            if found := re.match(r"([a-zA-Z_:]+)(?:\{.*\})? (\S+)$", line):
-                sums[found[1]] = sums.get(found[1], 0) + float(found[2])
-        return sums
+        return metrics.read(self.host, self.port, self.timeout)
 
     def status(self, topic):
         """What this broker says of its index of a topic."""
