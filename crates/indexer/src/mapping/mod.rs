@@ -14,7 +14,7 @@ use tantivy::DateTime;
 pub(crate) use self::document::MappedRecord;
 use self::document::Text;
 use self::json::Out;
-pub(crate) use self::paths::{KnownPaths, Paths};
+pub(crate) use self::paths::{KnownPaths, PATHS_MAX, Paths};
 use crate::fields::{Fields, Words};
 
 /// Leaves of a JSON value that are indexed as such.

@@ -9,7 +9,7 @@ use super::document::Whole;
 use crate::fields::{EXACT_BYTES_MAX, hash_of};
 
 /// Paths of one partition. A query without a field looks at all of them; what has another path is indexed as text without one.
-const PATHS_MAX: usize = 1000;
+pub(crate) const PATHS_MAX: usize = 1000;
 
 /// One value in this many is looked at to see whether those of a path repeat: always the same values.
 const SAMPLED: u64 = 64;

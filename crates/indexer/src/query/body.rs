@@ -41,6 +41,8 @@ pub(crate) struct Request {
     /// What `fields` and `docvalue_fields` ask for.
     pub(crate) fields: Vec<(String, Option<String>)>,
     pub(crate) aggregations: Option<(Aggregations, Shape)>,
+    /// The fields of values that `sort` and `aggs` need as columns.
+    pub(crate) sorted_by: Vec<SortedBy>,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -61,6 +63,7 @@ impl Request {
             highlight: None,
             fields: Vec::new(),
             aggregations: None,
+            sorted_by: Vec::new(),
             timeout: None,
         };
         let mut after = None;
@@ -72,13 +75,20 @@ impl Request {
                 "query" => request.query = Dsl::new(now).query(&part, 0)?,
                 "from" => request.from = window(&part, key)?,
                 "size" => request.size = window(&part, key)?,
-                "sort" => request.sort = sort::parse(&part)?,
+                "sort" => {
+                    request.sort = sort::parse(&part)?;
+                    request.need(request.sort.paths(), &part);
+                }
                 "search_after" => after = Some(part),
                 "track_total_hits" => request.track = track(&part)?,
                 "_source" => request.source = SourceFilter::parse(&part)?,
                 "highlight" => request.highlight = Some(highlight::parse(&part)?),
                 "fields" | "docvalue_fields" => request.fields.extend(fields(&part)?),
-                "aggs" | "aggregations" => request.aggregations = Some(aggregations::parse(&part)?),
+                "aggs" | "aggregations" => {
+                    let parsed = aggregations::parse(&part)?;
+                    request.need(aggregations::paths(&parsed.0), &part);
+                    request.aggregations = Some(parsed);
+                }
                 "timeout" => request.timeout = Some(duration(&part)?),
                 "track_scores" | "explain" | "version" | "seq_no_primary_term" | "profile"
                     if part.value == &Value::Bool(false) => {}
@@ -103,6 +113,18 @@ impl Request {
         }
         Ok(request)
     }
+
+    fn need(&mut self, paths: Vec<String>, at: &Part<'_>) {
+        self.sorted_by.extend(paths.into_iter().map(|path| SortedBy { path, pointer: at.pointer() }));
+    }
+}
+
+/// A field of values that is sorted by or aggregated over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SortedBy {
+    pub(crate) path: String,
+    /// JSON pointer to where the body says so.
+    pub(crate) pointer: String,
 }
 
 fn is_empty(value: &Value) -> bool {

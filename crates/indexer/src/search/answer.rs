@@ -79,6 +79,9 @@ impl Outcome {
         head.insert("_shards".to_owned(), shards);
         head.insert("searched_through".to_owned(), json!(self.searched_through));
         head.insert("index_lag_seconds".to_owned(), json!(seconds(self.lag)));
+        if !self.warnings.is_empty() {
+            head.insert("warnings".to_owned(), json!(self.warnings));
+        }
         if !self.missing.is_empty() {
             head.insert("partial".to_owned(), json!(self.missing));
         }

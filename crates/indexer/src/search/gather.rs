@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::api::Missing;
 use super::error::{SearchError, SearchedThrough};
+use super::left_out::KeptFields;
 use super::local::{Failure, failure};
 use super::message::{Ask, Asked, Document, Found, Hit, Shard, Told, What, decode, encode};
 use super::node::Target;
@@ -37,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) shards: usize,
     pub(crate) missing: Vec<Missing>,
     pub(crate) timed_out: bool,
+    /// What the order or the counts leave out.
+    pub(crate) warnings: Vec<String>,
     pub(crate) searched_through: SearchedThrough,
     pub(crate) lag: Millis,
 }
@@ -56,6 +59,7 @@ struct Merged {
     aggregations: Option<IntermediateAggregationResults>,
     timed_out: bool,
     behind: bool,
+    kept: KeptFields,
     searched: BTreeMap<u32, (i64, i64)>,
     /// Who has the records of a partition.
     asked: BTreeMap<u32, BrokerId>,
@@ -133,6 +137,7 @@ impl Inner {
         {
             return Err(SearchError::Unavailable { reason: first.reason.clone() });
         }
+        let warnings = merged.kept.warnings(&request)?;
         let mut hits = merged.hits;
         hits.sort_by(|one, two| one.order(two, &request.sort));
         let hits: Vec<Hit> = hits.into_iter().skip(request.from).take(request.size).collect();
@@ -147,6 +152,7 @@ impl Inner {
             shards: shards.len(),
             missing,
             timed_out: merged.timed_out,
+            warnings,
             searched_through,
             lag,
         })
@@ -362,6 +368,7 @@ impl Merged {
         self.total += found.total;
         self.timed_out |= found.timed_out;
         self.behind |= found.behind;
+        self.kept.merge(found.kept);
         for (shard, through, lag) in found.searched {
             self.searched.insert(shard, (through, lag));
             if let Some(node) = node {

@@ -11,6 +11,7 @@ use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResult
 
 use super::budget::Budget;
 use super::error::SearchError;
+use super::left_out::KeptFields;
 use super::message::Hit;
 use super::part::Part;
 use super::statistics::Statistics;
@@ -72,6 +73,11 @@ impl<'a> LocalSearch<'a> {
         tasks.sort_by_key(|(.., split)| std::cmp::Reverse(split.searcher.num_docs()));
         let (next, failed) = (AtomicUsize::new(0), Mutex::default());
         LocalSearch { request, budget, limits, statistics, tasks, next, failed }
+    }
+
+    /// Where the splits have the fields that the request sorts by or aggregates over.
+    pub(crate) fn kept(&self) -> KeptFields {
+        KeptFields::of(self.request, self.tasks.iter().map(|(_, view, split)| (*view, split.as_ref())))
     }
 
     /// How many records there are to look at.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 
 use super::error::SearchError;
+use super::left_out::KeptFields;
 use crate::query::sort::{Place, Sort, SortValue};
 
 /// A partition that is asked.
@@ -110,6 +111,9 @@ pub(crate) struct Found {
     pub(crate) timed_out: bool,
     /// A partition that was waited for in vain.
     pub(crate) behind: bool,
+    /// Where the fields are by which it was sorted or over which it was aggregated.
+    #[serde(default)]
+    pub(crate) kept: KeptFields,
 }
 
 /// A record that matches.

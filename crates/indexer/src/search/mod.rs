@@ -14,6 +14,7 @@ mod documents;
 mod error;
 mod fetch;
 mod gather;
+mod left_out;
 mod local;
 mod message;
 mod multi;

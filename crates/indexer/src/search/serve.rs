@@ -100,6 +100,7 @@ impl Inner {
         let search = LocalSearch::new(request, &views, budget, aggregation_limits(&self.limits));
         // A second thread is worth its start where there is much to look at, and is taken where nobody else wants the place.
         let helper = if search.records() >= HELPED_RECORDS { self.pool.spare() } else { None };
+        found.kept = search.kept();
         let findings = search.run(helper.is_some())?;
         drop(helper);
         found.searched.retain(|(shard, ..)| !findings.failed.contains_key(shard));

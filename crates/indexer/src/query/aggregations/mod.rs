@@ -8,10 +8,11 @@ mod date_histogram;
 mod results;
 
 use serde_json::{Map, Value, json};
-use tantivy::aggregation::agg_req::{Aggregation, Aggregations};
+use tantivy::aggregation::agg_req::{Aggregation, Aggregations, get_fast_field_names};
 
 use self::results::{DateKeys, Shaped};
 pub(crate) use self::results::{Shape, finish};
+use super::compile::{self, path_of};
 use super::name::Name;
 use super::wrong::{Part, Wrong};
 
@@ -24,6 +25,14 @@ const KINDS: &str = "terms, date_histogram, histogram, range, avg, min, max, sum
 /// Reads `aggs`.
 pub(crate) fn parse(part: &Part<'_>) -> Result<(Aggregations, Shape), Wrong> {
     level(part, 0, &mut 0)
+}
+
+/// The fields of values that aggregations are over.
+pub(crate) fn paths(aggregations: &Aggregations) -> Vec<String> {
+    let columns = get_fast_field_names(aggregations);
+    let mut paths: Vec<String> = columns.iter().filter_map(|name| path_of(name)).map(str::to_owned).collect();
+    paths.sort();
+    paths
 }
 
 fn level(part: &Part<'_>, depth: usize, count: &mut usize) -> Result<(Aggregations, Shape), Wrong> {
@@ -129,7 +138,7 @@ fn column(name: &str, part: &Part<'_>) -> Result<String, Wrong> {
         Some(Name::Key) => Ok("_key".to_owned()),
         Some(Name::Offset) => Ok("_offset".to_owned()),
         Some(Name::Timestamp) => Ok("@timestamp".to_owned()),
-        Some(Name::Value { path, .. }) => Ok(format!("exact.{path}")),
+        Some(Name::Value { path, .. }) => Ok(compile::column(&path)),
         _ => Err(part.wrong(format!(
             "cannot aggregate over [{name}]; _key, _offset, @timestamp and fields of the value can be"
         ))),

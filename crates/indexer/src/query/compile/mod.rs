@@ -20,8 +20,7 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Searcher, TantivyError, Term};
 
 use self::gathered::Gathered;
-use self::terms::hash_column;
-pub(crate) use self::terms::{FIELDS, column};
+pub(crate) use self::terms::{FIELDS, column, hash_column, path_of};
 use super::name::Name;
 use super::pattern::Pattern;
 use super::tree::{Bool, Node};

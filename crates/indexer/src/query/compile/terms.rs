@@ -18,8 +18,13 @@ pub(crate) fn column(path: &str) -> String {
     format!("exact.{path}")
 }
 
+/// The path whose fast field this is, if it is one.
+pub(crate) fn path_of(column: &str) -> Option<&str> {
+    column.strip_prefix("exact.")
+}
+
 /// The fast field of those strings of a path that [`column`] does not have.
-pub(super) fn hash_column(path: &str) -> String {
+pub(crate) fn hash_column(path: &str) -> String {
     format!("hash.{path}")
 }
 

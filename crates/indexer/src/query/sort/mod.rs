@@ -83,6 +83,15 @@ impl Sort {
         matches!(self.keys.as_slice(), [Key { by: By::Score, descending: true, .. }])
     }
 
+    /// The fields of values that are keys.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let path = |key: &Key| match &key.by {
+            By::Field(Name::Value { path, .. }) => Some(path.to_string()),
+            _ => None,
+        };
+        self.keys.iter().filter_map(path).collect()
+    }
+
     /// The order of two hits by their values.
     pub(crate) fn order(&self, one: &[SortValue], two: &[SortValue]) -> Ordering {
         let orders = self.keys.iter().zip(one.iter().zip(two)).map(|(key, (one, two))| key.order(one, two));

@@ -3,6 +3,7 @@
 mod answers;
 mod brokers;
 mod harness;
+mod left_out;
 mod limits;
 mod naive;
 mod property;
