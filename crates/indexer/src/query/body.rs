@@ -53,19 +53,7 @@ impl Request {
     /// Reads a body; `now` is what dates mean by it.
     pub(crate) fn parse(body: &Value, now: Millis) -> Result<Request, Wrong> {
         let root = Part::root(body);
-        let mut request = Request {
-            query: Node::All,
-            from: 0,
-            size: 10,
-            sort: Sort::default(),
-            track: Track::UpTo(10_000),
-            source: SourceFilter::default(),
-            highlight: None,
-            fields: Vec::new(),
-            aggregations: None,
-            sorted_by: Vec::new(),
-            timeout: None,
-        };
+        let mut request = Request::everything();
         let mut after = None;
         if body.is_null() {
             return Ok(request);
@@ -112,6 +100,23 @@ impl Request {
             request.sort.set_after(&after)?;
         }
         Ok(request)
+    }
+
+    /// What an empty body asks for.
+    fn everything() -> Request {
+        Request {
+            query: Node::All,
+            from: 0,
+            size: 10,
+            sort: Sort::default(),
+            track: Track::UpTo(10_000),
+            source: SourceFilter::default(),
+            highlight: None,
+            fields: Vec::new(),
+            aggregations: None,
+            sorted_by: Vec::new(),
+            timeout: None,
+        }
     }
 
     fn need(&mut self, paths: Vec<String>, at: &Part<'_>) {

@@ -2,7 +2,7 @@
 
 use eddy_types::Millis;
 use jiff::ToSpan;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 
 use super::{DateForm, Instants, digits, millis, parse_zone};
 
@@ -30,35 +30,39 @@ impl DateForm {
         day?;
         let (clock, zone) = split_zone(time);
         let zone = zone.map_or_else(|| Some(self.zone.clone()), parse_zone)?;
-        let (clock, fraction) =
-            clock.split_once(['.', ',']).map_or((clock, None), |(clock, rest)| (clock, Some(rest)));
-        let mut numbers = clock.splitn(3, ':');
-        let hour: i8 = digits(numbers.next()?, 2)?;
-        let (minute, second) = (numbers.next(), numbers.next());
-        let number = |part: Option<&str>| part.map_or(Some(0_i8), |part| digits(part, 2));
-        let (milli, width) = match fraction {
-            Some(fraction) => {
-                second?;
-                let all = !fraction.is_empty()
-                    && fraction.len() <= 9
-                    && fraction.bytes().all(|b| b.is_ascii_digit());
-                let padded: String = fraction.chars().chain("000".chars()).take(3).collect();
-                (all.then(|| padded.parse::<i16>().ok())??, 1)
-            }
-            None if second.is_some() => (0, 1000),
-            None if minute.is_some() => (0, 60_000),
-            None => (0, 3_600_000),
-        };
-        let at = begin
-            .at(0, 0, 0, 0)
-            .with()
-            .hour(hour)
-            .minute(number(minute)?)
-            .second(number(second)?)
-            .millisecond(milli);
-        let begin = millis(&at.build().ok()?.to_zoned(zone).ok()?);
+        let (clock, width) = clock_of(clock)?;
+        let begin = millis(&begin.to_datetime(clock).to_zoned(zone).ok()?);
         Some((begin, Millis(begin.0 + width - 1)))
     }
+}
+
+/// The first moment that a time of day names, and how many milliseconds it names.
+fn clock_of(text: &str) -> Option<(Time, i64)> {
+    let (clock, fraction) = match text.split_once(['.', ',']) {
+        Some((clock, fraction)) => (clock, Some(fraction)),
+        None => (text, None),
+    };
+    let mut numbers = clock.splitn(3, ':');
+    let hour = digits(numbers.next()?, 2)?;
+    let (minute, second) = (numbers.next(), numbers.next());
+    let number = |part: Option<&str>| part.map_or(Some(0), |part| digits(part, 2));
+    let (nanos, width) = match fraction {
+        Some(fraction) => {
+            second?;
+            (1_000_000 * thousandths(fraction)?, 1)
+        }
+        None if second.is_some() => (0, 1000),
+        None if minute.is_some() => (0, 60_000),
+        None => (0, 3_600_000),
+    };
+    Some((Time::new(hour, number(minute)?, number(second)?, nanos).ok()?, width))
+}
+
+/// What is below a thousandth is cut off.
+fn thousandths(fraction: &str) -> Option<i32> {
+    let is_number = (1..=9).contains(&fraction.len()) && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let padded: String = fraction.chars().chain("000".chars()).take(3).collect();
+    if is_number { padded.parse().ok() } else { None }
 }
 
 fn split_zone(time: &str) -> (&str, Option<&str>) {

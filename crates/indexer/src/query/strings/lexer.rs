@@ -85,14 +85,10 @@ impl Lexer {
         self.tokens.push(Token { kind, at });
     }
 
-    fn token(&mut self) -> Result<bool, LexError> {
-        while self.peek().is_some_and(char::is_whitespace) {
-            self.at += 1;
-        }
-        let at = self.at;
-        let Some(char) = self.peek() else { return Ok(false) };
+    /// The token that a character is on its own.
+    fn sign(&self, char: char) -> Option<Kind> {
         let full = self.language == Language::Full;
-        let one = match char {
+        match char {
             '(' => Some(Kind::Open),
             ')' => Some(Kind::Close),
             '[' | '{' if full => Some(Kind::RangeOpen(char == '[')),
@@ -102,15 +98,23 @@ impl Lexer {
             '!' if full => Some(Kind::Not),
             '|' if !full => Some(Kind::Or),
             _ => None,
-        };
-        if let Some(kind) = one {
+        }
+    }
+
+    /// Reads the next token; false at the end.
+    fn token(&mut self) -> Result<bool, LexError> {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.at += 1;
+        }
+        let at = self.at;
+        let Some(char) = self.peek() else { return Ok(false) };
+        let full = self.language == Language::Full;
+        if let Some(kind) = self.sign(char) {
             self.at += 1;
             let blank = self.peek().is_none_or(char::is_whitespace);
             if full && blank && matches!(kind, Kind::Plus | Kind::Minus) {
-                return Err((
-                    format!("a word must follow '{char}'; put a '{char}' that is text in quotes"),
-                    at,
-                ));
+                let message = format!("a word must follow '{char}'; put a '{char}' that is text in quotes");
+                return Err((message, at));
             }
             match kind {
                 Kind::RangeOpen(_) => self.in_range = true,

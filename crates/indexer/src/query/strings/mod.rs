@@ -95,11 +95,11 @@ impl Parser<'_> {
                 Part::Not if after || or => (Part::Plain, join(vec![(Part::Not, node)])),
                 _ => (part, node),
             });
-            if !or && (matches!(self.peek(), None | Some(Kind::Close))) {
-                return Ok(join(clauses));
-            }
-            if or && matches!(self.peek(), None | Some(Kind::Close)) {
-                return Err(("something must follow OR".to_owned(), self.at()));
+            let ends = matches!(self.peek(), None | Some(Kind::Close));
+            match (or, ends) {
+                (false, true) => return Ok(join(clauses)),
+                (true, true) => return Err(("something must follow OR".to_owned(), self.at())),
+                (_, false) => {}
             }
         }
     }
