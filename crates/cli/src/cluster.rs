@@ -10,6 +10,7 @@ mod assess;
 mod brokers;
 mod decommission;
 mod drain;
+mod execution;
 mod facts;
 mod health;
 mod info;
@@ -19,6 +20,7 @@ mod partitions;
 mod plan;
 mod quorum;
 mod reassign;
+mod throttle;
 
 #[derive(Debug, Args)]
 pub struct Arguments {

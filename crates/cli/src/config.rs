@@ -14,6 +14,8 @@ mod get;
 mod set;
 mod value;
 
+pub(crate) use ask::{Change, Operation, Setting, Source, alter, settings};
+
 /// A command about the configuration that the cluster keeps.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -41,7 +43,7 @@ pub async fn run_config(host: Host, command: ConfigCommand) -> ExitCode {
 /// What settings are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum Kind {
+pub(crate) enum Kind {
     /// A topic, by its name
     #[value(alias = "topics")]
     Topic,
@@ -59,7 +61,7 @@ enum Kind {
 
 impl Kind {
     /// The number in the protocol.
-    fn code(self) -> i8 {
+    pub(crate) fn code(self) -> i8 {
         match self {
             Kind::Topic => 2,
             Kind::Broker => 4,
@@ -85,13 +87,13 @@ const ALL_BROKERS: &str = "default";
 
 /// Something that has settings.
 #[derive(Clone, Debug, clap::Args)]
-struct Resource {
+pub(crate) struct Resource {
     /// What it is
     #[arg(value_name = "KIND", value_enum)]
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Its name or id
     #[arg(value_name = "NAME")]
-    name: String,
+    pub(crate) name: String,
 }
 
 impl std::fmt::Display for Resource {

@@ -4,7 +4,9 @@ use eddy_client::accepted;
 use eddy_client::messages::{ApiKey, UnregisterBrokerRequest};
 use eddy_types::BrokerId;
 
-use super::{ask, drain, moving};
+use super::execution::{self, Execution};
+use super::throttle::Rate;
+use super::{ask, drain};
 use crate::Context;
 use crate::brokers::To;
 use crate::error::{CliError, Exit};
@@ -18,6 +20,9 @@ pub(super) struct Arguments {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// Hold what each broker copies to a rate, such as 10MiB/s or 50000000
+    #[arg(long, value_name = "RATE")]
+    throttle: Option<Rate>,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
@@ -37,10 +42,8 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         arguments.yes,
     )?;
     if !moves.is_empty() {
-        let wanted: Vec<_> = moves.iter().map(|one| (one.place.clone(), Some(one.to.clone()))).collect();
-        moving::alter(brokers, &wanted).await?;
-        let places: Vec<_> = wanted.into_iter().map(|(place, _)| place).collect();
-        moving::wait(context, &places).await?;
+        let how = Execution { execute: true, wait: true, throttle: arguments.throttle };
+        execution::make(context, &moves, how).await?;
     }
     context.note(format_args!("broker {broker} holds nothing any more"));
     let is_alive = cluster.nodes.iter().any(|node| node.id == BrokerId(broker));

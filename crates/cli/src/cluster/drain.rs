@@ -1,7 +1,7 @@
 //! `eddy cluster drain`.
 
+use super::execution::{Execution, carry_out};
 use super::plan::{self, PlanError};
-use super::reassign::carry_out;
 use crate::Context;
 use crate::brokers::Cluster;
 use crate::error::{CliError, Exit};
@@ -11,12 +11,8 @@ pub(super) struct Arguments {
     /// The broker to empty
     #[arg(value_name = "ID")]
     broker: i32,
-    /// Do it, in place of saying what would be done
-    #[arg(long)]
-    execute: bool,
-    /// Wait until the broker holds nothing any more, as long as --timeout allows
-    #[arg(long, requires = "execute")]
-    wait: bool,
+    #[command(flatten)]
+    how: Execution,
 }
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
@@ -25,7 +21,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     if moves.is_empty() {
         context.note(format_args!("broker {} holds nothing", arguments.broker));
     }
-    carry_out(context, moves, arguments.execute, arguments.wait).await
+    carry_out(context, moves, arguments.how).await
 }
 
 /// What empties a broker.

@@ -1,6 +1,6 @@
 //! Replicas under way: which ones move, starting, ending and waiting for moves (KIP-455).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use eddy_client::messages::alter_partition_reassignments_request::{
@@ -114,24 +114,39 @@ fn request(wanted: &[(Place, Option<Vec<i32>>)]) -> AlterPartitionReassignmentsR
 }
 
 /// Waits until none of these partitions moves any more, as long as --timeout allows.
-pub(super) async fn wait(context: &Context, places: &[Place]) -> Result<(), CliError> {
+///
+/// # Errors
+/// They still move when the time is up or the user interrupts: that ends the waiting, not the moves.
+pub(super) async fn wait(context: &Context, places: &BTreeSet<Place>) -> Result<(), CliError> {
+    let goes_on = |message: String| {
+        CliError::new(Exit::Unhealthy, message)
+            .fact("the move goes on without this command")
+            .fix("eddy cluster reassign", "see what moves")
+    };
+    tokio::select! {
+        // First, so that an interrupt is heard before anything is said.
+        biased;
+        _ = tokio::signal::ctrl_c() => Err(goes_on("interrupted while partitions move".to_owned())),
+        left = until_ended(context, places) => match left? {
+            0 => Ok(()),
+            left => Err(goes_on(format!("{} still moving", plural(left, "partition")))),
+        },
+    }
+}
+
+/// How many still move when the time is up.
+async fn until_ended(context: &Context, places: &BTreeSet<Place>) -> Result<usize, CliError> {
     let brokers = context.brokers().await?;
     let deadline = Instant::now() + context.global.timeout;
     let mut last = usize::MAX;
     loop {
         let left = list(brokers).await?.iter().filter(|one| places.contains(&one.place)).count();
-        if left == 0 {
-            return Ok(());
-        }
-        if left != last {
+        if left > 0 && left != last {
             context.note(format_args!("{} still moving", plural(left, "partition")));
             last = left;
         }
-        if Instant::now() + PAUSE >= deadline {
-            let message = format!("{} still moving", plural(left, "partition"));
-            return Err(CliError::new(Exit::Unhealthy, message)
-                .fact("the move goes on without this command")
-                .fix("eddy cluster reassign", "see what moves"));
+        if left == 0 || Instant::now() + PAUSE >= deadline {
+            return Ok(left);
         }
         tokio::time::sleep(PAUSE).await;
     }

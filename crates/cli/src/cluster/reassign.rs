@@ -1,9 +1,11 @@
 //! `eddy cluster reassign`.
 
-use serde::Serialize;
+use std::collections::BTreeSet;
 
+use super::execution::{COLUMNS, Execution, Row, carry_out};
 use super::moving::{self, Moving};
 use super::plan::{self, Move};
+use super::throttle::{self, Copying};
 use crate::error::CliError;
 use crate::positions::Place;
 use crate::selection::Selection;
@@ -11,7 +13,8 @@ use crate::{Cell, Column, Context};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Partitions to move: TOPIC, or TOPIC:0,3-5. Without --to, --balance or --cancel, what moves now is shown
+    /// Partitions to move: TOPIC, or TOPIC:0,3-5. Without --to, --balance or --cancel it is about what moves now: shows it, or with
+    /// --execute gives it a --throttle, or waits for its end and removes the throttle
     #[arg(value_name = "TOPIC[:P]")]
     wanted: Vec<Selection>,
     /// Brokers that shall hold the partitions, the preferred leader first
@@ -20,33 +23,15 @@ pub(super) struct Arguments {
     /// Spread all replicas evenly over the brokers
     #[arg(long, conflicts_with_all = ["wanted", "cancel"])]
     balance: bool,
-    /// End moves that are under way, all of them or those of the partitions
-    #[arg(long)]
+    /// End moves that are under way, all of them or those of the partitions, and remove their throttle
+    #[arg(long, conflicts_with = "throttle")]
     cancel: bool,
-    /// Do it, in place of saying what would be done
-    #[arg(long)]
-    execute: bool,
-    /// Wait until everything has moved, as long as --timeout allows
-    #[arg(long, requires = "execute")]
-    wait: bool,
+    /// Remove every throttle of replication, whoever has set it
+    #[arg(long, conflicts_with_all = ["wanted", "balance", "cancel", "wait", "throttle"])]
+    unthrottle: bool,
+    #[command(flatten)]
+    how: Execution,
 }
-
-#[derive(Debug, Serialize)]
-struct Row {
-    #[serde(flatten)]
-    place: Place,
-    from: Vec<i32>,
-    to: Vec<i32>,
-    outcome: &'static str,
-}
-
-const COLUMNS: &[Column<Row>] = &[
-    Column::new("TOPIC", |row| Cell::text(row.place.topic.clone())),
-    Column::new("P", |row| Cell::count(row.place.partition)),
-    Column::new("FROM", |row| Cell::list(&row.from)),
-    Column::new("TO", |row| Cell::list(&row.to)),
-    Column::new("OUTCOME", |row| Cell::text(row.outcome)),
-];
 
 const MOVING: &[Column<Moving>] = &[
     Column::new("TOPIC", |row| Cell::text(row.place.topic.clone())),
@@ -60,11 +45,11 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     if arguments.cancel {
         return cancel(context, arguments).await;
     }
+    if arguments.unthrottle {
+        return throttle::remove_all(context, arguments.how.execute).await;
+    }
     if !arguments.balance && arguments.to.is_empty() {
-        let named = |one: &Moving| is_wanted(&arguments.wanted, &one.place);
-        let moving = moving::list(context.brokers().await?).await?;
-        let moving: Vec<Moving> = moving.into_iter().filter(named).collect();
-        return context.printer.rows(MOVING, &moving);
+        return under_way(context, arguments).await;
     }
     let cluster = context.brokers().await?.cluster(None).await?;
     let moves = if arguments.balance {
@@ -82,49 +67,66 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         }
         moves
     };
-    carry_out(context, moves, arguments.execute, arguments.wait).await
+    carry_out(context, moves, arguments.how).await
 }
 
-/// Shows moves, or makes them and shows that.
-pub(super) async fn carry_out(
-    context: &Context,
-    moves: Vec<Move>,
-    execute: bool,
-    wait: bool,
-) -> Result<(), CliError> {
-    if execute && !moves.is_empty() {
-        context.changes()?;
-        let wanted: Vec<_> = moves.iter().map(|one| (one.place.clone(), Some(one.to.clone()))).collect();
-        moving::alter(context.brokers().await?, &wanted).await?;
-        if wait {
-            let places: Vec<Place> = moves.iter().map(|one| one.place.clone()).collect();
-            moving::wait(context, &places).await?;
+/// What moves now: shows it, gives it a throttle, waits for its end.
+async fn under_way(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
+    let Execution { execute, wait, throttle: rate } = arguments.how;
+    let brokers = context.brokers().await?;
+    let all = moving::list(brokers).await?;
+    let mut moving = all.clone();
+    moving.retain(|one| is_wanted(&arguments.wanted, &one.place));
+    context.printer.rows(MOVING, &moving)?;
+    if !execute {
+        if rate.is_some() && !moving.is_empty() {
+            context.note("nothing was changed; --execute does it");
         }
+        return throttle::note_left_over(context, &all).await;
     }
-    let outcome = match (execute, wait) {
-        (false, _) => "would move",
-        (true, false) => "moves",
-        (true, true) => "moved",
+    if !wait && rate.is_none() {
+        return Ok(());
+    }
+    context.changes()?;
+    let throttle = match rate {
+        Some(rate) => {
+            let copying: Vec<Copying> = moving.iter().map(Copying::from).collect();
+            throttle::set(context, rate, &copying).await?
+        }
+        None => None,
     };
-    let row = |one: Move| Row { place: one.place, from: one.from, to: one.to, outcome };
-    let rows: Vec<Row> = moves.into_iter().map(row).collect();
-    context.printer.rows(COLUMNS, &rows)?;
-    if !execute && !rows.is_empty() {
-        context.note("nothing was changed; --execute does it");
+    if !wait {
+        throttle.iter().for_each(|throttle| throttle.note(context));
+        return Ok(());
     }
-    Ok(())
+    let places: BTreeSet<Place> = moving.into_iter().map(|one| one.place).collect();
+    let waited = moving::wait(context, &places).await;
+    waited.map_err(|error| match &throttle {
+        Some(throttle) => throttle.stays(error),
+        None => throttle::may_stay(error),
+    })?;
+    // Of moves that had ended before, too.
+    let mut over = BTreeSet::new();
+    for topic in brokers.cluster(None).await?.topics {
+        let place = |partition| Place { topic: topic.name.clone(), partition };
+        over.extend(topic.partitions.iter().map(|partition| place(partition.index)));
+    }
+    over.retain(|place| is_wanted(&arguments.wanted, place));
+    throttle::lift(context, &over, throttle.as_ref()).await
 }
 
 async fn cancel(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
     let brokers = context.brokers().await?;
     let mut moving = moving::list(brokers).await?;
     moving.retain(|one| is_wanted(&arguments.wanted, &one.place));
-    if arguments.execute && !moving.is_empty() {
+    if arguments.how.execute && !moving.is_empty() {
         context.changes()?;
         let wanted: Vec<_> = moving.iter().map(|one| (one.place.clone(), None)).collect();
         moving::alter(brokers, &wanted).await?;
+        let places = moving.iter().map(|one| one.place.clone()).collect();
+        throttle::lift(context, &places, None).await?;
     }
-    let outcome = if arguments.execute { "cancelled" } else { "would be cancelled" };
+    let outcome = if arguments.how.execute { "cancelled" } else { "would be cancelled" };
     let row = |one: Moving| {
         let to = one.replicas.iter().copied().filter(|id| !one.adding.contains(id)).collect();
         Row { place: one.place, from: one.replicas, to, outcome }

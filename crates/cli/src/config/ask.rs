@@ -18,30 +18,30 @@ use crate::error::CliError;
 
 /// A setting and where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Setting {
-    pub(super) key: String,
+pub(crate) struct Setting {
+    pub(crate) key: String,
     /// `None` when it is secret, or has none.
-    pub(super) value: Option<String>,
-    pub(super) source: Source,
-    pub(super) read_only: bool,
-    pub(super) sensitive: bool,
+    pub(crate) value: Option<String>,
+    pub(crate) source: Source,
+    pub(crate) read_only: bool,
+    pub(crate) sensitive: bool,
     /// Every place that gives it a value, the one that counts first.
-    pub(super) synonyms: Vec<Synonym>,
+    pub(crate) synonyms: Vec<Synonym>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) documentation: Option<String>,
+    pub(crate) documentation: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Synonym {
-    pub(super) key: String,
-    pub(super) value: Option<String>,
-    pub(super) source: Source,
+pub(crate) struct Synonym {
+    pub(crate) key: String,
+    pub(crate) value: Option<String>,
+    pub(crate) source: Source,
 }
 
 /// Where a value comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Source {
+pub(crate) enum Source {
     Topic,
     Broker,
     AllBrokers,
@@ -68,7 +68,7 @@ impl Source {
         }
     }
 
-    pub(super) fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Source::Topic => "topic",
             Source::Broker => "this broker",
@@ -85,14 +85,14 @@ impl Source {
 
 impl Setting {
     /// What it would be if nobody had set it.
-    pub(super) fn default(&self) -> Option<&str> {
+    pub(crate) fn default(&self) -> Option<&str> {
         let default = self.synonyms.iter().find(|synonym| synonym.source == Source::Default)?;
         default.value.as_deref()
     }
 }
 
 /// The settings of a resource, all or some, by key.
-pub(super) async fn settings(
+pub(crate) async fn settings(
     brokers: &Brokers,
     resource: &Resource,
     keys: Option<&[String]>,
@@ -147,7 +147,7 @@ fn setting(result: DescribeConfigsResourceResult) -> Setting {
 /// How a setting is changed; the numbers are the protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
-pub(super) enum Operation {
+pub(crate) enum Operation {
     Set = 0,
     Unset = 1,
     /// Adds to a list.
@@ -158,15 +158,15 @@ pub(super) enum Operation {
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) key: String,
-    pub(super) operation: Operation,
+pub(crate) struct Change {
+    pub(crate) key: String,
+    pub(crate) operation: Operation,
     /// Empty for [`Operation::Unset`].
-    pub(super) value: String,
+    pub(crate) value: String,
 }
 
 /// Changes settings, all or none; or only asks whether that would be accepted.
-pub(super) async fn alter(
+pub(crate) async fn alter(
     brokers: &Brokers,
     resource: &Resource,
     changes: &[Change],

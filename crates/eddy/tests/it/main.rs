@@ -4,6 +4,7 @@
 
 mod cli_cluster;
 mod cli_group;
+mod cli_reassign;
 mod cli_records;
 mod cli_session;
 mod cli_topics;
