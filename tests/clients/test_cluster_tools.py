@@ -221,6 +221,52 @@ def test_reassign_partitions_tool_moves_replicas_with_their_records(cluster, too
     assert "No partition reassignments found." in tool("reassign-partitions", "--list")
 
 
+def throttles(tool, topic):
+    """What the configuration says of replication throttles: {(kind, name): {key: value}}, where there is something."""
+    found = {}
+    for kind, name in [("brokers", 1), ("brokers", 2), ("brokers", 3), ("topics", topic)]:
+        text = tool("configs", "--describe", "--entity-type", kind, "--entity-name", name)
+        if settings := dict(re.findall(r"^\s+(\S+\.throttled\.\w+)=(\S*)", text, re.MULTILINE)):
+            found[kind, name] = settings
+    return found
+
+
+@pytest.mark.short
+def test_reassign_partitions_tool_with_a_throttle_moves_at_that_rate_and_holds_up_no_producer(cluster, tool, placed, tmp_path):
+    rate, count, size = 4_000_000, 40, 512 << 10
+    topic = placed([1, 2])
+    big = batch([record(0, value=b"x" * size)])
+    with Connection(cluster.leader_of(topic)) as connection:
+        for _ in range(count):
+            assert connection.produce(topic, 0, big, acks=-1)[0] == NONE
+    wanted = placement(tmp_path / "wanted.json", topic, {0: [1, 3]})
+    began = time.monotonic()
+    text = tool("reassign-partitions", "--reassignment-json-file", wanted, "--execute", "--throttle", rate)
+    assert f"The inter-broker throttle limit was set to {rate} B/s" in text
+    rates = {f"{side}.replication.throttled.rate": f"{rate}" for side in ("leader", "follower")}
+    replicas = {"leader.replication.throttled.replicas": "0:1,0:2", "follower.replication.throttled.replicas": "0:3"}
+    assert throttles(tool, topic) == {**{("brokers", number): rates for number in (1, 2, 3)}, ("topics", topic): replicas}
+    slowest = 0
+    with Connection(cluster.leader_of(topic)) as connection:
+
+        def moved():
+            nonlocal slowest
+            sent = time.monotonic()
+            assert connection.produce(topic, 0, batch([record(0)]), acks=-1)[0] == NONE
+            slowest = max(slowest, time.monotonic() - sent)
+            return states(cluster, topic)[0][1] == [1, 3]
+
+        wait_for("the replica has moved", moved)
+    took, due = time.monotonic() - began, count * size / rate
+    # Less than what is due: the first pieces go at once, and what is sent may not be counted yet.
+    assert took > 0.7 * due, f"{count * size} bytes at {rate} a second took {took:.1f} s"
+    assert slowest < 2, f"an acknowledgement by the replicas in sync took {slowest:.1f} s"
+    text = tool("reassign-partitions", "--reassignment-json-file", wanted, "--verify")
+    assert f"Reassignment of partition {topic}-0 is completed." in text
+    assert "Clearing broker-level throttles on brokers 1,2,3" in text and f"Clearing topic-level throttles on topic {topic}" in text
+    assert throttles(tool, topic) == {}
+
+
 def test_reassign_partitions_tool_lists_and_cancels_what_does_not_come_to_an_end(cluster, tool, placed, tmp_path):
     # Not to the broker that leads the metadata: without it the change would wait.
     to = 2 if "LeaderId: 3" in re.sub(r"\s+", " ", tool("metadata-quorum", "describe", "--status")) else 3

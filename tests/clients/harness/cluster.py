@@ -174,6 +174,8 @@ def kafka_peers(nodes, _node):
         "share.coordinator.state.topic.replication.factor": "3",
         "share.coordinator.state.topic.min.isr": "2",
         "transaction.state.log.num.partitions": "6",
+        # A throttle is the mean over so many seconds, less one; over the ten of the default a short move would not meet it.
+        "replication.quota.window.num": "2",
     }
 
 
