@@ -254,7 +254,7 @@ def test_reassign_partitions_tool_with_a_throttle_moves_at_that_rate_and_holds_u
             sent = time.monotonic()
             assert connection.produce(topic, 0, batch([record(0)]), acks=-1)[0] == NONE
             slowest = max(slowest, time.monotonic() - sent)
-            return states(cluster, topic)[0][1] == [1, 3]
+            return states(cluster, topic)[0].replicas == [1, 3]
 
         wait_for("the replica has moved", moved)
     took, due = time.monotonic() - began, count * size / rate
