@@ -186,6 +186,7 @@ impl Cluster {
                 isr_proposals: member.isr_proposals.load(Ordering::Relaxed),
                 fetchers: member.fetchers.stats(),
                 sessions: member.sessions.stats(),
+                lags: self.engine.partitions().follower_lags(),
             },
             None => ClusterStats::default(),
         }

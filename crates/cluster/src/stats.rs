@@ -1,7 +1,9 @@
 //! What metrics show of this broker's part in the cluster.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use eddy_engine::FollowerLag;
 use eddy_types::BrokerId;
 
 /// A look at this broker's part in the cluster. Empty on a lone node.
@@ -15,6 +17,8 @@ pub struct ClusterStats {
     pub fetchers: Vec<FetcherStats>,
     /// What others follow here, by follower.
     pub sessions: Vec<SessionStats>,
+    /// What followers lack of what is led here, connected or not.
+    pub lags: BTreeMap<BrokerId, FollowerLag>,
 }
 
 /// What this broker follows at one leader.

@@ -42,8 +42,8 @@ pub use housekeeping::HousekeepingConfig;
 pub use isr::{IsrProposals, ReplicationStatus};
 pub use lease::Lease;
 pub use partition::{
-    ColdRead, FollowAnswer, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead, ReplicaReading,
-    Role,
+    ColdRead, FollowAnswer, FollowerLag, FollowerPosition, NewBatch, Partition, PartitionKey, ReplicaRead,
+    ReplicaReading, Role,
 };
 pub use partitions::Partitions;
 pub use read::{PartitionRead, ReadRequest};

@@ -61,6 +61,11 @@ impl Behind {
         engine.replica(&engine.image(), self.key).await.unwrap().offsets().log_end.0
     }
 
+    /// What the follower lacks as its leader sees it.
+    fn lag(&self) -> u64 {
+        self.world.node(self.leader).cluster.stats().lags[&self.follower].records
+    }
+
     fn is_in_sync(&self) -> bool {
         let image = self.world.node(self.leader).engine.image();
         image.partition(self.key.topic, 0).unwrap().isr.contains(&self.follower)
@@ -78,6 +83,7 @@ impl Behind {
 
 async fn keeps_its_rate(side: &str) -> (u64, u64) {
     let mut behind = Behind::start().await;
+    assert_eq!(behind.lag(), BATCHES as u64, "the leader knows it of one that does not run, too");
     behind.throttle(side, &RATE.to_string()).await;
     let began = Instant::now();
     behind.world.restart(behind.follower).await;
@@ -97,6 +103,7 @@ async fn keeps_its_rate(side: &str) -> (u64, u64) {
     assert!(took < Duration::from_secs(15), "2 MB at {RATE} a second took {took:?}");
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     behind.world.until_equal(behind.key).await;
+    until("the leader knows it", || (behind.lag() == 0).then_some(())).await;
     let throttled = behind.throttled_bytes();
     behind.world.stop().await;
     throttled

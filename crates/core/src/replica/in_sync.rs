@@ -230,6 +230,11 @@ impl InSync {
         in_sync.filter(move |(_, one)| has(one)).map(|(broker, one)| (*broker, one.durable_end))
     }
 
+    /// Every follower, in sync or not, with its durable end; [`Offset::NONE`] of one that was not heard in this epoch.
+    pub(super) fn follower_ends(&self) -> impl Iterator<Item = (BrokerId, Offset)> + '_ {
+        self.followers.iter().map(|(broker, progress)| (*broker, progress.durable_end))
+    }
+
     pub(super) fn is_follower(&self, broker: BrokerId) -> bool {
         self.followers.contains_key(&broker)
     }

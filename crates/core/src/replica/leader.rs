@@ -346,6 +346,14 @@ impl Leader {
         self.in_sync.followers_with(offset)
     }
 
+    /// How many offsets of the log each follower lacks on its disk, in sync or not: everything when it was not heard in this epoch.
+    pub fn lags(&self) -> impl Iterator<Item = (BrokerId, u64)> + '_ {
+        self.in_sync.follower_ends().map(|(broker, end)| {
+            let lag = self.log_end.0.saturating_sub(end.max(self.log_start).0);
+            (broker, u64::try_from(lag).unwrap_or(0))
+        })
+    }
+
     /// Whether anybody follows.
     #[must_use]
     pub fn has_followers(&self) -> bool {

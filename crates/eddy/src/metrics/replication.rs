@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use eddy_cluster::{Cluster, FetcherStats, SessionStats};
-use eddy_engine::Engine;
+use eddy_engine::{Engine, FollowerLag};
 use eddy_peer::Peers;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -93,6 +93,18 @@ const SESSIONS: &[Column<SessionStats>] = &[
     ),
 ];
 
+/// Told by the leader, also of followers that do not run.
+const LAGS: &[(&str, &str, fn(&FollowerLag) -> u64)] = &[
+    ("lag_records", "Offsets that a follower lacks on its disk, of all partitions led here", |lag| {
+        lag.records
+    }),
+    (
+        "lag_records_max",
+        "Offsets that a follower lacks on its disk, of the partition led here where it is most",
+        |lag| lag.records_max,
+    ),
+];
+
 impl Collector for ReplicationMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(cluster) = self.cluster.upgrade() else { return Ok(()) };
@@ -125,6 +137,11 @@ impl Collector for ReplicationMetrics {
             let series =
                 stats.sessions.iter().map(|one| ([("follower", one.follower.to_string())], value(one)));
             put.family(*kind, &format!("eddy_replica_session_{name}"), help, unit.as_ref(), series)?;
+        }
+        for (name, help, value) in LAGS {
+            let series =
+                stats.lags.iter().map(|(id, lag)| ([("follower", id.to_string())], value(lag) as f64));
+            put.family(Gauge, &format!("eddy_replica_{name}"), help, None, series)?;
         }
         let seen = self.peers.as_ref().map(Peers::stats).unwrap_or_default();
         let results = [

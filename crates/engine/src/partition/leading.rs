@@ -129,6 +129,14 @@ impl Partition {
         }
     }
 
+    /// How many offsets each follower lacks on its disk, as far as this leader has heard. Nobody when not led here.
+    fn lags(&self) -> Vec<(BrokerId, u64)> {
+        match &self.state.lock().replica {
+            Replica::Leader(leader) => leader.lags().collect(),
+            Replica::Follower(_) => Vec::new(),
+        }
+    }
+
     /// End of the log when this broker's leadership began: before the high watermark has reached it, offsets by time cannot be
     /// answered. `None` when not led here.
     pub fn epoch_start(&self) -> Option<Offset> {
@@ -143,6 +151,15 @@ impl Partition {
         let followed = matches!(&state.replica, Replica::Leader(leader) if leader.has_followers());
         self.shared.followed.note(self, followed);
     }
+}
+
+/// What one follower lacks of the partitions that this broker leads and that are open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FollowerLag {
+    /// Offsets in all.
+    pub records: u64,
+    /// Offsets of the partition where it is most.
+    pub records_max: u64,
 }
 
 /// The partitions that this broker leads and others follow: these want to be told the time.
@@ -161,6 +178,17 @@ impl Followed {
 
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         self.0.lock().values().cloned().collect()
+    }
+
+    /// By follower.
+    pub(crate) fn lags(&self) -> BTreeMap<BrokerId, FollowerLag> {
+        let mut lags: BTreeMap<BrokerId, FollowerLag> = BTreeMap::new();
+        for (follower, records) in self.all().iter().flat_map(|partition| partition.lags()) {
+            let lag = lags.entry(follower).or_default();
+            lag.records = lag.records.saturating_add(records);
+            lag.records_max = lag.records_max.max(records);
+        }
+        lags
     }
 }
 

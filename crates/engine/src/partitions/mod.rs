@@ -6,7 +6,7 @@
 mod applied;
 mod slot;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ use eddy_core::{ProducerSnapshot, ProducerWindows};
 use eddy_disk::Disk;
 use eddy_log::{LogCheckpoint, TailBudget};
 use eddy_metadata::Image;
-use eddy_types::{Clock, LeaderEpoch, LocalPartition, Offset, TopicId};
+use eddy_types::{BrokerId, Clock, LeaderEpoch, LocalPartition, Offset, TopicId};
 use eddy_wal::{Lsn, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -25,7 +25,7 @@ use crate::checkpoint::PartitionCheckpoint;
 use crate::flush_queue::FlushQueue;
 use crate::isr::IsrProposals;
 use crate::lease::Lease;
-use crate::partition::{Partition, PartitionKey, SafePoints, Shared};
+use crate::partition::{FollowerLag, Partition, PartitionKey, SafePoints, Shared};
 use crate::role_changes::RoleChanges;
 use crate::storage::Storage;
 
@@ -155,6 +155,11 @@ impl Partitions {
     /// Partitions that this broker leads and others follow.
     pub(crate) fn followed(&self) -> Vec<Arc<Partition>> {
         self.shared.followed.all()
+    }
+
+    /// What each follower lacks of the open partitions that this broker leads.
+    pub fn follower_lags(&self) -> BTreeMap<BrokerId, FollowerLag> {
+        self.shared.followed.lags()
     }
 
     /// Number of replicas of this broker, open or not.

@@ -128,6 +128,24 @@ fn a_follower_leaves_after_the_lag_limit_and_guards_until_the_controller_agrees_
 }
 
 #[test]
+fn a_follower_lacks_what_is_not_on_its_disk_and_everything_while_it_is_not_heard() {
+    check(
+        leader(&[1, 2]),
+        expect![[r#"
+            append 5                                     -> log 0..5
+            durable 5                                    -> durable 5, ack 0..5
+            fetch 2 at 2                                 -> up to 5, hw 2
+            lags                                         -> broker 2 lacks 3
+            retention 2                                  -> start 2
+            append 3                                     -> log 5..8
+            lags                                         -> broker 2 lacks 6
+            fetch 2 at 8                                 -> up to 8, hw 5
+            lags                                         -> broker 2 lacks 0
+        "#]],
+    );
+}
+
+#[test]
 fn a_follower_that_keeps_up_with_a_busy_leader_stays_r_3_101() {
     check(
         leader(&[1, 2]),

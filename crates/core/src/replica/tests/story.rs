@@ -147,6 +147,9 @@ impl Told {
                     o.log_start, o.last_stable, o.high_watermark, o.durable_end, o.log_end
                 ));
             }
+            "lags" => {
+                said.extend(self.leader.lags().map(|(broker, lag)| format!("broker {broker} lacks {lag}")));
+            }
             other => panic!("no such event: {other}"),
         }
         for effect in std::mem::take(&mut self.out) {
