@@ -2,7 +2,8 @@
 //!
 //! Every decision that touches a partition ends here, so that the rules of elections, of eligible leaders
 //! and of completed reassignments stand in one place. One change is one record, with the next partition
-//! epoch; the leader epoch rises when the leader changes, also to none, and when a leader must begin anew.
+//! epoch; the leader epoch rises when the leader changes, also to none, and when a leader must begin anew: after its restart, and when
+//! a replica has left.
 
 use eddy_types::{BrokerId, LeaderEpoch, PartitionEpoch};
 
@@ -228,7 +229,10 @@ impl<'a> Change<'a> {
         let next = self.assignment;
         let moved =
             *next.replicas != *old.replicas || *next.adding != *old.adding || *next.removing != *old.removing;
-        let elected = leader != old.leader || (self.new_epoch && leader.is_some());
+        // A replica that left may be given back before the leader has read what it said in its former life, of a log that is
+        // gone: in another epoch that does not count (KIP-903 tells apart the lives of a broker, not those of a replica).
+        let left = old.replicas.iter().any(|id| !next.replicas.contains(id));
+        let elected = leader != old.leader || ((self.new_epoch || left) && leader.is_some());
         if !moved && !elected && *self.isr == *old.isr && *elr == *old.elr {
             return None;
         }

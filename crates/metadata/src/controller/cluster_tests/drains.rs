@@ -11,8 +11,8 @@ fn a_drained_broker_gives_away_its_leaderships_and_then_its_replicas() {
          drain 1     -> 2/1/1 isr 1,2,3 of 4,2,3,1 +4 -1
          upkeep      -> 2/1/1 isr 1,2,3 of 4,2,3,1 +4 -1
          remove 1    -> INVALID_REQUEST
-         isr 1,2,3,4 -> 2/1/2 isr 4,2,3 of 4,2,3
-         remove 1    -> 2/1/2 isr 4,2,3 of 4,2,3
+         isr 1,2,3,4 -> 2/2/2 isr 4,2,3 of 4,2,3
+         remove 1    -> 2/2/2 isr 4,2,3 of 4,2,3
          remove 1    -> BROKER_ID_NOT_REGISTERED",
     );
 }
@@ -23,8 +23,8 @@ fn a_drain_that_ends_keeps_the_replicas_that_were_leaving() {
         three_of_four(),
         "undrain 1   -> 1/0/0 isr 1,2,3
          drain 3     -> 1/0/1 isr 1,2,3 of 1,2,4,3 +4 -3
-         undrain 3   -> 1/0/2 isr 1,2,3
-         upkeep      -> 1/0/2 isr 1,2,3",
+         undrain 3   -> 1/1/2 isr 1,2,3
+         upkeep      -> 1/1/2 isr 1,2,3",
     );
 }
 
@@ -68,7 +68,7 @@ fn a_decommissioned_broker_is_drained_and_then_removed() {
     cluster.commit(&records);
     let (records, step) = decommission(&cluster.image, BrokerId(2)).unwrap();
     assert_eq!((records.len(), step), (0, Decommission::Draining { partitions: 1, stuck: 0 }));
-    cluster = story(cluster, "isr 1,2,3,4 -> 1/0/2 isr 1,4,3 of 1,4,3");
+    cluster = story(cluster, "isr 1,2,3,4 -> 1/1/2 isr 1,4,3 of 1,4,3");
     let (records, step) = decommission(&cluster.image, BrokerId(2)).unwrap();
     assert_eq!(step, Decommission::Removed);
     cluster.commit(&records);

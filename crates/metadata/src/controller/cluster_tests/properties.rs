@@ -307,6 +307,11 @@ impl World {
         assert!(elected >= 0 && changes >= elected, "{old:?} {new:?}");
         assert_eq!(changes > 0, old != new);
         assert!(old.leader == new.leader || elected > 0, "another leader in one epoch: {old:?} {new:?}");
+        let left = old.replicas.iter().any(|id| !new.replicas.contains(id));
+        assert!(
+            !left || elected > 0 || new.leader.is_none(),
+            "who left may come back in the same epoch: {old:?} {new:?}"
+        );
         let complete = new.target_replicas().all(|id| new.isr.contains(&id));
         // An election may be what makes it complete; the next round sees it.
         let overlooked = self.upkeep && elected == 0 && complete && new.is_reassigning();
