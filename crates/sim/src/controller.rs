@@ -23,6 +23,20 @@ pub(crate) struct PartitionState {
     pub(crate) isr: Vec<BrokerId>,
     pub(crate) elr: Vec<BrokerId>,
     pub(crate) partition_epoch: PartitionEpoch,
+    /// Of the replicas: who only just comes, and who leaves when all others are in sync.
+    pub(crate) adding: Vec<BrokerId>,
+    pub(crate) removing: Vec<BrokerId>,
+}
+
+impl PartitionState {
+    pub(crate) fn is_moving(&self) -> bool {
+        !self.adding.is_empty() || !self.removing.is_empty()
+    }
+
+    /// The replicas that it will have.
+    pub(crate) fn target(&self) -> Vec<BrokerId> {
+        self.replicas.iter().copied().filter(|id| !self.removing.contains(id)).collect()
+    }
 }
 
 /// What has been committed, applied.
@@ -80,11 +94,43 @@ impl Image {
     }
 }
 
-/// A partition without some members, with another leader if need be.
+/// A partition without some members or with other replicas, with another leader if need be.
 struct Change<'a> {
     image: &'a Image,
     before: &'a PartitionState,
+    /// Replicas that are to come and to go.
+    moves: Moves,
     mutant: Option<Mutant>,
+}
+
+/// All replicas, and of them who comes and who leaves.
+#[derive(Clone, Debug)]
+struct Moves {
+    replicas: Vec<BrokerId>,
+    adding: Vec<BrokerId>,
+    removing: Vec<BrokerId>,
+}
+
+impl Moves {
+    fn of(state: &PartitionState) -> Moves {
+        Moves {
+            replicas: state.replicas.clone(),
+            adding: state.adding.clone(),
+            removing: state.removing.clone(),
+        }
+    }
+
+    /// Whoever leaves has left when all others are in sync.
+    fn complete(&mut self, isr: &mut Vec<BrokerId>) {
+        let stays = |id: &BrokerId| !self.removing.contains(id);
+        let moving = !self.adding.is_empty() || !self.removing.is_empty();
+        if moving && self.replicas.iter().filter(|id| stays(id)).all(|id| isr.contains(id)) {
+            isr.retain(stays);
+            self.replicas.retain(|id| !self.removing.contains(id));
+            self.adding.clear();
+            self.removing.clear();
+        }
+    }
 }
 
 impl Change<'_> {
@@ -97,28 +143,35 @@ impl Change<'_> {
         alive: impl Fn(BrokerId) -> bool,
     ) -> Option<PartitionState> {
         let before = self.before;
+        let mut moves = self.moves.clone();
+        isr.retain(|member| moves.replicas.contains(member));
+        moves.complete(&mut isr);
         let mut candidates: Vec<BrokerId> = before.elr.clone();
         candidates.extend(before.isr.iter().filter(|broker| !before.elr.contains(broker)));
-        candidates.retain(|broker| Some(*broker) != lost);
+        candidates.retain(|broker| Some(*broker) != lost && moves.replicas.contains(broker));
         let keeps = before.leader.filter(|leader| isr.contains(leader) && alive(*leader) && !renew);
-        let in_isr = before.replicas.iter().copied().find(|b| isr.contains(b) && alive(*b));
-        let in_elr = before.replicas.iter().copied().find(|b| candidates.contains(b) && alive(*b));
+        let in_isr = moves.replicas.iter().copied().find(|b| isr.contains(b) && alive(*b));
+        let in_elr = moves.replicas.iter().copied().find(|b| candidates.contains(b) && alive(*b));
         let mut leader = keeps.or(in_isr).or(in_elr);
         if self.mutant == Some(Mutant::UncleanElection) {
-            leader = leader.or(before.replicas.iter().copied().find(|b| alive(*b)));
+            leader = leader.or(moves.replicas.iter().copied().find(|b| alive(*b)));
         }
         if let Some(leader) = leader.filter(|leader| !isr.contains(leader)) {
             isr = vec![leader];
         }
         if isr.is_empty() {
             // The last one stays: nobody else has everything.
-            isr = before.isr.iter().copied().filter(|broker| Some(*broker) != lost).collect();
+            let last = |broker: &BrokerId| Some(*broker) != lost && moves.replicas.contains(broker);
+            isr = before.isr.iter().copied().filter(last).collect();
         }
-        let required = self.image.min_insync.min(before.replicas.len());
+        let required = self.image.min_insync.min(moves.replicas.len());
         let elr = match isr.len() < required {
             true => candidates.into_iter().filter(|broker| !isr.contains(broker)).collect(),
             false => Vec::new(),
         };
+        // What a replica that left had said before may still be on its way when it is given back.
+        let left = before.replicas.iter().any(|id| !moves.replicas.contains(id));
+        let renew = renew || (left && self.mutant != Some(Mutant::ReplicaLeavesInTheSameEpoch));
         let epoch_rises = leader != before.leader || (renew && leader.is_some());
         let after = PartitionState {
             leader,
@@ -126,9 +179,14 @@ impl Change<'_> {
             isr,
             elr,
             partition_epoch: PartitionEpoch(before.partition_epoch.0 + 1),
-            replicas: before.replicas.clone(),
+            replicas: moves.replicas,
+            adding: moves.adding,
+            removing: moves.removing,
         };
-        let same = after.leader_epoch == before.leader_epoch
+        let same = after.replicas == before.replicas
+            && after.adding == before.adding
+            && after.removing == before.removing
+            && after.leader_epoch == before.leader_epoch
             && after.isr == before.isr
             && after.elr == before.elr
             && after.leader == before.leader;
@@ -161,7 +219,7 @@ pub(crate) fn register(
             false => before.isr.clone(),
         };
         let lost = other_disk.then_some(broker);
-        let change = Change { image, before, mutant };
+        let change = Change { image, before, moves: Moves::of(before), mutant };
         let alive = |other: BrokerId| other == broker || image.is_alive(other);
         records.extend(change.decide(isr, lost, renew, alive).map(|after| Record::Partition(index, after)));
     }
@@ -186,7 +244,7 @@ pub(crate) fn move_away(image: &Image, broker: BrokerId, mutant: Option<Mutant>)
             continue;
         }
         let isr = before.isr.iter().copied().filter(|member| *member != broker).collect();
-        let change = Change { image, before, mutant };
+        let change = Change { image, before, moves: Moves::of(before), mutant };
         let alive = |other: BrokerId| other != broker && image.is_alive(other);
         records.extend(change.decide(isr, None, false, alive).map(|after| Record::Partition(index, after)));
     }
@@ -217,9 +275,47 @@ pub(crate) fn alter(
         }
     }
     let isr: Vec<BrokerId> = proposal.isr.iter().map(|member| member.broker).collect();
-    let change = Change { image, before, mutant };
+    let change = Change { image, before, moves: Moves::of(before), mutant };
     let after =
         change.decide(isr, None, false, |broker| Some(broker) == before.leader || image.is_alive(broker));
     let after = after.map(|after| Record::Partition(index, after));
     Ok(after.into_iter().collect())
+}
+
+/// Somebody wants other replicas of a partition, or to go back to those there were (`None`); new ones join before old ones leave.
+pub(crate) fn reassign(
+    image: &Image,
+    index: usize,
+    target: Option<&[BrokerId]>,
+    mutant: Option<Mutant>,
+) -> Vec<Record> {
+    let before = &image.partitions[index];
+    let moves = match target {
+        Some(target) => move_to(before, target),
+        None => {
+            let stays = |id: &BrokerId| !before.adding.contains(id);
+            let holds = before.isr.iter().chain(&before.elr).any(stays);
+            if !before.is_moving() || !holds {
+                return Vec::new();
+            }
+            let replicas = before.replicas.iter().copied().filter(stays).collect();
+            Moves { replicas, adding: Vec::new(), removing: Vec::new() }
+        }
+    };
+    let change = Change { image, before, moves, mutant };
+    let after = change.decide(before.isr.clone(), None, false, |broker| image.is_alive(broker));
+    after.map(|after| Record::Partition(index, after)).into_iter().collect()
+}
+
+/// What an earlier wish was adding and this one does not want leaves at once, unless nobody else holds the records.
+fn move_to(before: &PartitionState, target: &[BrokerId]) -> Moves {
+    let unwanted = |id: &BrokerId| before.adding.contains(id) && !target.contains(id);
+    let last = before.isr.iter().all(unwanted);
+    let stays = |id: &BrokerId| !unwanted(id) || (last && before.isr.contains(id));
+    let held: Vec<BrokerId> = before.replicas.iter().copied().filter(stays).collect();
+    let has = |id: &BrokerId| held.contains(id) && !before.adding.contains(id);
+    let removing: Vec<BrokerId> = held.iter().copied().filter(|id| !target.contains(id)).collect();
+    let adding = target.iter().copied().filter(|id| !has(id)).collect();
+    let replicas = target.iter().chain(&removing).copied().collect();
+    Moves { replicas, adding, removing }
 }

@@ -1,11 +1,14 @@
 //! Faults: when they come, what they do, and the end of them.
 
+use eddy_types::BrokerId;
+
 use crate::broker::{Role, Task};
+use crate::controller::PartitionState;
 use crate::disk::Disk;
 use crate::message::Wish;
 use crate::queue::{MILLI, Micros};
 use crate::scenario::Fault;
-use crate::world::{Event, World, id_of};
+use crate::world::{Event, World, id_of, index_of};
 
 impl World {
     pub(crate) fn next_fault(&mut self) {
@@ -84,6 +87,75 @@ impl World {
                     self.wipe(target);
                 }
             }
+            Fault::Reassign => self.move_something(span),
+        }
+    }
+
+    /// A partition is to have other replicas; often the old ones again after a while, or what is under way is taken back.
+    fn move_something(&mut self, span: Micros) {
+        let partition = self.chance.index(self.scenario.partitions);
+        let state = self.raft.head().partitions[partition].clone();
+        if state.is_moving() && self.chance.percent(30) {
+            return self.reassign(partition, None);
+        }
+        if self.chance.percent(25) && self.take_away_for_a_moment(partition, &state) {
+            return;
+        }
+        let before = state.target();
+        let target = self.draw_replicas(&before);
+        if self.chance.percent(50) {
+            self.queue.push(self.now + span, Event::Reassign { partition, target: before });
+        }
+        self.reassign(partition, Some(target));
+    }
+
+    /// A follower loses its replica and gets it back while what it says to the leader is stuck on the way. False when nobody can be
+    /// spared.
+    fn take_away_for_a_moment(&mut self, partition: usize, state: &PartitionState) -> bool {
+        let Some(leader) = state.leader.filter(|_| state.replicas.len() > 2 && !state.is_moving()) else {
+            return false;
+        };
+        let followers: Vec<BrokerId> = state.isr.iter().copied().filter(|id| *id != leader).collect();
+        let Some(follower) = self.chance.pick(&followers) else { return false };
+        let target = state.replicas.iter().copied().filter(|id| *id != follower).collect();
+        let (taken, given) = (self.now + 100 * MILLI, self.now + 400 * MILLI);
+        let cut_until = given + self.chance.between(10, 1_000) * MILLI;
+        self.links.cut(index_of(follower), index_of(leader), cut_until);
+        self.queue.push(taken, Event::Reassign { partition, target });
+        self.queue.push(given, Event::Reassign { partition, target: state.replicas.clone() });
+        true
+    }
+
+    /// One replica more, one fewer, one on another broker, or all of them anew and in another order. Partitions of a single replica
+    /// keep to one: what it loses with its broker's last moments is not to be found elsewhere.
+    fn draw_replicas(&mut self, before: &[BrokerId]) -> Vec<BrokerId> {
+        let mut others: Vec<BrokerId> = (0..self.brokers.len()).map(id_of).collect();
+        others.retain(|id| !before.contains(id));
+        let mut target = before.to_vec();
+        let place = self.chance.index(target.len());
+        let other = self.chance.pick(&others);
+        let alone = self.scenario.replication_factor == 1;
+        match (self.chance.below(4), other) {
+            (0, Some(other)) if !alone => target.insert(place, other),
+            (1, _) if target.len() > 2 => drop(target.remove(place)),
+            (2, Some(other)) => target[place] = other,
+            _ => {
+                target.extend(others);
+                for at in (1..target.len()).rev() {
+                    target.swap(at, self.chance.index(at + 1));
+                }
+                target.truncate(before.len());
+            }
+        }
+        target
+    }
+
+    /// Asks any broker that runs.
+    pub(crate) fn reassign(&mut self, partition: usize, target: Option<Vec<BrokerId>>) {
+        let up: Vec<usize> = (0..self.brokers.len()).filter(|broker| self.brokers[*broker].up).collect();
+        if let Some(broker) = self.chance.pick(&up) {
+            self.trace(|| format!("partition {partition} is to have {target:?}"));
+            self.wish(broker, Wish::Reassign { partition, target });
         }
     }
 
@@ -177,7 +249,7 @@ impl World {
             let mut replicas = partition.replicas.clone();
             isr.sort_unstable();
             replicas.sort_unstable();
-            if partition.leader.is_none() || isr != replicas {
+            if partition.leader.is_none() || isr != replicas || partition.is_moving() {
                 return Some(format!("partition {index}: {partition:?}"));
             }
         }

@@ -127,6 +127,10 @@ pub struct Totals {
     pub restarts_of_logs: u64,
     /// ISR changes asked for.
     pub isr_changes: u64,
+    /// Moves of replicas that came to their end.
+    pub moves: u64,
+    /// Replicas that left their broker.
+    pub drops: u64,
     /// Faults.
     pub faults: u64,
     /// The longest recovery after the end of the faults, in virtual milliseconds.
@@ -143,6 +147,8 @@ impl Totals {
         self.truncations += run.truncations;
         self.restarts_of_logs += run.restarts_of_logs;
         self.isr_changes += run.isr_changes;
+        self.moves += run.moves;
+        self.drops += run.drops;
         self.faults += run.faults;
         self.longest_recovery_ms = self.longest_recovery_ms.max(run.recovery_ms);
     }

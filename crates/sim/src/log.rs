@@ -52,6 +52,11 @@ impl Log {
         self.end
     }
 
+    /// Whether it is as a new one is.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end == Offset::ZERO
+    }
+
     /// Adds a batch at the end.
     pub(crate) fn append(&mut self, batch: Batch) {
         assert_eq!(batch.base, self.end, "a batch leaves a gap");

@@ -1,7 +1,7 @@
 //! What brokers and clients say to each other.
 
 use eddy_core::{Acks, IsrProposal};
-use eddy_types::{LeaderEpoch, Offset};
+use eddy_types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::controller::Record;
 use crate::log::Batch;
@@ -103,5 +103,13 @@ pub(crate) enum Wish {
     Register,
     Fence(usize),
     MoveAway,
-    Isr { partition: usize, proposal: IsrProposal },
+    Isr {
+        partition: usize,
+        proposal: IsrProposal,
+    },
+    /// Other replicas; `None` goes back to those there were.
+    Reassign {
+        partition: usize,
+        target: Option<Vec<BrokerId>>,
+    },
 }

@@ -33,6 +33,8 @@ pub enum Mutant {
     ForgetsProducers,
     /// Records from before a truncation are appended after it.
     StaleDataCounts,
+    /// A replica that leaves is given back in the same leader epoch: what it said in its former life counts.
+    ReplicaLeavesInTheSameEpoch,
 }
 
 impl Mutant {
@@ -53,5 +55,6 @@ impl Mutant {
         Mutant::UncleanElection,
         Mutant::ForgetsProducers,
         Mutant::StaleDataCounts,
+        Mutant::ReplicaLeavesInTheSameEpoch,
     ];
 }

@@ -54,6 +54,8 @@ pub(crate) struct Oracle {
     leaders: BTreeMap<(usize, i32), (usize, u64)>,
     /// Replicas whose disk was replaced, until they are in sync again.
     wiped: BTreeSet<(usize, usize)>,
+    /// Replicas that left their broker, until they are in sync there again.
+    dropped: BTreeSet<(usize, usize)>,
 }
 
 impl Oracle {
@@ -63,6 +65,7 @@ impl Oracle {
             truths: (0..scenario.partitions).map(|_| Truth::default()).collect(),
             leaders: BTreeMap::new(),
             wiped: BTreeSet::new(),
+            dropped: BTreeSet::new(),
         }
     }
 
@@ -89,6 +92,15 @@ impl Oracle {
 
     pub(crate) fn wipe(&mut self, broker: usize, partition: usize) {
         self.wiped.insert((broker, partition));
+    }
+
+    pub(crate) fn dropped(&mut self, broker: usize, partition: usize) {
+        self.dropped.insert((broker, partition));
+    }
+
+    /// Whether it can lack what it promised without anybody being to blame.
+    fn may_lack(&self, broker: usize, partition: usize) -> bool {
+        self.is_wiped(broker, partition) || self.dropped.contains(&(broker, partition))
     }
 
     pub(crate) fn is_wiped(&self, broker: usize, partition: usize) -> bool {
@@ -209,7 +221,7 @@ impl World {
         }
         for member in members {
             let on_disk = self.brokers[member].disk.synced(partition).end();
-            if on_disk < high_watermark && !self.oracle.is_wiped(member, partition) {
+            if on_disk < high_watermark && !self.oracle.may_lack(member, partition) {
                 let seen = format!("high watermark {high_watermark}, broker {member} has {on_disk} on disk");
                 self.oracle.report("R5", format!("partition {partition} led by {broker}: {seen}"));
             }
@@ -278,10 +290,18 @@ impl World {
             if is.leader_epoch < was.leader_epoch || is.partition_epoch <= was.partition_epoch {
                 self.oracle.report("EP-1", place.clone());
             }
+            let parts = [&is.isr, &is.elr, &is.adding, &is.removing];
+            if parts.into_iter().flatten().any(|id| !is.replicas.contains(id)) || is.replicas.is_empty() {
+                self.oracle.report("a stranger among the replicas", place.clone());
+            }
             if is.leader != was.leader && is.leader_epoch == was.leader_epoch {
                 self.oracle.report("R3", format!("another leader in the same epoch: {place}"));
             }
-            let clean = |leader| was.isr.contains(&leader) || was.elr.contains(&leader);
+            // The last of the new replicas joins, and the old ones leave: any of the new ones has everything (R6).
+            let complete = was.is_moving() && !is.is_moving();
+            self.statistics.moves += u64::from(complete);
+            let joined = |leader| complete && is.isr.contains(&leader);
+            let clean = |leader| was.isr.contains(&leader) || was.elr.contains(&leader) || joined(leader);
             if is.leader != was.leader && is.leader.is_some_and(|leader| !clean(leader)) {
                 self.oracle.report("R4", place.clone());
             }
@@ -296,6 +316,7 @@ impl World {
                     self.oracle.report("R6", format!("{seen}; {place}"));
                 } else if noticed && end >= promised {
                     self.oracle.wiped.remove(&(member, partition));
+                    self.oracle.dropped.remove(&(member, partition));
                 }
             }
         }

@@ -31,6 +31,8 @@ impl Raft {
             isr: Vec::new(),
             elr: Vec::new(),
             partition_epoch: eddy_types::PartitionEpoch(0),
+            adding: Vec::new(),
+            removing: Vec::new(),
         };
         let mut partitions: Vec<PartitionState> = (0..scenario.partitions).map(place).collect();
         for partition in &mut partitions {
@@ -149,7 +151,13 @@ impl World {
 
     fn catch_up(&mut self, broker: usize, upto: usize) {
         while self.brokers[broker].applied < upto {
+            let before = self.image_of(broker);
             self.brokers[broker].applied += 1;
+            let after = self.image_of(broker);
+            let mut partitions = before.partitions.iter().zip(&after.partitions);
+            if partitions.any(|(was, is)| was.replicas != is.replicas) {
+                self.brokers[broker].placed = self.brokers[broker].applied;
+            }
             self.image_moved(broker);
         }
     }

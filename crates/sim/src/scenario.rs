@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     SlowDisk,
     /// A process dies and its disk is replaced by an empty one.
     Wipe,
+    /// A partition is to have other replicas, perhaps only for a moment.
+    Reassign,
 }
 
 const FAULTS: &[Fault] = &[
@@ -42,6 +44,7 @@ const FAULTS: &[Fault] = &[
     Fault::Reset,
     Fault::SlowDisk,
     Fault::Wipe,
+    Fault::Reassign,
 ];
 
 /// The configuration of one run.
@@ -78,7 +81,7 @@ pub(crate) struct Scenario {
 impl Scenario {
     pub(crate) fn draw(seed: u64) -> Scenario {
         let random = &mut Random::new(seed, 1);
-        let brokers = if random.percent(75) { 3 } else { random.index(2) + 4 };
+        let brokers = if random.percent(65) { 3 } else { random.index(2) + 4 };
         let replication_factor = if random.percent(80) { 3 } else { random.index(2) + 1 };
         let most = replication_factor.min(2);
         let min_insync = if random.percent(75) { most } else { 1 };

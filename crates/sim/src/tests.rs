@@ -16,6 +16,8 @@ fn no_seed_breaks_a_promise() {
     assert!(totals.truncations > SEEDS / 4, "{totals:?}");
     assert!(totals.restarts_of_logs > SEEDS / 50, "{totals:?}");
     assert!(totals.leaderships > 5 * SEEDS, "{totals:?}");
+    assert!(totals.moves > SEEDS / 4, "{totals:?}");
+    assert!(totals.drops > SEEDS / 4, "{totals:?}");
 }
 
 #[test]
@@ -29,6 +31,6 @@ fn a_seed_gives_the_same_run_each_time() {
 #[test]
 fn every_mutant_is_caught() {
     let missed: Vec<Mutant> =
-        Mutant::ALL.iter().copied().filter(|mutant| search(0, 1_000, Some(*mutant)).0.is_none()).collect();
-    assert!(missed.is_empty(), "not caught within 1,000 seeds: {missed:?}");
+        Mutant::ALL.iter().copied().filter(|mutant| search(0, 2_000, Some(*mutant)).0.is_none()).collect();
+    assert!(missed.is_empty(), "not caught within 2,000 seeds: {missed:?}");
 }

@@ -42,6 +42,11 @@ pub(crate) enum Event {
     Raft,
     /// A client acts.
     Client(usize),
+    /// Somebody wants other replicas of a partition.
+    Reassign {
+        partition: usize,
+        target: Vec<BrokerId>,
+    },
     /// The next fault.
     Fault,
     /// Faults are over.
@@ -65,6 +70,10 @@ pub struct Statistics {
     pub restarts_of_logs: u64,
     /// Changes of an ISR by its leader.
     pub isr_changes: u64,
+    /// Moves of replicas that came to their end.
+    pub moves: u64,
+    /// Replicas that left their broker.
+    pub drops: u64,
     /// Records served to consumers.
     pub reads: u64,
     /// Faults.
@@ -183,6 +192,7 @@ impl World {
             Event::Start(broker) => self.start(broker),
             Event::Raft => self.raft_tick(),
             Event::Client(client) => self.client_acts(client),
+            Event::Reassign { partition, target } => self.reassign(partition, Some(target)),
             Event::Fault => self.next_fault(),
             Event::Heal => self.heal(),
             Event::Watch => self.watch(),

@@ -4,9 +4,9 @@ use eddy_core::{Effects, TruncationKind};
 use eddy_types::{LeaderEpoch, Offset};
 
 use super::Task;
-use super::replica::{Cut, Following, Role};
+use super::replica::{Cut, Following, Replica, Role};
 use crate::disk::Entry;
-use crate::log::Batch;
+use crate::log::{Batch, Log};
 use crate::message::{Down, Up};
 use crate::mutant::Mutant;
 use crate::queue::{MILLI, Micros};
@@ -183,6 +183,7 @@ impl World {
         let entry = match cut {
             Cut::Truncate(to) => Entry::Truncate { partition, to },
             Cut::Restart(at) => Entry::RestartAt { partition, at },
+            Cut::Drop => Entry::RestartAt { partition, at: Offset::ZERO },
         };
         let number = self.brokers[broker].disk.push(entry);
         self.brokers[broker].replicas[partition].cutting = Some((number, cut));
@@ -196,6 +197,14 @@ impl World {
     pub(crate) fn carry_out_cut(&mut self, broker: usize, partition: usize, number: u64) {
         let replica = &mut self.brokers[broker].replicas[partition];
         let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
+        if cut == Cut::Drop {
+            let generation = replica.generation;
+            *replica = Replica { generation, ..Replica::open(&Log::default()) };
+            self.brokers[broker].reported[partition] = Offset::ZERO;
+            self.oracle.dropped(broker, partition);
+            self.statistics.drops += 1;
+            return self.assume_roles(broker);
+        }
         let Role::Follower { machine, .. } = &mut replica.role else { return };
         match cut {
             Cut::Truncate(to) => {
@@ -216,6 +225,7 @@ impl World {
                 replica.verified = at;
                 self.statistics.restarts_of_logs += 1;
             }
+            Cut::Drop => {}
         }
         // Another role may have come meanwhile.
         self.assume_roles(broker);

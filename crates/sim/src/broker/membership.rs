@@ -55,6 +55,9 @@ impl World {
             }
             Wish::Fence(other) => controller::fence(&image, id_of(*other), mutant),
             Wish::MoveAway => controller::move_away(&image, me, mutant),
+            Wish::Reassign { partition, target } => {
+                controller::reassign(&image, *partition, target.as_deref(), mutant)
+            }
             Wish::Isr { partition, proposal } => {
                 let (partition, based_on) = (*partition, proposal.partition_epoch);
                 match controller::alter(&image, me, partition, proposal, mutant) {
@@ -119,7 +122,7 @@ impl World {
             Wish::Isr { partition, proposal } => {
                 self.isr_decided(broker, partition, proposal.partition_epoch, IsrDecision::Unanswered);
             }
-            Wish::Fence(_) | Wish::MoveAway => {}
+            Wish::Fence(_) | Wish::MoveAway | Wish::Reassign { .. } => {}
         }
     }
 

@@ -49,6 +49,9 @@ pub(crate) struct Broker {
     /// Metadata entries applied, and whether the next is on its way.
     pub(crate) applied: usize,
     pub(crate) applying: bool,
+    /// The last of them that moved replicas. No start has an older image: what that takes for a replica that has left may be back
+    /// since, and in sync. A real broker does not promise this yet, see docs/STATUS.md.
+    pub(crate) placed: usize,
     pub(crate) replicas: Vec<Replica>,
     /// The greatest high watermark that this disk's replica of each partition has ever reported.
     pub(crate) reported: Vec<Offset>,
@@ -73,6 +76,7 @@ impl Broker {
             disk: Disk::new(index as u64 + 1, partitions),
             applied: 0,
             applying: false,
+            placed: 0,
             replicas: Vec::new(),
             reported: vec![Offset::ZERO; partitions],
             wanted: BTreeMap::new(),
@@ -106,7 +110,7 @@ impl World {
         broker.up = true;
         broker.paused_until = 0;
         broker.incarnation += 1;
-        broker.applied = broker.applied.saturating_sub(behind);
+        broker.applied = broker.applied.saturating_sub(behind).max(broker.placed);
         broker.applying = false;
         broker.replicas =
             (0..partitions).map(|partition| Replica::open(broker.disk.synced(partition))).collect();

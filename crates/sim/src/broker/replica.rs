@@ -75,6 +75,8 @@ pub(crate) enum Cut {
     Truncate(Offset),
     /// Everything goes, the log begins anew here.
     Restart(Offset),
+    /// Everything goes: the replica has moved to another broker.
+    Drop,
 }
 
 #[derive(Debug)]
@@ -131,8 +133,11 @@ impl World {
         for partition in 0..self.scenario.partitions {
             let state = &image.partitions[partition];
             // A new role waits for the end of a cut.
-            let cutting = self.brokers[broker].replicas[partition].cutting.is_some();
-            if !state.replicas.contains(&me) || cutting {
+            if self.brokers[broker].replicas[partition].cutting.is_some() {
+                continue;
+            }
+            if !state.replicas.contains(&me) {
+                self.drop_replica(broker, partition);
                 continue;
             }
             let leads = state.leader == Some(me);
@@ -150,6 +155,17 @@ impl World {
                 _ => self.follow(broker, partition),
             }
         }
+    }
+
+    /// The replica is not held here any more: its log goes, and may come back only when it is gone.
+    fn drop_replica(&mut self, broker: usize, partition: usize) {
+        let replica = &self.brokers[broker].replicas[partition];
+        if matches!(replica.role, Role::None) && replica.log.is_empty() {
+            return;
+        }
+        self.leave_role(broker, partition);
+        self.brokers[broker].replicas[partition].role = Role::None;
+        self.cut(broker, partition, Cut::Drop);
     }
 
     fn change_of(&self, broker: usize, partition: usize) -> PartitionChange {
