@@ -41,7 +41,7 @@ impl fmt::Debug for ReplicationMetrics {
     }
 }
 
-/// A number of each fetcher or session.
+/// A number of each fetcher, session or follower.
 type Column<T> = (MetricType, &'static str, &'static str, Option<Unit>, fn(&T) -> f64);
 
 const FETCHERS: &[Column<FetcherStats>] = &[
@@ -94,14 +94,20 @@ const SESSIONS: &[Column<SessionStats>] = &[
 ];
 
 /// Told by the leader, also of followers that do not run.
-const LAGS: &[(&str, &str, fn(&FollowerLag) -> u64)] = &[
-    ("lag_records", "Offsets that a follower lacks on its disk, of all partitions led here", |lag| {
-        lag.records
-    }),
+const LAGS: &[Column<FollowerLag>] = &[
     (
+        Gauge,
+        "lag_records",
+        "Offsets that a follower lacks on its disk, of all partitions led here",
+        None,
+        |lag| lag.records as f64,
+    ),
+    (
+        Gauge,
         "lag_records_max",
         "Offsets that a follower lacks on its disk, of the partition led here where it is most",
-        |lag| lag.records_max,
+        None,
+        |lag| lag.records_max as f64,
     ),
 ];
 
@@ -138,10 +144,9 @@ impl Collector for ReplicationMetrics {
                 stats.sessions.iter().map(|one| ([("follower", one.follower.to_string())], value(one)));
             put.family(*kind, &format!("eddy_replica_session_{name}"), help, unit.as_ref(), series)?;
         }
-        for (name, help, value) in LAGS {
-            let series =
-                stats.lags.iter().map(|(id, lag)| ([("follower", id.to_string())], value(lag) as f64));
-            put.family(Gauge, &format!("eddy_replica_{name}"), help, None, series)?;
+        for (kind, name, help, unit, value) in LAGS {
+            let series = stats.lags.iter().map(|(id, lag)| ([("follower", id.to_string())], value(lag)));
+            put.family(*kind, &format!("eddy_replica_{name}"), help, unit.as_ref(), series)?;
         }
         let seen = self.peers.as_ref().map(Peers::stats).unwrap_or_default();
         let results = [
