@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,9 +47,17 @@ pub(crate) fn error_of(stderr: &str) -> &str {
     stderr.find("error[").map_or(stderr, |at| &stderr[at..])
 }
 
-/// A port nobody listens on at the moment.
+/// A port that nobody listens on: none that is given out twice, and none of those that the system takes for outgoing connections
+/// (32,768 and above), which the brokers of other tests have by the hundred.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = || {
+        FIRST + (std::process::id().wrapping_mul(37) % COUNT + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT
+    };
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (0..COUNT).map(|_| next() as u16).find(is_free).expect("no port is free")
 }
 
 /// A broker in the foreground, killed when it is dropped.
