@@ -28,6 +28,12 @@ impl Contention {
         Contention { watches: true, ..Contention::default() }
     }
 
+    /// One that is high, and stays so.
+    #[cfg(test)]
+    pub(crate) fn high() -> Contention {
+        Contention { average: 1.0, ..Contention::default() }
+    }
+
     /// Looks at what the kernel says by now; true when that is a new judgement. Where the kernel says nothing there is no contention.
     pub(crate) fn look(&mut self) -> bool {
         if !self.watches {

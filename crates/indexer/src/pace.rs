@@ -93,7 +93,9 @@ impl Pace {
         let begin = Instant::now();
         let began = state.began;
         state.worked += begin.saturating_duration_since(began);
-        state.look_at_contention(begin);
+        if state.contention.look() {
+            state.heed_contention(begin);
+        }
         while let Some(pause) = state.pause(begin) {
             if self.stopping.load(Ordering::Relaxed) {
                 return Err(Stop);
@@ -117,9 +119,10 @@ impl Pace {
 }
 
 impl State {
-    fn look_at_contention(&mut self, now: Instant) {
-        if self.contention.look() && self.contention.is_high() {
-            self.share = (self.share / 2.0).max(SHARE_CONTENDED_MIN.min(self.share));
+    /// There is a new judgement.
+    fn heed_contention(&mut self, now: Instant) {
+        if self.contention.is_high() {
+            self.share = (self.share / 2.0).max(SHARE_CONTENDED_MIN);
             self.changed = now;
         }
     }
@@ -235,6 +238,22 @@ mod tests {
         std::thread::sleep(SHARE_DOUBLES_IN * 4);
         let later = slices(&pace, SHARE_DOUBLES_IN);
         assert!(soon * 2 < later, "{soon} and {later}");
+    }
+
+    #[test]
+    fn while_others_need_the_processors_work_shrinks_to_a_small_share_and_stays_there() {
+        let pressure = watch::Sender::new(Pressure::Normal);
+        let (pace, _, _) = pace(&pressure);
+        let freely = slices(&pace, SHARE_DOUBLES_IN * 4);
+        {
+            let mut state = pace.state.lock();
+            state.contention = Contention::high();
+            for _ in 0..10 {
+                state.heed_contention(Instant::now());
+            }
+        }
+        let contended = slices(&pace, SHARE_DOUBLES_IN * 4);
+        assert!(contended > 0 && contended * 3 < freely, "{contended} and {freely}");
     }
 
     #[test]

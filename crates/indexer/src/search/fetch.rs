@@ -46,7 +46,11 @@ impl Inner {
         let found = self.records(shards, wanted, asked.deadline)?;
         let mut by_shard = BTreeMap::new();
         let mut documents = Vec::with_capacity(wanted.len());
+        let begin = Instant::now();
         for place in wanted {
+            if Instant::now() >= asked.deadline {
+                return Err(SearchError::Timeout { after: begin.elapsed() });
+            }
             let (shown, analyzer) = by_shard.entry(place.0).or_insert_with(|| {
                 let mut analyzer = self.analyzer(shards, place.0);
                 let marks = Marks::of(&request.query, &mut analyzer);

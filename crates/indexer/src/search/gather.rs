@@ -25,7 +25,7 @@ use crate::query::source::glob;
 const SHARDS_MAX: usize = 10_000;
 /// Between two attempts to reach whoever leads a partition.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Longest answer of another broker.
+/// Another broker's answer is due so much earlier than ours.
 const SPARE: Duration = Duration::from_millis(20);
 
 /// A search, answered.

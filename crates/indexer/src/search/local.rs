@@ -90,19 +90,19 @@ impl<'a> LocalSearch<'a> {
     /// # Errors
     /// The query is wrong, or takes too much. A view that cannot be read is in the findings.
     pub(crate) fn run(self, helped: bool) -> Result<Findings, SearchError> {
-        let (mut part, other) = std::thread::scope(|scope| {
+        let (part, other) = std::thread::scope(|scope| {
             let helper = || std::thread::Builder::new().name("search".to_owned());
             // Without a second thread it only takes longer.
             let other = helped.then(|| helper().spawn_scoped(scope, || self.part()).ok()).flatten();
             (self.part(), other.map(|other| other.join()))
         });
+        let mut part = part?;
         if let Some(other) = other {
             let other = other.map_err(|_| SearchError::Unavailable {
                 reason: "the search failed; see the broker's log".to_owned(),
             })?;
-            part.as_mut().map_err(|error| error.clone())?.merge(other?)?;
+            part.merge(other?)?;
         }
-        let part = part?;
         Ok(Findings {
             total: part.total,
             timed_out: part.timed_out,
