@@ -29,7 +29,9 @@ use clap::Parser;
 use args::{Cli, Command, ConfigCommand};
 use failure::Failure;
 
-/// Buffers of many sizes come and go on the produce path; this allocator reuses them without going to the kernel.
+/// Buffers of many sizes come and go on the produce path; this allocator reuses them without going to the kernel. Without huge
+/// pages (feature `no_thp`): with them a freed page stays resident as long as its two mebibytes have one in use, which made the
+/// broker half as large again, and the rate was the same.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

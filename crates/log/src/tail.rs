@@ -25,6 +25,10 @@ pub struct TailBatch {
     pub charge: usize,
 }
 
+/// What a cached batch takes besides `charge`: its place in the queue, which has up to as many free ones, and what shares and
+/// rounds up its bytes. It is a third of all memory when each record comes alone.
+const OVERHEAD: usize = 2 * size_of::<TailBatch>();
+
 /// Batches in offset order. The owner keeps the invariant that everything unflushed is here.
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
@@ -38,7 +42,8 @@ impl Tail {
         Tail { batches: VecDeque::new(), budget, charged: 0, unflushed_bytes: 0 }
     }
 
-    pub(crate) fn push(&mut self, batch: TailBatch) {
+    pub(crate) fn push(&mut self, mut batch: TailBatch) {
+        batch.charge += OVERHEAD;
         self.budget.charge(batch.charge);
         self.charged += batch.charge;
         self.unflushed_bytes += batch.bytes.len();
