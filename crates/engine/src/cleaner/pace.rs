@@ -26,7 +26,7 @@ const BUSY_FOR: Duration = Duration::from_millis(250);
 
 /// For each second of work so many of rest while something is appended: a compaction takes a small share of one processor and of
 /// the disk.
-const REST_FOR_WORK: u32 = 4;
+const REST_FOR_WORK: u32 = 8;
 
 /// The same for a log that has got so far behind that it must not get further.
 const REST_WHEN_BEHIND: u32 = 1;

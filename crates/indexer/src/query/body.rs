@@ -28,6 +28,17 @@ pub(crate) enum Track {
     Not,
 }
 
+impl Track {
+    /// The count from which on more hits need not be counted.
+    fn enough(self) -> Option<u64> {
+        match self {
+            Track::Exactly => None,
+            Track::UpTo(count) => Some(count),
+            Track::Not => Some(0),
+        }
+    }
+}
+
 /// A search, understood.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -50,6 +61,14 @@ const KEYS: &str = "query, from, size, sort, search_after, track_total_hits, _so
                     docvalue_fields and timeout";
 
 impl Request {
+    /// When more hits than this were counted, those that score too little to be shown may be passed over: in a search for a phrase
+    /// and nothing else, best first. `None` when all are counted.
+    pub(crate) fn counted_up_to(&self) -> Option<u64> {
+        let best_first = self.sort.only_by_score() && self.aggregations.is_none();
+        let only_phrase = matches!(self.query, Node::Phrase { slop: 0, .. });
+        self.track.enough().filter(|_| best_first && only_phrase)
+    }
+
     /// Reads a body; `now` is what dates mean by it.
     pub(crate) fn parse(body: &Value, now: Millis) -> Result<Request, Wrong> {
         let root = Part::root(body);

@@ -18,8 +18,13 @@ impl Outcome {
         let mut hits = Map::new();
         if self.request.track != Track::Not {
             // What is not all of it is a lower bound.
-            let relation = if self.timed_out || !self.missing.is_empty() { "gte" } else { "eq" };
-            hits.insert("total".to_owned(), json!({"value": self.total, "relation": relation}));
+            let enough = self.request.counted_up_to().filter(|enough| self.total > *enough);
+            let partial = self.timed_out || !self.missing.is_empty();
+            let relation = if partial || enough.is_some() { "gte" } else { "eq" };
+            hits.insert(
+                "total".to_owned(),
+                json!({"value": enough.unwrap_or(self.total), "relation": relation}),
+            );
         }
         let best = self
             .hits

@@ -7,6 +7,7 @@
 
 mod answer;
 mod api;
+mod best;
 mod budget;
 mod columns;
 mod describe;

@@ -1,28 +1,23 @@
 //! What one thread finds of a search.
 
-use std::sync::Arc;
-
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 use tantivy::aggregation::{AggContextParams, DistributedAggregationCollector};
 use tantivy::collector::{Collector, SegmentCollector};
-use tantivy::query::{EnableScoring, Scorer, Weight};
+use tantivy::query::{Bm25Weight, EnableScoring, Scorer, Weight};
 use tantivy::tokenizer::{TextAnalyzer, TokenizerManager};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocSet, SegmentReader, TERMINATED};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, Score, SegmentReader, TERMINATED};
 
-use super::columns::{Offsets, SortColumns};
+use super::best::Best;
+use super::columns::Offsets;
 use super::error::SearchError;
 use super::local::{Failure, LocalSearch, failure};
 use super::message::Hit;
 use super::top::Top;
-use crate::query::compile::{Compiler, FIELDS};
-use crate::query::sort::{Place, SortValue};
+use crate::query::compile::{Compiler, ExactPhrase, FIELDS};
 use crate::{SearchableSplit, View};
 
 /// Documents between two looks at the time.
 const STEP: usize = 64 * COLLECT_BLOCK_BUFFER_LEN;
-
-/// A document of a segment: what it is sorted by, its number and its score.
-type Candidate = (Vec<SortValue>, u32, f32);
 
 /// What was found in the splits so far.
 pub(super) struct Part<'a> {
@@ -49,9 +44,7 @@ impl<'a> Part<'a> {
         self.total += other.total;
         self.timed_out |= other.timed_out;
         let sort = &self.search.request.sort;
-        for hit in other.top.finish(|one, two| one.order(two, sort)) {
-            self.top.push(hit, |one, two| one.order(two, sort));
-        }
+        self.keep(other.top.finish(|one, two| one.order(two, sort)));
         let merged = match other.aggregations {
             Some(found) => self.add_aggregations(found),
             None => Ok(()),
@@ -79,6 +72,15 @@ impl<'a> Part<'a> {
         } else {
             EnableScoring::disabled_from_searcher(searcher)
         };
+        if let (Some(enough), Some(phrase)) = (request.counted_up_to(), query.downcast_ref::<ExactPhrase>())
+            && self.wanted > 0
+        {
+            let weight = phrase.bm25(statistics)?;
+            for reader in searcher.segment_readers() {
+                self.phrase((shard, view), reader, (phrase, &weight), enough)?;
+            }
+            return Ok(());
+        }
         let weight = query.weight(scoring)?;
         for (ordinal, reader) in searcher.segment_readers().iter().enumerate() {
             let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
@@ -117,7 +119,9 @@ impl<'a> Part<'a> {
         if self.wanted == 0 {
             self.count(scorer.as_mut(), &mut collector)?;
         } else {
-            self.hits((shard, view), reader, &offsets, scorer.as_mut(), &mut collector)?;
+            let sort = &self.search.request.sort;
+            let best = Best::new(reader, &offsets, view, sort, (&self.top, self.wanted))?;
+            self.hits(best, shard, scorer.as_mut(), &mut collector)?;
         }
         match collector {
             Some(collector) => self.add_aggregations(collector.harvest()?),
@@ -155,27 +159,12 @@ impl<'a> Part<'a> {
 
     fn hits<C: SegmentCollector>(
         &mut self,
-        (shard, view): (u32, &View),
-        reader: &SegmentReader,
-        offsets: &Offsets,
+        mut best: Best<'_>,
+        shard: u32,
         scorer: &mut dyn Scorer,
         collector: &mut Option<C>,
     ) -> tantivy::Result<()> {
-        let columns = SortColumns::open(reader, &self.search.request.sort, &view.topic, view.partition)?;
-        let sort = &columns.sort;
-        let place = |doc| Place {
-            topic: Arc::clone(&view.topic),
-            partition: view.partition,
-            offset: offsets.get(doc),
-        };
-        let (by_score, only_by_score) = (sort.by_score(), sort.only_by_score());
-        let mut top: Top<Candidate> = Top::new(self.wanted);
-        let order = |one: &Candidate, two: &Candidate| sort.order(&one.0, &two.0).then(one.1.cmp(&two.1));
-        // Most documents are no better than what is there, which their scores tell before anything else is looked at.
-        let elsewhere = self.top.worst().filter(|_| only_by_score).and_then(|hit| hit.score);
-        let elsewhere = elsewhere.unwrap_or(f32::NEG_INFINITY);
-        let mut here = f32::NEG_INFINITY;
-        let mut values = Vec::new();
+        let by_score = self.search.request.sort.by_score();
         let mut seen = 0_usize;
         while scorer.doc() != TERMINATED {
             let doc = scorer.doc();
@@ -186,28 +175,48 @@ impl<'a> Part<'a> {
             if let Some(collector) = collector {
                 collector.collect(doc, 0.0);
             }
-            let score = if by_score { scorer.score() } else { 0.0 };
-            // Later documents have greater offsets: of equals, those that are there already stay.
-            if score > here && score >= elsewhere {
-                columns.values(doc, score, &mut values);
-                let wanted = top.wants(|worst| sort.order(&values, &worst.0).then(doc.cmp(&worst.1)));
-                if wanted && sort.is_after(&values, || place(doc)) {
-                    top.push((values.clone(), doc, score), order);
-                    here = top.worst().filter(|_| only_by_score).map_or(here, |(.., score)| *score);
-                }
-            }
+            best.take(doc, if by_score { scorer.score() } else { 0.0 });
             scorer.advance();
         }
         self.total += seen as u64;
+        self.keep(best.finish(shard)?);
+        Ok(())
+    }
+
+    /// The hits of a phrase, best first. When more than `enough` were counted, those that are not among the best are passed over.
+    fn phrase(
+        &mut self,
+        (shard, view): (u32, &View),
+        reader: &SegmentReader,
+        (phrase, weight): (&ExactPhrase, &Bm25Weight),
+        enough: u64,
+    ) -> tantivy::Result<()> {
+        let Some(mut occurrences) = phrase.occurrences(reader, weight.clone())? else { return Ok(()) };
+        let offsets = Offsets::open(reader)?;
+        let mut best =
+            Best::new(reader, &offsets, view, &self.search.request.sort, (&self.top, self.wanted))?;
+        let mut next = offsets.first_from(view.log_start, reader.max_doc());
+        loop {
+            let floor = if self.total > enough { best.floor() } else { Score::NEG_INFINITY };
+            let Some((doc, score)) = occurrences.next(next, floor) else { break };
+            self.total += 1;
+            if self.total.is_multiple_of(STEP as u64) {
+                self.search.budget.check()?;
+            }
+            best.take(doc, score);
+            next = doc + 1;
+        }
+        self.keep(best.finish(shard)?);
+        Ok(())
+    }
+
+    fn keep(&mut self, hits: Vec<Hit>) {
         let sort = &self.search.request.sort;
-        for (mut values, doc, score) in top.finish(order) {
-            columns.resolve(&mut values)?;
-            let hit = Hit { shard, place: place(doc), score: by_score.then_some(score), values };
+        for hit in hits {
             if self.top.wants(|worst| hit.order(worst, sort)) {
                 self.top.push(hit, |one, two| one.order(two, sort));
             }
         }
-        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 //! Here is what combines queries; what looks into the index is in [`words`], [`ranges`] and [`patterns`], and how the index
 //! names things in [`terms`].
 
+mod exact_phrase;
 mod gathered;
 mod pattern_query;
 mod patterns;
@@ -19,6 +20,7 @@ use tantivy::query::{
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Searcher, TantivyError, Term};
 
+pub(crate) use self::exact_phrase::ExactPhrase;
 use self::gathered::Gathered;
 pub(crate) use self::terms::{FIELDS, column, hash_column, path_of};
 use super::name::Name;

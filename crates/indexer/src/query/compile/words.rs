@@ -8,6 +8,7 @@ use tantivy::query::{BooleanQuery, EmptyQuery, Occur, PhraseQuery, RangeQuery, T
 use tantivy::schema::IndexRecordOption;
 use tantivy::tokenizer::Token;
 
+use super::exact_phrase::ExactPhrase;
 use super::ranges::{dates_of, offset_range, timestamps};
 use super::terms::{self, FIELDS};
 use super::{Boxed, Compiler, any, best, constant, constant_if, unscored};
@@ -148,7 +149,10 @@ fn phrase(tokens: &[Token], slop: u32, term: impl Fn(&str) -> Term) -> Boxed {
         [token] => word(term(&token.text)),
         _ => {
             let terms = tokens.iter().map(|token| (token.position, term(&token.text))).collect();
-            Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop))
+            match slop {
+                0 => Box::new(ExactPhrase::new(terms)),
+                slop => Box::new(PhraseQuery::new_with_offset_and_slop(terms, slop)),
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ impl Pacing for NoPace {
 }
 
 /// A partition: its records, and where splits end.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Log {
     pub(super) records: Vec<Record>,
     pub(super) cuts: Vec<usize>,

@@ -6,4 +6,5 @@ mod harness;
 mod left_out;
 mod limits;
 mod naive;
+mod phrases;
 mod property;
