@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tantivy::TantivyError;
@@ -46,6 +46,8 @@ pub(crate) struct LocalSearch<'a> {
     pub(super) budget: &'a Arc<Budget>,
     pub(super) limits: AggregationLimitsGuard,
     pub(super) statistics: Statistics,
+    /// Hits that the threads have counted, where it matters when there are enough.
+    pub(super) counted: AtomicU64,
     tasks: Vec<Task<'a>>,
     next: AtomicUsize,
     failed: Mutex<BTreeMap<u32, String>>,
@@ -71,8 +73,16 @@ impl<'a> LocalSearch<'a> {
         let statistics = Statistics::new(tasks.iter().map(|(.., split)| Arc::clone(split)).collect());
         // Threads that take the largest first end at about the same time.
         tasks.sort_by_key(|(.., split)| std::cmp::Reverse(split.searcher.num_docs()));
-        let (next, failed) = (AtomicUsize::new(0), Mutex::default());
-        LocalSearch { request, budget, limits, statistics, tasks, next, failed }
+        LocalSearch {
+            request,
+            budget,
+            limits,
+            statistics,
+            counted: AtomicU64::new(0),
+            tasks,
+            next: AtomicUsize::new(0),
+            failed: Mutex::default(),
+        }
     }
 
     /// Where the splits have the fields that the request sorts by or aggregates over.

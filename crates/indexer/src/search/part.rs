@@ -1,5 +1,7 @@
 //! What one thread finds of a search.
 
+use std::sync::atomic::Ordering;
+
 use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResults;
 use tantivy::aggregation::{AggContextParams, DistributedAggregationCollector};
 use tantivy::collector::{Collector, SegmentCollector};
@@ -196,9 +198,12 @@ impl<'a> Part<'a> {
         let mut best =
             Best::new(reader, &offsets, view, &self.search.request.sort, (&self.top, self.wanted))?;
         let mut next = offsets.first_from(view.log_start, reader.max_doc());
+        let counted = &self.search.counted;
         loop {
-            let floor = if self.total > enough { best.floor() } else { Score::NEG_INFINITY };
+            let is_enough = counted.load(Ordering::Relaxed) > enough;
+            let floor = if is_enough { best.floor() } else { Score::NEG_INFINITY };
             let Some((doc, score)) = occurrences.next(next, floor) else { break };
+            counted.fetch_add(1, Ordering::Relaxed);
             self.total += 1;
             if self.total.is_multiple_of(STEP as u64) {
                 self.search.budget.check()?;

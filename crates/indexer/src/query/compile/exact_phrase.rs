@@ -6,6 +6,9 @@ use tantivy::query::{Bm25StatisticsProvider, Bm25Weight, EnableScoring, PhraseQu
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, Term};
 
+/// Documents of a word that are looked at one by one before a search for a later one.
+const STEPS: usize = 4;
+
 /// A phrase of at least two words of one field, each with its place. As a part of another query it is tantivy's own; alone it can
 /// pass over what nobody wants to see.
 #[derive(Clone, Debug)]
@@ -74,6 +77,21 @@ struct Word {
     shift: u32,
 }
 
+impl Word {
+    /// The first document from `doc` on that has the word.
+    fn seek(&mut self, doc: DocId) -> DocId {
+        // Of words that are everywhere the next one is near.
+        for _ in 0..STEPS {
+            let found = self.postings.doc();
+            if found >= doc {
+                return found;
+            }
+            self.postings.advance();
+        }
+        self.postings.seek(doc.max(self.postings.doc()))
+    }
+}
+
 /// Documents of one segment that have a phrase, in their order.
 ///
 /// Where the words stand is only looked up for documents whose score could be above a floor: a phrase is there no more often than
@@ -114,12 +132,7 @@ impl Occurrences {
         while agree < self.words.len() && doc != TERMINATED {
             agree = 0;
             for word in &mut self.words {
-                let found = word.postings.doc();
-                let found = match doc {
-                    doc if found >= doc => found,
-                    doc if found + 1 == doc => word.postings.advance(),
-                    doc => word.postings.seek(doc),
-                };
+                let found = word.seek(doc);
                 if found > doc {
                     doc = found;
                     break;
