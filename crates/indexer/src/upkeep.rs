@@ -172,11 +172,6 @@ impl Upkeep<'_> {
     fn purge(&self) -> Result<bool, UpkeepError> {
         let cleaned_to = self.index.partition.log().cleaned_to().0;
         let manifest = self.index.manifest();
-        eprintln!(
-            "DEBUG purge {cleaned_to} {} {:?}",
-            manifest.cleaned_to,
-            manifest.splits.iter().map(|s| (s.start, s.end, s.records)).collect::<Vec<_>>()
-        );
         if cleaned_to <= manifest.cleaned_to {
             return Ok(false);
         }
