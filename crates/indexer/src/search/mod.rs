@@ -24,6 +24,7 @@ mod part;
 mod pool;
 mod serve;
 mod statistics;
+mod status;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -38,6 +39,7 @@ use serde_json::Value;
 pub use api::{Missing, NativeAnswer, NativeHit, NativeQuery, SearchLimits, Wait};
 pub(crate) use budget::Budget;
 pub use error::{SearchError, SearchedThrough};
+pub use status::{IndexesStatus, PartitionStatus, TopicStatus};
 
 use self::node::{Broker, Node};
 use self::pool::Pool;
