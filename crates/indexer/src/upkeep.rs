@@ -149,7 +149,10 @@ impl Upkeep<'_> {
     fn give_up_damaged(&self, inputs: &[SplitMeta], error: &SplitError) {
         for input in inputs {
             match split::open(self.index.dir(), input, true) {
-                Err(found) if found.is_damage() => return self.index.give_up(input.start, &found),
+                Err(found) if found.is_damage() => {
+                    self.index.give_up(input.start, &found);
+                    return;
+                }
                 _ => {}
             }
         }
