@@ -117,7 +117,8 @@ impl Inner {
         let begin = Instant::now();
         let now = self.node.now();
         let request = Request::parse(&body, now)?;
-        let asked_for = if wait.timeout.is_zero() { request.timeout } else { Some(wait.timeout) };
+        // The address always has a timeout, its default at least; a body that has one means it.
+        let asked_for = request.timeout.or(Some(wait.timeout).filter(|timeout| !timeout.is_zero()));
         let timeout = asked_for.unwrap_or(self.limits.timeout_default).min(self.limits.timeout_max);
         let deadline = begin + timeout;
         let asked = Asked { body, now, native, deadline };

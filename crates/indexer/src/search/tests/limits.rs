@@ -66,6 +66,35 @@ async fn bombs_are_refused_and_the_next_search_is_answered() {
 }
 
 #[tokio::test]
+async fn many_words_without_a_field_are_found_or_out_of_time() {
+    let value = |n: usize| -> Map<_, _> {
+        let word = |field: usize| json!(format!("w{}", (n * 7 + field * 3) % 50));
+        (0..40).map(|field| (format!("f{field}"), word(field))).collect()
+    };
+    let values: Vec<Value> = (0..30).map(|n| Value::Object(value(n))).collect();
+    let search = Fake::new(1, [("t", vec![log(&values)])]).search();
+    let body = |first: &str, operator: &str| {
+        let words: Vec<String> = (0..50).map(|n| format!("w{n}")).collect();
+        let query = json!({"query": format!("{first} {}", words.join(" ")), "default_operator": operator});
+        json!({"query": {"query_string": query}, "track_total_hits": true})
+    };
+    let total = |answer: &Value| answer["hits"]["total"]["value"].as_u64();
+    let all = search.search("t", body("w0", "OR"), Wait::default()).await.unwrap();
+    assert_eq!(total(&all), Some(30));
+    let none = search.search("t", body("nowhere", "AND"), Wait::default()).await.unwrap();
+    assert_eq!(total(&none), Some(0));
+    // The body's time is what counts.
+    let mut hurried = body("w0", "OR");
+    hurried["timeout"] = json!("5ms");
+    let (begin, wait) = (Instant::now(), Wait { timeout: Duration::from_secs(30), ..Wait::default() });
+    match search.search("t", hurried, wait).await {
+        Ok(answer) => assert_eq!(answer["timed_out"], json!(true)),
+        Err(error) => assert_eq!(error.status() / 100, 5, "{error}"),
+    }
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn a_search_ends_with_its_time_and_says_so() {
     let search = Fake::new(1, [("t", vec![log(&[json!({"a": 1})])])]).search();
     let wait = Wait { timeout: Duration::from_nanos(1), ..Wait::default() };
