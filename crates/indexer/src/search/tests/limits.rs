@@ -121,6 +121,18 @@ async fn records_too_large_for_one_answer_are_refused() {
 }
 
 #[tokio::test]
+async fn a_value_too_large_for_any_answer_does_not_hide_the_others() {
+    let values = [json!({"a": 1}), json!({"a": "word ".repeat(200)}), json!({"a": 3})];
+    let limits = SearchLimits { answer_bytes_max: 600, ..SearchLimits::default() };
+    let search = Search::over(Arc::new(Fake::new(1, [("t", vec![log(&values)])])), limits);
+    let answer = search.search("t", json!({"sort": ["_offset"]}), Wait::default()).await.unwrap();
+    let shown: Vec<&Value> =
+        answer["hits"]["hits"].as_array().unwrap().iter().map(|hit| &hit["_source"]).collect();
+    let bytes = values[1].to_string().len();
+    assert_eq!(shown, [&values[0], &json!({"omitted_bytes": bytes}), &values[2]]);
+}
+
+#[tokio::test]
 async fn aggregations_stay_within_their_memory() {
     let values: Vec<Value> = (0..20_000).map(|n| json!({"n": n})).collect();
     let limits = SearchLimits { aggregation_bytes_max: 10_000, ..SearchLimits::default() };
