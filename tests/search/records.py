@@ -1,6 +1,8 @@
 """Records that tests write and read back."""
 
 import json
+import threading
+import time
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
@@ -35,9 +37,10 @@ def produce(bootstrap, topic, values, partition=None, **settings):
     return places
 
 
-def consume(bootstrap, topic, partitions=1):
+def consume(bootstrap, topic, partitions=1, **settings):
     """[(partition, offset, value)] of all records up to the end as it is now."""
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False, "enable.partition.eof": True})
+    settings = {"bootstrap.servers": bootstrap, "group.id": "none", "enable.auto.commit": False, "enable.partition.eof": True, **settings}
+    consumer = Consumer(settings)
     try:
         consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
         found, ended = [], set()
@@ -50,3 +53,41 @@ def consume(bootstrap, topic, partitions=1):
         return found
     finally:
         consumer.close()
+
+
+class Writer(threading.Thread):
+    """Writes until it is stopped, through every restart."""
+
+    words = 97
+
+    def __init__(self, bootstrap, topic):
+        super().__init__(daemon=True)
+        settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "log_level": 0, "reconnect.backoff.max.ms": 200}
+        self.producer = Producer({**settings, "message.timeout.ms": 120_000, "queue.buffering.max.messages": 20_000})
+        self.topic = topic
+        self.over = threading.Event()
+        self.acknowledged = 0
+
+    def run(self):
+        number = 0
+        while not self.over.is_set():
+            try:
+                value = f'{{"number": {number}, "word": "w{number % self.words}"}}'
+                self.producer.produce(self.topic, value, on_delivery=self.delivered)
+                number += 1
+            except BufferError:
+                pass
+            self.producer.poll(0)
+            if number % 200 == 0:
+                time.sleep(0.005)
+        self.left = self.producer.flush(SECONDS)
+
+    def delivered(self, error, _message):
+        self.acknowledged += error is None
+
+    def end(self):
+        """Stops it when everything is acknowledged; gives how many that are."""
+        self.over.set()
+        self.join()
+        assert self.left == 0 and self.acknowledged > 0
+        return self.acknowledged

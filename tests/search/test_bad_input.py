@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -164,7 +165,24 @@ def bytes_of(directory):
     return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("harm", ["delete", "truncate", "scribble", "manifest"])
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def of_another_tantivy(manifest):
+    """Makes an index one of another version of the library: its manifest is whole, and says so."""
+    text = manifest.read_text().splitlines()[0]
+    forged = re.sub(r'"library":(\d+)', lambda found: f'"library":{int(found[1]) - 1}', text)
+    assert forged != text
+    manifest.write_text(f"{forged}\n{crc32c(forged.encode()):08x}\n")
+
+
+@pytest.mark.parametrize("harm", ["delete", "truncate", "scribble", "manifest", "version"])
 def test_a_damaged_index_is_built_again(own_broker, harm):
     broker = own_broker
     broker.create_topic("damaged", 1, **{"search.enable": "true"})
@@ -185,10 +203,10 @@ def test_a_damaged_index_is_built_again(own_broker, harm):
             for at in range(0, files[0].stat().st_size, 512):
                 file.seek(at)
                 file.write(b"\xa5" * 64)
+    elif harm == "version":
+        of_another_tantivy(target / "manifest.json")
     else:
-        for path in files:
-            if "manifest" in path.name:
-                path.write_bytes(b"{}")
+        (target / "manifest.json").write_bytes(b"{}")
     broker.start()
     for name in ("damaged", "untouched"):
         def counts():
@@ -200,6 +218,10 @@ def test_a_damaged_index_is_built_again(own_broker, harm):
         wait_for(f"topic {name} to be whole after {harm}", counts, 30)
     for hit in broker.api.everything("damaged", "word:w5"):
         assert hit["value"]["word"] == "w5"
+    if harm != "delete":
+        assert broker.api.metrics()["eddy_index_rebuilds_total"] == 1
+        said = [line for line in broker.log_tail(1000).splitlines() if "made anew from the log" in line]
+        assert len(said) == 1 and (harm != "version" or "of another version" in said[0]), said
 
 
 def test_deleting_the_directory_under_a_running_broker_is_survived(own_broker):

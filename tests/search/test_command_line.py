@@ -1,7 +1,7 @@
 """`eddy search` against a broker, as a person and as a script use it."""
 
+import functools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -9,27 +9,16 @@ import time
 
 import pytest
 
+from commands import environment, run
 from harness import paths
 from harness.waiting import wait_for
 from records import produce
 
 
-def environment(directory):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EDDY_")}
-    return kept | {"XDG_CONFIG_HOME": str(directory), "XDG_STATE_HOME": str(directory)}
-
-
 @pytest.fixture
 def eddy(broker, tmp_path):
     """Runs a command: (exit code, stdout, stderr)."""
-
-    def run(*arguments, http=True):
-        where = ["--http", f"127.0.0.1:{broker.admin_port}"] if http else []
-        command = [str(paths.EDDY), *arguments, *where, "-b", broker.bootstrap]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment(tmp_path), timeout=60)
-        return done.returncode, done.stdout, done.stderr
-
-    return run
+    return functools.partial(run, broker, tmp_path)
 
 
 def test_a_search_prints_what_was_written(broker, topic, eddy):

@@ -1,66 +1,34 @@
 """Kills while records are indexed: afterwards each is found, and found once."""
 
 import random
-import threading
 import time
 
-from confluent_kafka import Producer
-
-from records import consume, produce
+from records import Writer, consume, produce
 
 ROUNDS, ROUNDS_LONG = 3, 50
 TOPIC = "crashes"
 PARTITIONS = 2
 
 
-class Writer(threading.Thread):
-    """Writes until it is stopped, through every restart."""
-
-    def __init__(self, bootstrap):
-        super().__init__(daemon=True)
-        settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2, "log_level": 0, "reconnect.backoff.max.ms": 200}
-        self.producer = Producer({**settings, "message.timeout.ms": 120_000, "queue.buffering.max.messages": 20_000})
-        self.over = threading.Event()
-        self.acknowledged = 0
-
-    def run(self):
-        number = 0
-        while not self.over.is_set():
-            try:
-                self.producer.produce(TOPIC, f'{{"number": {number}, "word": "w{number % 97}"}}', on_delivery=self.delivered)
-                number += 1
-            except BufferError:
-                pass
-            self.producer.poll(0)
-            if number % 200 == 0:
-                time.sleep(0.005)
-        self.left = self.producer.flush(120)
-
-    def delivered(self, error, _message):
-        self.acknowledged += error is None
-
-
 def test_every_record_is_found_exactly_once_after_kills(own_broker, is_long):
     broker, rng = own_broker, random.Random(7)
     broker.create_topic(TOPIC, PARTITIONS, **{"search.enable": "true"})
-    writer = Writer(broker.bootstrap)
+    writer = Writer(broker.bootstrap, TOPIC)
     writer.start()
     for _ in range(ROUNDS_LONG if is_long else ROUNDS):
         # Commits of the index are about a second apart: before, within and after one.
         time.sleep(rng.uniform(0.1, 2.5))
         broker.kill()
         broker.start()
-    writer.over.set()
-    writer.join()
-    assert writer.left == 0 and writer.acknowledged > 0
+    acknowledged = writer.end()
     written = sorted((partition, offset) for partition, offset, _ in consume(broker.bootstrap, TOPIC, PARTITIONS))
-    assert len(written) == writer.acknowledged
+    assert len(written) == acknowledged
     found = broker.api.everything(TOPIC, page=10_000, refresh="wait_for", timeout="120s")
     assert sorted((hit["partition"], hit["offset"]) for hit in found) == written
     numbers = [hit["value"]["number"] for hit in found]
     assert len(numbers) == len(set(numbers)) == len(written)
     # An index that counts a record twice shows it here, whatever the pages do.
-    by_word = sum(broker.api.count(TOPIC, f"word:w{word}") for word in range(97))
+    by_word = sum(broker.api.count(TOPIC, f"word:w{word}") for word in range(Writer.words))
     assert by_word == len(written)
 
 

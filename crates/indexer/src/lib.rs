@@ -27,7 +27,7 @@ pub use fields::{EXACT_BYTES_MAX, Fields, WORD_BYTES_MAX, Words, hash_of};
 pub use indexer::{Indexer, IndexerConfig};
 pub use mapping::Raw;
 pub use search::{
-    Missing, NativeAnswer, NativeHit, NativeQuery, Search, SearchCounters, SearchError, SearchLimits,
-    SearchStats, SearchedThrough, Wait,
+    IndexesStatus, Missing, NativeAnswer, NativeHit, NativeQuery, PartitionStatus, Search, SearchCounters,
+    SearchError, SearchLimits, SearchStats, SearchedThrough, TopicStatus, Wait,
 };
 pub use view::{IndexState, IndexStatus, NotIndexed, SearchableSplit, View};

@@ -249,14 +249,12 @@ impl PartitionIndex {
         Ok(())
     }
 
-    /// A split cannot be used: it and those after it are forgotten, and the log is indexed again from its start.
-    pub(crate) fn give_up(&self, from: i64, reason: &dyn std::fmt::Display) {
+    /// A split cannot be used: it and those after it are forgotten, and the log is indexed again from its start. False if that could
+    /// not be written down: nothing has changed then.
+    pub(crate) fn give_up(&self, from: i64, reason: &dyn std::fmt::Display) -> bool {
         if self.is_closed() {
-            return;
+            return false;
         }
-        self.common.counters.rebuilt();
-        tracing::warn!(topic = %self.partition.topic(), partition = self.partition.key().index, from, %reason,
-            "the search index cannot be used from here on and is made anew from the log");
         let committed = if self.dir.exists() {
             self.commit(&[], false, |manifest| {
                 manifest.truncate(from);
@@ -266,10 +264,17 @@ impl PartitionIndex {
             self.start_over()
         };
         self.state.lock().origin = Origin::Damaged;
-        if let Err(error) = committed {
-            tracing::warn!(topic = %self.partition.topic(), partition = self.partition.key().index, %error,
-                "cannot begin the search index anew");
+        let (topic, partition) = (self.partition.topic(), self.partition.key().index);
+        match &committed {
+            Ok(()) => {
+                self.common.counters.rebuilt();
+                tracing::warn!(%topic, partition, from, %reason,
+                    "the search index cannot be used from here on and is made anew from the log");
+            }
+            Err(error) => tracing::warn!(%topic, partition, from, %reason, %error,
+                "the search index cannot be used from here on, and cannot be begun anew; tried again later"),
         }
+        committed.is_ok()
     }
 
     /// Begins anew with nothing, at the log's start.
@@ -295,9 +300,8 @@ impl PartitionIndex {
                 Err((split, error)) => {
                     tries += 1;
                     let is_current = self.manifest().splits.iter().any(|known| known.id == split.id);
-                    if is_current && error.is_damage() {
-                        self.give_up(split.start, &error);
-                    } else if is_current || tries > VIEW_TRIES {
+                    let is_mended = !is_current || (error.is_damage() && self.give_up(split.start, &error));
+                    if !self.is_closed() && (!is_mended || tries > VIEW_TRIES) {
                         return Err(NotIndexed::Unreadable(error.to_string()));
                     }
                 }

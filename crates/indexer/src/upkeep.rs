@@ -149,7 +149,10 @@ impl Upkeep<'_> {
     fn give_up_damaged(&self, inputs: &[SplitMeta], error: &SplitError) {
         for input in inputs {
             match split::open(self.index.dir(), input, true) {
-                Err(found) if found.is_damage() => return self.index.give_up(input.start, &found),
+                Err(found) if found.is_damage() => {
+                    self.index.give_up(input.start, &found);
+                    return;
+                }
                 _ => {}
             }
         }
@@ -172,11 +175,6 @@ impl Upkeep<'_> {
     fn purge(&self) -> Result<bool, UpkeepError> {
         let cleaned_to = self.index.partition.log().cleaned_to().0;
         let manifest = self.index.manifest();
-        eprintln!(
-            "DEBUG purge {cleaned_to} {} {:?}",
-            manifest.cleaned_to,
-            manifest.splits.iter().map(|s| (s.start, s.end, s.records)).collect::<Vec<_>>()
-        );
         if cleaned_to <= manifest.cleaned_to {
             return Ok(false);
         }

@@ -62,7 +62,7 @@ pub enum Ask {
     },
     /// `GET /v1/search`.
     Native(Native),
-    /// How far the index is of what this broker indexes.
+    /// How far the indexes are, on whichever broker.
     Status {
         /// Topics; all without it.
         targets: Option<String>,

@@ -1,8 +1,8 @@
-//! How far a broker's index is.
+//! How far the indexes of topics are.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,13 @@ use crate::{Context, Printer, moment};
 pub(crate) const SEARCH_ENABLE: &str = "search.enable";
 /// Time between two looks at the progress.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
-/// Looks without a word of a topic's index before it is given up: the broker hears of a change a moment later.
-const LOOKS_WITHOUT_MAX: u32 = 50;
+/// How long a look may take.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// Time without a word of the whole of a topic's index before it is given up: brokers hear of a change a moment later, and another
+/// leader takes its time.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
 
-/// The index of a topic, as far as the broker that was asked has it.
+/// The index of a topic.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct TopicIndex {
@@ -26,8 +29,24 @@ pub(crate) struct TopicIndex {
     pub(crate) topic: String,
     /// Its id.
     pub(crate) topic_id: String,
-    /// Partitions that this broker indexes.
+    /// Partitions of which a broker told.
     pub(crate) partitions: Vec<PartitionIndex>,
+    /// The others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) partial: Vec<Missing>,
+}
+
+/// A partition of whose index nothing is known.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct Missing {
+    topic: String,
+    /// Its number.
+    partition: i32,
+    /// The broker that leads it, if any does.
+    node: Option<i32>,
+    /// Why nothing is known.
+    reason: String,
 }
 
 /// The index of a partition.
@@ -36,6 +55,8 @@ pub(crate) struct TopicIndex {
 pub(crate) struct PartitionIndex {
     /// Its number.
     pub(crate) partition: i32,
+    /// The broker that leads it.
+    pub(crate) node: i32,
     /// Such as `following`.
     pub(crate) state: String,
     /// The first offset that is not searched yet.
@@ -56,6 +77,17 @@ pub(crate) struct PartitionIndex {
 #[serde(default)]
 struct Statuses {
     topics: Vec<TopicIndex>,
+    partial: Vec<Missing>,
+}
+
+impl Missing {
+    fn text(&self) -> String {
+        let Missing { partition, reason, .. } = self;
+        match self.node {
+            Some(node) => format!("no word of partition {partition} from broker {node}: {reason}"),
+            None => format!("no word of partition {partition}: {reason}"),
+        }
+    }
 }
 
 impl TopicIndex {
@@ -67,8 +99,13 @@ impl TopicIndex {
         self.sum(|partition| partition.lag_records)
     }
 
-    /// One line for people. `partitions` is how many the topic has.
-    pub(crate) fn text(&self, printer: &Printer, partitions: usize) -> String {
+    /// Whether all of it is known.
+    fn is_whole(&self) -> bool {
+        self.partial.is_empty() && !self.partitions.is_empty()
+    }
+
+    /// One line for people, and one more when something is missing.
+    pub(crate) fn text(&self, printer: &Printer) -> String {
         let bytes: u64 = self.partitions.iter().map(|partition| partition.bytes).sum();
         let seconds = self.partitions.iter().map(|partition| partition.lag_seconds).fold(0.0, f64::max);
         let records = self.sum(|partition| i64::try_from(partition.records).unwrap_or(i64::MAX));
@@ -85,26 +122,32 @@ impl TopicIndex {
             moment::span((seconds * 1000.0) as i64),
             states.join(", ")
         );
-        if self.partitions.len() < partitions {
+        if let Some(missing) = self.partial.first() {
+            let (known, all) = (self.partitions.len(), self.partitions.len() + self.partial.len());
             // Writing to a string does not fail.
-            write!(
-                out,
-                " · {} of {partitions} partitions, the others are indexed elsewhere",
-                self.partitions.len()
-            )
-            .ok();
+            write!(out, " · {known} of {all} partitions\n! {}", missing.text()).ok();
         }
         out
     }
 }
 
-/// What the broker says of the index of some topics.
-pub(crate) async fn ask(http: &mut Http, topics: &[&str]) -> Result<Vec<TopicIndex>, CliError> {
-    let answer = http.get("/v1/search/status", &[("topics", topics.join(","))]).await?;
-    let statuses: Statuses = serde_json::from_value(answer).map_err(|error| {
+/// What the brokers say of the indexes of some topics, those that answer `within` a time.
+pub(crate) async fn ask(
+    http: &mut Http,
+    topics: &[&str],
+    within: Duration,
+) -> Result<Vec<TopicIndex>, CliError> {
+    let parameters = [("topics", topics.join(",")), ("timeout", format!("{}ms", within.as_millis()))];
+    let answer = http.get("/v1/search/status", &parameters).await?;
+    let Statuses { mut topics, partial } = serde_json::from_value(answer).map_err(|error| {
         CliError::new(Exit::Failed, format!("the broker's answer is not understood: {error}"))
     })?;
-    Ok(statuses.topics)
+    for missing in partial {
+        if let Some(index) = topics.iter_mut().find(|index| index.topic == missing.topic) {
+            index.partial.push(missing);
+        }
+    }
+    Ok(topics)
 }
 
 /// Shows on a terminal how an index gets all that is there, and returns when it has; without a terminal only if the user waits
@@ -141,30 +184,28 @@ async fn watch(context: &Context, http: &HttpAddress, topic: &str, is_shown: boo
         bar.set_style(style);
     }
     bar.set_message(topic.to_owned());
-    let mut without = 0;
+    let within = LOOK_WITHIN.min(context.global.timeout / 2);
+    let mut last_whole = Instant::now();
     loop {
-        let found = ask(&mut http, &[topic]).await?;
-        match found.iter().find(|index| index.topic == topic && !index.partitions.is_empty()) {
-            Some(index) => {
-                let (lag, records) = (index.lag(), index.sum(|one| i64::try_from(one.records).unwrap_or(0)));
-                let number = |number: i64| u64::try_from(number).unwrap_or(0);
-                bar.set_length(number(records.saturating_add(lag)));
-                bar.set_position(number(records));
-                if lag == 0 {
-                    bar.finish_and_clear();
-                    context
-                        .note(format!("{topic}: {} records are searchable", context.printer.count(records)));
-                    return Ok(());
-                }
-            }
-            None if without < LOOKS_WITHOUT_MAX => without += 1,
-            None => {
+        let found = ask(&mut http, &[topic], within).await?;
+        let index = found.into_iter().find(|index| index.topic == topic).unwrap_or_default();
+        if index.is_whole() {
+            last_whole = Instant::now();
+            let (lag, records) = (index.lag(), index.sum(|one| i64::try_from(one.records).unwrap_or(0)));
+            let number = |number: i64| u64::try_from(number).unwrap_or(0);
+            bar.set_length(number(records.saturating_add(lag)));
+            bar.set_position(number(records));
+            if lag == 0 {
                 bar.finish_and_clear();
-                let text = format!("the broker that was asked does not index topic {topic}");
-                return Err(
-                    CliError::new(Exit::Failed, text).fix("--http HOST:PORT", "ask the broker that leads it")
-                );
+                context.note(format!("{topic}: {} records are searchable", context.printer.count(records)));
+                return Ok(());
             }
+        } else if last_whole.elapsed() > GIVE_UP_AFTER {
+            bar.finish_and_clear();
+            let none = || "the broker that was asked does not know that it is indexed".to_owned();
+            let why = index.partial.first().map_or_else(none, Missing::text);
+            let text = format!("how far the index of topic {topic} is cannot be told: {why}");
+            return Err(CliError::new(Exit::Failed, text).fix("eddy doctor", "see which brokers are missing"));
         }
         tokio::time::sleep(LOOK_PAUSE).await;
     }
@@ -188,16 +229,18 @@ mod tests {
             records: 50_000,
             ..PartitionIndex::default()
         };
-        let index = TopicIndex {
+        let mut index = TopicIndex {
             partitions: vec![one(0, 0, "following"), one(1, 250, "paused")],
             ..TopicIndex::default()
         };
+        let printer = Printer::plain(Format::Table, true);
         expect!["index: 100,000 records · 1.9 MiB · lag 250 records, 2.5 s · following, paused"]
-            .assert_eq(&index.text(&Printer::plain(Format::Table, true), 2));
-        assert!(
-            index
-                .text(&Printer::plain(Format::Table, false), 3)
-                .ends_with(" · 2 of 3 partitions, the others are indexed elsewhere")
-        );
+            .assert_eq(&index.text(&printer));
+        let reason = "the connection is broken".to_owned();
+        index.partial.push(Missing { topic: String::new(), partition: 2, node: Some(7), reason });
+        expect![[r#"
+            index: 100,000 records · 1.9 MiB · lag 250 records, 2.5 s · following, paused · 2 of 3 partitions
+            ! no word of partition 2 from broker 7: the connection is broken"#]]
+        .assert_eq(&index.text(&printer));
     }
 }

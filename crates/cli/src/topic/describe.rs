@@ -145,7 +145,9 @@ async fn add_indexes(context: &Context, http: &HttpAddress, pages: &mut [Page]) 
     if names.is_empty() {
         return;
     }
-    let asking = async { status::ask(&mut Http::connect(context, http).await?, &names).await };
+    // Brokers that do not answer are said to be missing: the one that is asked must be done before it is given up itself.
+    let asking =
+        async { status::ask(&mut Http::connect(context, http).await?, &names, INDEX_WITHIN / 2).await };
     let found = match tokio::time::timeout(INDEX_WITHIN, asking).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return context.note(format!("no word of the index: {}", error.message())),
@@ -201,7 +203,7 @@ fn text(printer: &Printer, page: &Page, all_configs: bool) -> String {
         writeln!(out, "! {behind} partition{s} with replicas out of sync").ok();
     }
     if let Some(index) = &page.index {
-        writeln!(out, "{}", index.text(printer, page.partitions.len())).ok();
+        writeln!(out, "{}", index.text(printer)).ok();
     }
     if all_configs {
         out.push('\n');

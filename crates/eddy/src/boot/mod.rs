@@ -130,7 +130,7 @@ pub(crate) async fn run(
         eddy_gateway::serve(Parts { engine, cluster, groups }, settings, listeners.kafka, registry)
     };
     #[cfg(feature = "search")]
-    searches.fill(Arc::new(search::Searches::new(search, Arc::clone(&indexer))));
+    searches.fill(Arc::new(search::Searches(search)));
     readiness.send_replace(Readiness::Serving);
     tracing::info!(
         kafka = %kafka_address,

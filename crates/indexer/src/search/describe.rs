@@ -1,13 +1,14 @@
 //! What there is to search: `_mapping`, `_field_caps`, `_cat/indices`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
 use super::error::SearchError;
 use super::gather::numbered;
 use super::message::{FieldType, Told, What};
+use super::status::PartitionStatus;
 use super::{Inner, Search};
 use crate::query::source::glob;
 
@@ -68,48 +69,48 @@ impl Search {
         Ok(json!({"indices": indices, "fields": caps}))
     }
 
-    /// Answers `_cat/indices` as JSON: one object a topic, its values text as there.
+    /// Answers `_cat/indices` as JSON: one object a topic, its values text as there. A topic of which a partition is not known is `red`
+    /// and has the reason in `partial`. `timeout` as in [`Search::status`].
     ///
     /// # Errors
     /// As [`Search::search`].
-    pub async fn indices(&self, targets: Option<&str>) -> Result<Value, SearchError> {
+    pub async fn indices(&self, targets: Option<&str>, timeout: Duration) -> Result<Value, SearchError> {
         let found = match (self.inner.targets(targets.unwrap_or("*")), targets) {
             (Err(SearchError::UnknownTopic { .. } | SearchError::NotIndexed { .. }), None) => Vec::new(),
             (found, _) => found?,
         };
         let shards = numbered(&found);
-        let deadline = Instant::now() + self.inner.limits.timeout_default;
-        let mut standings = BTreeMap::new();
-        for reply in self.inner.ask_all(shards.clone(), || What::Status, deadline).await {
-            if let Ok(Told::Status(told)) = reply.told {
-                standings.extend(told.into_iter().map(|standing| (standing.shard, standing)));
-            }
-        }
+        let standings = self.inner.standings(shards.clone(), timeout).await;
         let mut rows = Vec::new();
         for target in &found {
             let of: Vec<_> = shards.iter().filter(|(shard, _)| shard.id == target.id).collect();
-            let known: Vec<_> = of.iter().filter_map(|(shard, _)| standings.get(&shard.number)).collect();
-            let sum = |of: fn(&super::message::Standing) -> u64| {
-                known.iter().map(|standing| of(standing)).sum::<u64>()
-            };
+            let known: Vec<&PartitionStatus> =
+                of.iter().filter_map(|(shard, _)| standings.known.get(&shard.number)).collect();
+            let sum = |of: fn(&PartitionStatus) -> u64| known.iter().map(|status| of(status)).sum::<u64>();
             let health = if known.len() == of.len() { "green" } else { "red" };
-            let size = sum(|standing| standing.bytes).to_string();
-            let states: BTreeSet<&str> = known.iter().map(|standing| standing.state.as_str()).collect();
-            rows.push(json!({
+            let size = sum(|status| status.bytes).to_string();
+            let states: BTreeSet<&str> = known.iter().map(|status| status.state.as_str()).collect();
+            let mut row = json!({
                 "health": health,
                 "status": "open",
                 "index": target.topic,
                 "uuid": target.id.to_string(),
                 "pri": of.len().to_string(),
                 "rep": "0",
-                "docs.count": sum(|standing| standing.records).to_string(),
+                "docs.count": sum(|status| status.records).to_string(),
                 "docs.deleted": "0",
                 "store.size": size,
                 "pri.store.size": size,
-                "segments.count": known.iter().map(|standing| standing.splits).sum::<usize>().to_string(),
-                "lag.records": sum(|standing| standing.lag_records).to_string(),
+                "segments.count": known.iter().map(|status| status.splits).sum::<usize>().to_string(),
+                "lag.records": sum(|status| status.lag_records).to_string(),
                 "state": states.into_iter().collect::<Vec<_>>().join(","),
-            }));
+            });
+            let partial: Vec<_> =
+                of.iter().filter_map(|(shard, _)| standings.missing.get(&shard.number)).collect();
+            if let (Value::Object(row), false) = (&mut row, partial.is_empty()) {
+                row.insert("partial".to_owned(), json!(partial));
+            }
+            rows.push(row);
         }
         Ok(Value::Array(rows))
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use eddy_batch::{BatchError, DecompressLimit, Record, batches};
 use eddy_types::{Offset, TopicId};
+use serde_json::json;
 use tantivy::tokenizer::TextAnalyzer;
 use tokio::runtime::Handle;
 
@@ -86,7 +87,13 @@ impl Inner {
         for (number, offsets) in by_shard {
             let Some(shard) = shards.iter().find(|shard| shard.number == number) else { continue };
             let offsets: Vec<i64> = offsets.into_iter().collect();
-            let log = Log { node: self.node.as_ref(), topic: shard.id, partition: shard.partition, deadline };
+            let log = Log {
+                node: self.node.as_ref(),
+                topic: shard.id,
+                partition: shard.partition,
+                deadline,
+                bytes_max: self.limits.answer_bytes_max,
+            };
             let found = log.records(&offsets, &mut bytes_left)?;
             let found = offsets.into_iter().zip(found);
             records.extend(found.filter_map(|(offset, record)| Some(((number, offset), record?))));
@@ -101,10 +108,13 @@ struct Log<'a> {
     topic: TopicId,
     partition: i32,
     deadline: Instant,
+    /// Bytes of all records in one answer.
+    bytes_max: usize,
 }
 
 impl Log<'_> {
-    /// The records at `offsets`, which ascend; `None` for those that are gone. Takes their bytes off `bytes_left`. Blocks.
+    /// The records at `offsets`, which ascend; `None` for those that are gone. Takes their bytes off `bytes_left`; one that fits no
+    /// answer comes without its value. Blocks.
     ///
     /// # Errors
     /// The log cannot be read, or not in time; or the records are too many bytes.
@@ -123,12 +133,17 @@ impl Log<'_> {
                     continue;
                 }
                 for record in batch.records(&DecompressLimit::default()).map_err(unreadable)? {
-                    let record = record.map_err(unreadable)?;
+                    let mut record = record.map_err(unreadable)?;
                     while offsets.get(found.len()).is_some_and(|wanted| *wanted < record.offset.0) {
                         found.push(None);
                     }
                     if offsets.get(found.len()) == Some(&record.offset.0) {
                         let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+                        let value_bytes = length(&record.value);
+                        // Or no page that it is on could ever be shown.
+                        if value_bytes > self.bytes_max {
+                            record.value = Some(json!({"omitted_bytes": value_bytes}).to_string().into());
+                        }
                         let bytes = length(&record.value) + length(&record.key);
                         *bytes_left = bytes_left.checked_sub(bytes).ok_or_else(too_large)?;
                         found.push(Some(record));

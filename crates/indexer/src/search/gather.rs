@@ -67,8 +67,8 @@ struct Merged {
 }
 
 impl Inner {
-    /// The indexed topics that `targets` names: names and globs with commas between.
-    pub(crate) fn targets(&self, targets: &str) -> Result<Vec<Target>, SearchError> {
+    /// The topics that `targets` names: names and globs with commas between. A name that is no glob must be there.
+    pub(crate) fn named(&self, targets: &str) -> Result<Vec<Target>, SearchError> {
         let names: Vec<&str> = targets.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         let (globs, exact): (Vec<&str>, Vec<&str>) = names
             .iter()
@@ -78,15 +78,20 @@ impl Inner {
         if globs.is_empty() && exact.is_empty() {
             return Err(SearchError::UnknownTopic { targets: targets.to_owned() });
         }
-        let mut found =
+        let found =
             self.node.topics(&|name| exact.contains(&name) || globs.iter().any(|glob| glob.matches(name)));
-        for name in &exact {
-            match found.iter().find(|target| *target.topic == **name) {
-                None => return Err(SearchError::UnknownTopic { targets: (*name).to_owned() }),
-                Some(target) if !target.indexed => {
-                    return Err(SearchError::NotIndexed { topic: (*name).to_owned() });
-                }
-                Some(_) => {}
+        match exact.into_iter().find(|name| !found.iter().any(|target| *target.topic == **name)) {
+            Some(name) => Err(SearchError::UnknownTopic { targets: name.to_owned() }),
+            None => Ok(found),
+        }
+    }
+
+    /// The indexed topics that `targets` names; one that is named itself must be indexed.
+    pub(crate) fn targets(&self, targets: &str) -> Result<Vec<Target>, SearchError> {
+        let mut found = self.named(targets)?;
+        for name in targets.split(',').map(str::trim) {
+            if let Some(target) = found.iter().find(|target| *target.topic == *name && !target.indexed) {
+                return Err(SearchError::NotIndexed { topic: target.topic.to_string() });
             }
         }
         let first = found.first().map(|target| target.topic.to_string());
@@ -97,14 +102,7 @@ impl Inner {
             Some(topic) => return Err(SearchError::NotIndexed { topic }),
             None => return Err(SearchError::UnknownTopic { targets: targets.to_owned() }),
         }
-        let shards: usize = found.iter().map(|target| target.leaders.len()).sum();
-        if shards > SHARDS_MAX {
-            return Err(SearchError::TooExpensive {
-                message: format!(
-                    "{shards} partitions are too many for one search; name fewer topics (at most {SHARDS_MAX} partitions)"
-                ),
-            });
-        }
+        check_count(&found)?;
         Ok(found)
     }
 
@@ -119,7 +117,8 @@ impl Inner {
         let begin = Instant::now();
         let now = self.node.now();
         let request = Request::parse(&body, now)?;
-        let asked_for = if wait.timeout.is_zero() { request.timeout } else { Some(wait.timeout) };
+        // The address always has a timeout, its default at least; a body that has one means it.
+        let asked_for = request.timeout.or(Some(wait.timeout).filter(|timeout| !timeout.is_zero()));
         let timeout = asked_for.unwrap_or(self.limits.timeout_default).min(self.limits.timeout_max);
         let deadline = begin + timeout;
         let asked = Asked { body, now, native, deadline };
@@ -398,6 +397,19 @@ fn as_search_error(error: tantivy::TantivyError) -> SearchError {
         Failure::Search(error) => error,
         Failure::View(reason) => SearchError::Unavailable { reason },
     }
+}
+
+/// Refuses more partitions than one search may cover.
+pub(crate) fn check_count(targets: &[Target]) -> Result<(), SearchError> {
+    let shards: usize = targets.iter().map(|target| target.leaders.len()).sum();
+    if shards <= SHARDS_MAX {
+        return Ok(());
+    }
+    Err(SearchError::TooExpensive {
+        message: format!(
+            "{shards} partitions are too many for one search; name fewer topics (at most {SHARDS_MAX} partitions)"
+        ),
+    })
 }
 
 /// The partitions of topics, numbered, and who leads them.

@@ -70,7 +70,8 @@ impl<'a> LocalSearch<'a> {
             view.splits.iter().filter(can_match).map(move |split| (*shard, view, split))
         };
         let mut tasks: Vec<Task<'a>> = views.iter().flat_map(splits).collect();
-        let statistics = Statistics::new(tasks.iter().map(|(.., split)| Arc::clone(split)).collect());
+        let splits = tasks.iter().map(|(.., split)| Arc::clone(split)).collect();
+        let statistics = Statistics::new(splits, budget);
         // Threads that take the largest first end at about the same time.
         tasks.sort_by_key(|(.., split)| std::cmp::Reverse(split.searcher.num_docs()));
         LocalSearch {

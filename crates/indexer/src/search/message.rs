@@ -14,6 +14,7 @@ use tantivy::aggregation::intermediate_agg_result::IntermediateAggregationResult
 
 use super::error::SearchError;
 use super::left_out::KeptFields;
+use super::status::PartitionStatus;
 use crate::query::sort::{Place, Sort, SortValue};
 
 /// A partition that is asked.
@@ -148,11 +149,7 @@ pub(crate) struct Document {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) shard: u32,
-    pub(crate) records: u64,
-    pub(crate) bytes: u64,
-    pub(crate) splits: usize,
-    pub(crate) lag_records: u64,
-    pub(crate) state: String,
+    pub(crate) status: PartitionStatus,
 }
 
 /// Aggregations between brokers: their maps have keys that are no strings, and their numbers may be infinite, so JSON carries them as

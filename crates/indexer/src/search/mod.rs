@@ -25,6 +25,7 @@ mod part;
 mod pool;
 mod serve;
 mod statistics;
+mod status;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -39,6 +40,7 @@ use serde_json::Value;
 pub use api::{Missing, NativeAnswer, NativeHit, NativeQuery, SearchLimits, Wait};
 pub(crate) use budget::Budget;
 pub use error::{SearchError, SearchedThrough};
+pub use status::{IndexesStatus, PartitionStatus, TopicStatus};
 
 use self::node::{Broker, Node};
 use self::pool::Pool;

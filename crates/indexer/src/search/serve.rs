@@ -15,7 +15,7 @@ use tantivy::schema::Type;
 use super::budget::Budget;
 use super::error::SearchError;
 use super::local::LocalSearch;
-use super::message::{Ask, Asked, FieldType, Found, Shard, Standing, Told, What, decode, encode};
+use super::message::{Ask, Asked, FieldType, Found, Shard, Told, What, decode, encode};
 use super::{Inner, SearchLimits};
 use crate::View;
 use crate::query::body::Request;
@@ -46,7 +46,7 @@ impl Inner {
                 self.fetch(ask.shards, asked, records).await.map(Told::Records)
             }
             What::Fields => self.fields(ask.shards, deadline).await.map(Told::Fields),
-            What::Status => Ok(Told::Status(self.standings(&ask.shards))),
+            What::Status => Ok(Told::Status(self.standings_here(&ask.shards))),
         };
         told.unwrap_or_else(Told::Refused)
     }
@@ -169,21 +169,6 @@ impl Inner {
             topics
         };
         self.pool.run(deadline, look).await
-    }
-
-    fn standings(&self, shards: &[Shard]) -> Vec<Standing> {
-        let standing = |shard: &Shard| {
-            let status = self.node.status(shard.id, shard.partition)?;
-            Some(Standing {
-                shard: shard.number,
-                records: status.records,
-                bytes: status.bytes,
-                splits: status.splits,
-                lag_records: status.lag_records,
-                state: status.state.name().to_owned(),
-            })
-        };
-        shards.iter().filter_map(standing).collect()
     }
 }
 

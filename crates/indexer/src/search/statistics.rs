@@ -8,18 +8,20 @@ use tantivy::Term;
 use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 
+use super::budget::Budget;
 use crate::SearchableSplit;
 
-/// Sums over splits; each is asked once.
+/// Sums over splits; each is asked once, as long as there is time.
 pub(crate) struct Statistics {
+    budget: Arc<Budget>,
     splits: Vec<Arc<SearchableSplit>>,
     tokens: Mutex<HashMap<Field, u64>>,
     docs: Mutex<HashMap<Term, u64>>,
 }
 
 impl Statistics {
-    pub(crate) fn new(splits: Vec<Arc<SearchableSplit>>) -> Statistics {
-        Statistics { splits, tokens: Mutex::default(), docs: Mutex::default() }
+    pub(crate) fn new(splits: Vec<Arc<SearchableSplit>>, budget: &Arc<Budget>) -> Statistics {
+        Statistics { budget: Arc::clone(budget), splits, tokens: Mutex::default(), docs: Mutex::default() }
     }
 }
 
@@ -44,6 +46,7 @@ impl Bm25StatisticsProvider for Statistics {
         if let Some(docs) = self.docs.lock().get(term) {
             return Ok(*docs);
         }
+        self.budget.check()?;
         let mut docs = 0;
         for split in &self.splits {
             docs += split.searcher.doc_freq(term)?;

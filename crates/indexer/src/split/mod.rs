@@ -98,21 +98,33 @@ impl SplitError {
         SplitError::Damaged { path: path.to_owned(), reason: reason.into() }
     }
 
-    /// Whether the index is not what was written: to be built anew, not to be tried again.
+    /// Whether the index is not what was written, or not by this version: to be built anew, not to be tried again.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             SplitError::Damaged { .. } => true,
-            SplitError::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
-            SplitError::Tantivy(error) => matches!(
-                error,
+            SplitError::Io { source, .. } => is_of_contents(source),
+            SplitError::Tantivy(error) => match error {
                 TantivyError::DataCorruption(_)
-                    | TantivyError::IncompatibleIndex(_)
-                    | TantivyError::SchemaError(_)
-                    | TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_))
-            ),
+                | TantivyError::IncompatibleIndex(_)
+                | TantivyError::SchemaError(_)
+                | TantivyError::OpenReadError(
+                    OpenReadError::FileDoesNotExist(_) | OpenReadError::IncompatibleIndex(_),
+                ) => true,
+                TantivyError::IoError(source)
+                | TantivyError::OpenReadError(OpenReadError::IoError { io_error: source, .. }) => {
+                    is_of_contents(source)
+                }
+                _ => false,
+            },
             SplitError::Stopped => false,
         }
     }
+}
+
+/// Whether an error is about what is in a file, or that it is not there, and not about the disk.
+fn is_of_contents(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
 }
 
 /// Opens a split. `verify` reads all of it and compares the checksum.

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use eddy_indexer::NotIndexed;
 use eddy_types::TopicId;
+use serde_json::Value;
 
-use crate::harness::{Broker, assert_exactly, copy, until};
+use crate::harness::{Broker, DEADLINE, assert_exactly, copy, until};
 
 /// A stopped broker with an index of a few splits.
 async fn prepared(dir: &Path) -> TopicId {
@@ -86,6 +89,79 @@ async fn a_damaged_split_is_made_anew() {
         }
         assert_whole(dir.path(), topic, &format!("damage {damage}")).await;
     }
+}
+
+/// Changes bytes of all splits, and the checksums so that they fit.
+fn forge(index: &Path, from: &[u8], to: &[u8]) {
+    assert_eq!(from.len(), to.len());
+    let path = index.join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut manifest: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    for split in manifest["splits"].as_array_mut().unwrap() {
+        let path = index.join(format!("{:012}.split", split["id"].as_u64().unwrap()));
+        let mut bytes = fs::read(&path).unwrap();
+        let at: Vec<usize> = bytes
+            .windows(from.len())
+            .enumerate()
+            .filter(|(_, window)| *window == from)
+            .map(|(at, _)| at)
+            .collect();
+        assert!(!at.is_empty(), "{from:?} is in each split");
+        for at in at {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+        fs::write(&path, &bytes).unwrap();
+        split["crc"] = crc32c::crc32c(&bytes).into();
+    }
+    let json = manifest.to_string();
+    fs::write(&path, format!("{json}\n{:08x}\n", crc32c::crc32c(json.as_bytes()))).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn splits_of_another_version_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let topic = prepared(dir.path()).await;
+    let index = dir.path().join("index").join(format!("{topic}-0"));
+    let footer = u32::to_le_bytes(1337);
+    let forgeries: [(&str, &[u8], &[u8]); 5] = [
+        ("the file of a split", b"EDYSPLT1", b"EDYSPLT9"),
+        ("a newer tantivy", b"\"index_format_version\":7", b"\"index_format_version\":9"),
+        ("an older tantivy", b"\"index_format_version\":7", b"\"index_format_version\":1"),
+        ("another footer", &footer, &[0; 4]),
+        ("another description", b"\"segments\"", b"\"sections\""),
+    ];
+    for (what, from, to) in forgeries {
+        forge(&index, from, to);
+        assert_whole(dir.path(), topic, what).await;
+    }
+}
+
+/// On a full disk for example.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_cannot_be_mended_is_told_and_mended_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let topic = prepared(dir.path()).await;
+    let index = dir.path().join("index").join(format!("{topic}-0"));
+    let split = splits(&index).remove(2);
+    fs::write(&split, b"").unwrap();
+    // No manifest can be written in the place of this.
+    let obstacle = index.join("manifest.tmp");
+    fs::create_dir(&obstacle).unwrap();
+    let broker = Broker::start(dir.path()).await;
+    until("opened", async || broker.indexer.status(topic, 0).is_some()).await;
+    let indexer = Arc::clone(&broker.indexer);
+    let looking = tokio::task::spawn_blocking(move || indexer.view(topic, 0).err());
+    let told = tokio::time::timeout(DEADLINE, looking).await.unwrap().unwrap();
+    assert!(
+        matches!(&told, Some(NotIndexed::Unreadable(reason)) if reason.contains("it has 0 bytes")),
+        "{told:?}"
+    );
+    assert_eq!(broker.indexer.stats().rebuilds, 0, "nothing was made anew yet");
+    fs::remove_dir(&obstacle).unwrap();
+    let _ = broker.indexer.view(topic, 0).unwrap();
+    assert_exactly(&broker.settled(topic).await, 0..500);
+    assert_eq!(broker.indexer.stats().rebuilds, 1);
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

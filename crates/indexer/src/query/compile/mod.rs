@@ -31,6 +31,12 @@ use crate::search::Budget;
 /// Terms that one query may look up in one split: a word without a field is a term in each field that has it.
 const TERMS_MAX: usize = 16 << 10;
 
+/// Times that one query may look in one split whether a field has a word at all.
+const LOOKUPS_MAX: usize = 64 << 10;
+
+/// Of these, how many are made between two looks at the time.
+const LOOKUPS_STEP: usize = 256;
+
 type Boxed = Box<dyn Query>;
 
 /// Makes one query for the split that it searches.
@@ -44,6 +50,7 @@ pub(crate) struct Compiler<'a> {
     pub(crate) analyzer: TextAnalyzer,
     pub(crate) budget: &'a Arc<Budget>,
     terms_left: usize,
+    lookups_left: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -54,7 +61,8 @@ impl<'a> Compiler<'a> {
         analyzer: TextAnalyzer,
         budget: &'a Arc<Budget>,
     ) -> Compiler<'a> {
-        Compiler { topic, partition, paths, searcher, analyzer, budget, terms_left: TERMS_MAX }
+        let (terms_left, lookups_left) = (TERMS_MAX, LOOKUPS_MAX);
+        Compiler { topic, partition, paths, searcher, analyzer, budget, terms_left, lookups_left }
     }
 
     /// # Errors
@@ -75,8 +83,14 @@ impl<'a> Compiler<'a> {
             }
             Node::Bool(all) => self.bool(all)?,
             Node::Best(nodes) => best(self.all(nodes)?),
-            Node::Boost(node, boost) => Box::new(BoostQuery::new(self.query(node)?, *boost)),
-            Node::Constant(node) => constant(self.query(node)?),
+            Node::Boost(node, boost) => match self.query(node)? {
+                query if is_nothing(&query) => query,
+                query => Box::new(BoostQuery::new(query, *boost)),
+            },
+            Node::Constant(node) => match self.query(node)? {
+                query if is_nothing(&query) => query,
+                query => constant(query),
+            },
         })
     }
 
@@ -86,22 +100,45 @@ impl<'a> Compiler<'a> {
 
     fn bool(&mut self, all: &Bool) -> tantivy::Result<Boxed> {
         let least = all.least_should();
-        if least > all.should.len() {
+        let mut clauses: Vec<(Occur, Boxed)> = Vec::new();
+        // What a split has nowhere ends the matter there: most splits lack some word of a long text.
+        for (nodes, is_scored) in [(&all.must, true), (&all.filter, false)] {
+            for node in nodes {
+                match self.query(node)? {
+                    query if is_nothing(&query) => return Ok(query),
+                    query => clauses.push((Occur::Must, if is_scored { query } else { unscored(query) })),
+                }
+            }
+        }
+        let should = self.some(&all.should, least)?;
+        if should.len() < least {
             return Ok(Box::new(EmptyQuery));
         }
-        let mut clauses: Vec<(Occur, Boxed)> = Vec::new();
-        clauses.extend(self.all(&all.must)?.into_iter().map(|query| (Occur::Must, query)));
-        clauses.extend(self.all(&all.filter)?.into_iter().map(|query| (Occur::Must, unscored(query))));
-        clauses.extend(self.all(&all.should)?.into_iter().map(|query| (Occur::Should, query)));
+        clauses.extend(should.into_iter().map(|query| (Occur::Should, query)));
         if all.must.is_empty() && all.filter.is_empty() && least == 0 {
             // Something must be there for the rest to be taken from.
             clauses.push((Occur::Must, unscored(Box::new(AllQuery))));
         }
-        for query in self.all(&all.must_not)? {
+        for query in self.all(&all.must_not)?.into_iter().filter(|query| !is_nothing(query)) {
             let excluded = Gathered { query: Arc::from(query), budget: Arc::clone(self.budget) };
             clauses.push((Occur::MustNot, Box::new(excluded)));
         }
         Ok(Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least)))
+    }
+
+    /// Those queries that can match in this split, of which `least` have to: fewer when that many cannot be found any more.
+    fn some(&mut self, nodes: &[Node], least: usize) -> tantivy::Result<Vec<Boxed>> {
+        let mut found = Vec::new();
+        for (at, node) in nodes.iter().enumerate() {
+            if found.len() + (nodes.len() - at) < least {
+                break;
+            }
+            let query = self.query(node)?;
+            if !is_nothing(&query) {
+                found.push(query);
+            }
+        }
+        Ok(found)
     }
 
     fn exists(&mut self, name: &Name) -> Boxed {
@@ -120,7 +157,19 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether the split has a term at all: most paths have few words of a query.
-    fn has(&self, term: &Term) -> tantivy::Result<bool> {
+    fn has(&mut self, term: &Term) -> tantivy::Result<bool> {
+        let left = self.lookups_left.checked_sub(1).ok_or_else(|| {
+            let message = format!(
+                "the query has too many words for {} fields: more than {LOOKUPS_MAX} words and fields to look them up in; name \
+                 fields, or leave out words",
+                self.paths.len()
+            );
+            TantivyError::InvalidArgument(message)
+        });
+        self.lookups_left = left?;
+        if self.lookups_left.is_multiple_of(LOOKUPS_STEP) {
+            self.budget.check()?;
+        }
         Ok(self.searcher.doc_freq(term)? > 0)
     }
 
@@ -135,6 +184,11 @@ impl<'a> Compiler<'a> {
         self.terms_left = left?;
         Ok(())
     }
+}
+
+/// Whether nothing in the split can match.
+fn is_nothing(query: &Boxed) -> bool {
+    query.is::<EmptyQuery>()
 }
 
 /// Each match counts the same.
@@ -160,6 +214,7 @@ fn best(queries: Vec<Boxed>) -> Boxed {
 }
 
 fn alone_or(mut queries: Vec<Boxed>, several: impl FnOnce(Vec<Boxed>) -> Boxed) -> Boxed {
+    queries.retain(|query| !is_nothing(query));
     match queries.pop() {
         None => Box::new(EmptyQuery),
         Some(only) if queries.is_empty() => only,
@@ -181,8 +236,8 @@ mod tests {
     use crate::query::literal::Literal;
     use crate::query::tree::Combine;
 
-    /// Compiles a match of words in no field over records whose fields have each of them, with so many terms to spend.
-    fn compile(words: &str, terms: usize, time: Duration) -> tantivy::Result<Boxed> {
+    /// Compiles a match of words in no field over records whose two fields have each of them, with so many terms and look-ups to spend.
+    fn compile(words: &str, terms: usize, lookups: usize, time: Duration) -> tantivy::Result<Boxed> {
         let (schema, _) = Fields::schema();
         let mut index = Index::create_in_ram(schema.clone());
         index.set_tokenizers(Fields::tokenizers());
@@ -196,6 +251,7 @@ mod tests {
         let paths = ["a".into(), "b".into()];
         let mut compiler = Compiler::new(("t", 0), &paths, &searcher, analyzer, &budget);
         compiler.terms_left = terms;
+        compiler.lookups_left = lookups;
         compiler.query(&Node::Match {
             name: Name::Anywhere,
             value: Literal::Text(words.to_owned()),
@@ -203,11 +259,10 @@ mod tests {
         })
     }
 
-    #[test]
-    fn words_that_are_in_too_many_fields_are_refused() {
-        let hour = Duration::from_secs(3600);
-        assert!(compile("x y", 8, hour).is_ok());
-        let error = compile("x y z", 8, hour).unwrap_err();
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn assert_refused(found: tantivy::Result<Boxed>) {
+        let error = found.unwrap_err();
         assert!(
             matches!(&error, TantivyError::InvalidArgument(text) if text.contains("name fields")),
             "{error}"
@@ -215,7 +270,25 @@ mod tests {
     }
 
     #[test]
+    fn words_that_are_in_too_many_fields_are_refused() {
+        assert!(compile("x y", 8, 100, HOUR).is_ok());
+        assert_refused(compile("x y z", 8, 100, HOUR));
+    }
+
+    #[test]
+    fn more_words_than_can_be_looked_up_in_all_fields_are_refused() {
+        assert!(compile("x y z", 100, 10, HOUR).is_ok());
+        assert_refused(compile("x y z", 100, 9, HOUR));
+    }
+
+    #[test]
+    fn a_word_that_is_nowhere_leaves_nothing_to_look_up() {
+        assert!(!is_nothing(&compile("x y z", 100, 10, HOUR).unwrap()));
+        assert!(is_nothing(&compile("nowhere x y z", 100, 4, HOUR).unwrap()));
+    }
+
+    #[test]
     fn a_query_is_made_within_its_time() {
-        assert!(compile("x", 8, Duration::ZERO).is_err());
+        assert!(compile("x", 8, 100, Duration::ZERO).is_err());
     }
 }

@@ -11,7 +11,7 @@ use tantivy::tokenizer::Token;
 use super::exact_phrase::ExactPhrase;
 use super::ranges::{dates_of, offset_range, timestamps};
 use super::terms::{self, FIELDS};
-use super::{Boxed, Compiler, any, best, constant, constant_if, unscored};
+use super::{Boxed, Compiler, any, best, constant, constant_if, is_nothing, unscored};
 use crate::query::dates::DateForm;
 use crate::query::literal::{Literal, Number};
 use crate::query::name::Name;
@@ -28,13 +28,13 @@ impl Compiler<'_> {
             Name::Value { path, whole: true } => self.whole(path, &value.text())?,
             Name::Value { path, whole: false } => {
                 self.count(1)?;
-                or_typed(name, value, word(terms::word(path, &value.text())))
+                self.or_typed(name, value, word(terms::word(path, &value.text())))?
             }
             Name::Anywhere => {
                 let found = self.anywhere(&value.text())?;
-                or_typed(name, value, found)
+                self.or_typed(name, value, found)?
             }
-            Name::Key => key(value),
+            Name::Key => exact(key(value)),
             Name::Header(header) => exact(terms::header(header, &value.text())),
             Name::Topic => constant_if(value.text() == self.topic),
             Name::Partition => constant_if(value.number() == Some(Number::Int(i64::from(self.partition)))),
@@ -55,24 +55,30 @@ impl Compiler<'_> {
         };
         let tokens = tokens(&mut self.analyzer, &value.text());
         self.count(tokens.len())?;
+        let least = match combine {
+            Combine::All => tokens.len(),
+            Combine::Least(least) => least.of(tokens.len()).max(1),
+        };
         let mut found = Vec::with_capacity(tokens.len());
-        for token in &tokens {
-            found.push(match path {
+        for (at, token) in tokens.iter().enumerate() {
+            if found.len() + (tokens.len() - at) < least {
+                break;
+            }
+            let query = match path {
                 Some(path) => word(terms::word(path, &token.text)),
                 None => self.anywhere(&token.text)?,
-            });
+            };
+            if !is_nothing(&query) {
+                found.push(query);
+            }
         }
-        let least = match combine {
-            Combine::All => found.len(),
-            Combine::Least(least) => least.of(found.len()).max(1),
-        };
         let found: Boxed = if found.is_empty() || least > found.len() {
             Box::new(EmptyQuery)
         } else {
             let clauses = found.into_iter().map(|word| (Occur::Should, word)).collect();
             Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least))
         };
-        Ok(or_typed(name, value, found))
+        self.or_typed(name, value, found)
     }
 
     /// The words of a text, one after the other.
@@ -87,29 +93,43 @@ impl Compiler<'_> {
             }
             _ => return self.term(name, value),
         };
-        Ok(or_typed(name, value, found))
+        self.or_typed(name, value, found)
     }
 
     /// Several words, one after the other, in any field of the value, or in a value without fields.
     fn phrase_anywhere(&mut self, tokens: &[Token], slop: u32) -> tantivy::Result<Boxed> {
-        let mut found = vec![phrase(tokens, slop, |token| Term::from_field_text(FIELDS.text, token))];
+        let mut found = Vec::new();
+        let text = |token: &str| Term::from_field_text(FIELDS.text, token);
+        if self.has_all(tokens, text)? {
+            found.push(phrase(tokens, slop, text));
+        }
         for path in self.paths {
-            self.budget.check()?;
-            let mut all = !tokens.is_empty();
-            for token in tokens {
-                all = all && self.has(&terms::word(path, &token.text))?;
-            }
-            if all {
+            let in_path = |token: &str| terms::word(path, token);
+            if self.has_all(tokens, in_path)? {
                 self.count(tokens.len())?;
-                found.push(phrase(tokens, slop, |token| terms::word(path, token)));
+                found.push(phrase(tokens, slop, in_path));
             }
         }
         Ok(best(found))
     }
 
-    /// A word, or a number, in any field of the value, or in a value without fields.
+    /// Whether the split has all these words.
+    fn has_all(&mut self, tokens: &[Token], term: impl Fn(&str) -> Term) -> tantivy::Result<bool> {
+        for token in tokens {
+            if !self.has(&term(&token.text))? {
+                return Ok(false);
+            }
+        }
+        Ok(!tokens.is_empty())
+    }
+
+    /// A word, or a number, in any of the fields that have it, or in a value without fields.
     fn anywhere(&mut self, token: &str) -> tantivy::Result<Boxed> {
-        let mut found = vec![word(Term::from_field_text(FIELDS.text, token))];
+        let mut found = Vec::new();
+        let text = Term::from_field_text(FIELDS.text, token);
+        if self.has(&text)? {
+            found.push(word(text));
+        }
         let number = Number::parse(token);
         for path in self.paths {
             let term = terms::word(path, token);
@@ -125,6 +145,18 @@ impl Compiler<'_> {
         }
         self.count(found.len())?;
         Ok(best(found))
+    }
+
+    /// What was found of a text, or what it says as a value of another type.
+    fn or_typed(&mut self, name: &Name, value: &Literal, found: Boxed) -> tantivy::Result<Boxed> {
+        Ok(match name {
+            Name::Value { path, .. } => best(std::iter::once(found).chain(typed(path, value)).collect()),
+            Name::Anywhere => {
+                let key = key(value);
+                if self.has(&key)? { best(vec![found, exact(key)]) } else { found }
+            }
+            _ => found,
+        })
     }
 
     /// The whole of a string. The words find it, where there are any, and the columns confirm it.
@@ -157,15 +189,6 @@ fn phrase(tokens: &[Token], slop: u32, term: impl Fn(&str) -> Term) -> Boxed {
     }
 }
 
-/// What was found of a text, or what it says as a value of another type.
-fn or_typed(name: &Name, value: &Literal, found: Boxed) -> Boxed {
-    match name {
-        Name::Value { path, .. } => best(std::iter::once(found).chain(typed(path, value)).collect()),
-        Name::Anywhere => best(vec![found, key(value)]),
-        _ => found,
-    }
-}
-
 /// The number, truth value or date that a literal is or says, where records have those.
 fn typed(path: &str, value: &Literal) -> impl Iterator<Item = Boxed> {
     let number = value.number().map(|number| constant(exact(terms::number(path, number))));
@@ -185,8 +208,8 @@ fn instants(value: &Literal) -> Option<Range<Millis>> {
     Some((Bound::Included(first), Bound::Included(last)))
 }
 
-fn key(value: &Literal) -> Boxed {
-    exact(Term::from_field_text(FIELDS.key, &value.text()))
+fn key(value: &Literal) -> Term {
+    Term::from_field_text(FIELDS.key, &value.text())
 }
 
 /// The more often it is there, the better.

@@ -304,7 +304,7 @@ async fn fields_and_topics_are_described() {
     let caps = search.field_caps("t", "user.*,@timestamp").await.unwrap();
     let names: Vec<&String> = caps["fields"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["@timestamp", "user.id", "user.name", "user.name.keyword"]);
-    let rows = search.indices(None).await.unwrap();
+    let rows = search.indices(None, std::time::Duration::ZERO).await.unwrap();
     assert_eq!((&rows[0]["index"], &rows[0]["docs.count"]), (&json!("t"), &json!("7")));
     assert_eq!(search.counters().stats().failed, 0);
     let _ = search.search("none", json!({}), Wait::default()).await.unwrap_err();

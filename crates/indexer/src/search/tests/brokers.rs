@@ -67,6 +67,43 @@ async fn a_broker_that_is_gone_makes_the_answer_partial_and_it_says_so() {
 }
 
 #[tokio::test]
+async fn how_indexes_stand_is_told_of_all_brokers() {
+    let (search, _) = cluster();
+    let status = search.status(None, Duration::ZERO).await.unwrap();
+    let told: Vec<_> = status
+        .topics
+        .iter()
+        .flat_map(|topic| {
+            topic.partitions.iter().map(|one| (&*topic.topic, one.partition, one.node, one.records))
+        })
+        .collect();
+    assert_eq!(told, [("logs-a", 0, 1, 5), ("logs-a", 1, 2, 5), ("logs-b", 0, 2, 5)]);
+    assert_eq!(status.partial, []);
+    let rows = search.indices(Some("logs-a"), Duration::ZERO).await.unwrap();
+    assert_eq!((&rows[0]["docs.count"], &rows[0]["health"]), (&json!("10"), &json!("green")));
+    let unknown = search.status(Some("logs-a,nope"), Duration::ZERO).await.unwrap_err();
+    assert!(matches!(unknown, SearchError::UnknownTopic { targets } if targets == "nope"));
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_say_how_its_indexes_stand_is_named() {
+    let (search, one) = cluster();
+    one.others.lock().clear();
+    let status = search.status(Some("logs-*"), Duration::ZERO).await.unwrap();
+    let known: Vec<_> = status.topics.iter().map(|topic| (&*topic.topic, topic.partitions.len())).collect();
+    assert_eq!(known, [("logs-a", 1), ("logs-b", 0)]);
+    let reason = "the connection broke before the answer";
+    let partial = json!([
+        {"topic": "logs-a", "partition": 1, "node": 2, "reason": reason},
+        {"topic": "logs-b", "partition": 0, "node": 2, "reason": reason},
+    ]);
+    assert_eq!(json!(status.partial), partial);
+    let rows = search.indices(Some("logs-a"), Duration::ZERO).await.unwrap();
+    assert_eq!((&rows[0]["docs.count"], &rows[0]["health"]), (&json!("5"), &json!("red")));
+    assert_eq!(rows[0]["partial"], json!([partial[0]]));
+}
+
+#[tokio::test]
 async fn who_waits_for_the_index_waits_for_a_broker_that_comes_back() {
     let (search, one) = cluster();
     let two = one.others.lock().remove(&BrokerId(2)).unwrap();

@@ -66,6 +66,35 @@ async fn bombs_are_refused_and_the_next_search_is_answered() {
 }
 
 #[tokio::test]
+async fn many_words_without_a_field_are_found_or_out_of_time() {
+    let value = |n: usize| -> Map<_, _> {
+        let word = |field: usize| json!(format!("w{}", (n * 7 + field * 3) % 50));
+        (0..40).map(|field| (format!("f{field}"), word(field))).collect()
+    };
+    let values: Vec<Value> = (0..30).map(|n| Value::Object(value(n))).collect();
+    let search = Fake::new(1, [("t", vec![log(&values)])]).search();
+    let body = |first: &str, operator: &str| {
+        let words: Vec<String> = (0..50).map(|n| format!("w{n}")).collect();
+        let query = json!({"query": format!("{first} {}", words.join(" ")), "default_operator": operator});
+        json!({"query": {"query_string": query}, "track_total_hits": true})
+    };
+    let total = |answer: &Value| answer["hits"]["total"]["value"].as_u64();
+    let all = search.search("t", body("w0", "OR"), Wait::default()).await.unwrap();
+    assert_eq!(total(&all), Some(30));
+    let none = search.search("t", body("nowhere", "AND"), Wait::default()).await.unwrap();
+    assert_eq!(total(&none), Some(0));
+    // The body's time is what counts.
+    let mut hurried = body("w0", "OR");
+    hurried["timeout"] = json!("5ms");
+    let (begin, wait) = (Instant::now(), Wait { timeout: Duration::from_secs(30), ..Wait::default() });
+    match search.search("t", hurried, wait).await {
+        Ok(answer) => assert_eq!(answer["timed_out"], json!(true)),
+        Err(error) => assert_eq!(error.status() / 100, 5, "{error}"),
+    }
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn a_search_ends_with_its_time_and_says_so() {
     let search = Fake::new(1, [("t", vec![log(&[json!({"a": 1})])])]).search();
     let wait = Wait { timeout: Duration::from_nanos(1), ..Wait::default() };
@@ -89,6 +118,18 @@ async fn records_too_large_for_one_answer_are_refused() {
     let search = Search::over(Arc::new(Fake::new(1, [("t", vec![log(&values)])])), limits);
     assert!(matches!(refused(&search, json!({})).await, SearchError::TooExpensive { .. }));
     assert!(search.search("t", json!({"size": 2}), Wait::default()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_value_too_large_for_any_answer_does_not_hide_the_others() {
+    let values = [json!({"a": 1}), json!({"a": "word ".repeat(200)}), json!({"a": 3})];
+    let limits = SearchLimits { answer_bytes_max: 600, ..SearchLimits::default() };
+    let search = Search::over(Arc::new(Fake::new(1, [("t", vec![log(&values)])])), limits);
+    let answer = search.search("t", json!({"sort": ["_offset"]}), Wait::default()).await.unwrap();
+    let shown: Vec<&Value> =
+        answer["hits"]["hits"].as_array().unwrap().iter().map(|hit| &hit["_source"]).collect();
+    let bytes = values[1].to_string().len();
+    assert_eq!(shown, [&values[0], &json!({"omitted_bytes": bytes}), &values[2]]);
 }
 
 #[tokio::test]
