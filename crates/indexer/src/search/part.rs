@@ -193,23 +193,24 @@ impl<'a> Part<'a> {
         (phrase, weight): (&ExactPhrase, &Bm25Weight),
         enough: u64,
     ) -> tantivy::Result<()> {
-        let Some(mut occurrences) = phrase.occurrences(reader, weight.clone())? else { return Ok(()) };
         let offsets = Offsets::open(reader)?;
+        let first = offsets.first_from(view.log_start, reader.max_doc());
+        let Some(mut occurrences) = phrase.occurrences(reader, weight.clone(), first)? else {
+            return Ok(());
+        };
         let mut best =
             Best::new(reader, &offsets, view, &self.search.request.sort, (&self.top, self.wanted))?;
-        let mut next = offsets.first_from(view.log_start, reader.max_doc());
         let counted = &self.search.counted;
         loop {
             let is_enough = counted.load(Ordering::Relaxed) > enough;
             let floor = if is_enough { best.floor() } else { Score::NEG_INFINITY };
-            let Some((doc, score)) = occurrences.next(next, floor) else { break };
+            let Some((doc, score)) = occurrences.next(floor) else { break };
             counted.fetch_add(1, Ordering::Relaxed);
             self.total += 1;
             if self.total.is_multiple_of(STEP as u64) {
                 self.search.budget.check()?;
             }
             best.take(doc, score);
-            next = doc + 1;
         }
         self.keep(best.finish(shard)?);
         Ok(())

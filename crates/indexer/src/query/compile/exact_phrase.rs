@@ -1,13 +1,13 @@
 //! Words that stand one right after the other.
 
 use tantivy::fieldnorm::FieldNormReader;
-use tantivy::postings::{Postings, SegmentPostings};
+use tantivy::postings::{BlockSegmentPostings, Postings, SegmentPostings};
 use tantivy::query::{Bm25StatisticsProvider, Bm25Weight, EnableScoring, PhraseQuery, Query, Weight};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocId, DocSet, Score, SegmentReader, TERMINATED, Term};
 
-/// Documents of a word that are looked at one by one before a search for a later one.
-const STEPS: usize = 4;
+/// Documents of a block of postings, at most.
+const BLOCK: usize = 128;
 
 /// A phrase of at least two words of one field, each with its place. As a part of another query it is tantivy's own; alone it can
 /// pass over what nobody wants to see.
@@ -30,7 +30,7 @@ impl ExactPhrase {
         Bm25Weight::for_terms(statistics, &terms)
     }
 
-    /// Its matches in a segment; none when the segment lacks one of the words.
+    /// Its matches in a segment from the document `first` on; none when the segment lacks one of the words.
     ///
     /// # Errors
     /// The segment cannot be read.
@@ -38,13 +38,13 @@ impl ExactPhrase {
         &self,
         reader: &SegmentReader,
         weight: Bm25Weight,
+        first: DocId,
     ) -> tantivy::Result<Option<Occurrences>> {
-        let Some((last, (_, term))) =
-            self.terms.iter().map(|(place, _)| *place).max().zip(self.terms.first())
+        let Some((last, (_, any))) = self.terms.iter().map(|(place, _)| *place).max().zip(self.terms.first())
         else {
             return Ok(None);
         };
-        let norms = reader.fieldnorms_readers().get_field(term.field())?;
+        let norms = reader.fieldnorms_readers().get_field(any.field())?;
         let norms = norms.unwrap_or_else(|| FieldNormReader::constant(reader.max_doc(), 1));
         let mut words = Vec::with_capacity(self.terms.len());
         for (place, term) in &self.terms {
@@ -55,8 +55,28 @@ impl ExactPhrase {
             let shift = u32::try_from(last - place).unwrap_or(u32::MAX);
             words.push(Word { postings, shift });
         }
-        words.sort_by_key(|word| word.postings.size_hint());
-        Ok(Some(Occurrences { words, norms, weight, places: Vec::new(), others: Vec::new() }))
+        let Some(pair) = self.pair(reader, first)? else { return Ok(None) };
+        Ok(Some(Occurrences { pair, words, norms, weight, places: Vec::new(), others: Vec::new() }))
+    }
+
+    /// The two rarest words.
+    fn pair(&self, reader: &SegmentReader, first: DocId) -> tantivy::Result<Option<Pair>> {
+        let mut blocks = Vec::with_capacity(self.terms.len());
+        for (_, term) in &self.terms {
+            let index = reader.inverted_index(term.field())?;
+            blocks.extend(index.read_block_postings(term, IndexRecordOption::WithFreqs)?);
+        }
+        blocks.sort_by_key(BlockSegmentPostings::doc_freq);
+        let mut blocks = blocks.into_iter();
+        let both = blocks.next().zip(blocks.next());
+        Ok(both.map(|(one, other)| Pair {
+            one,
+            other,
+            from: first,
+            found: [(TERMINATED, 0); BLOCK],
+            count: 0,
+            given: 0,
+        }))
     }
 }
 
@@ -78,17 +98,10 @@ struct Word {
 }
 
 impl Word {
-    /// The first document from `doc` on that has the word.
-    fn seek(&mut self, doc: DocId) -> DocId {
-        // Of words that are everywhere the next one is near.
-        for _ in 0..STEPS {
-            let found = self.postings.doc();
-            if found >= doc {
-                return found;
-            }
-            self.postings.advance();
-        }
-        self.postings.seek(doc.max(self.postings.doc()))
+    /// Goes to a document that is not before the last one; false when it has not the word.
+    fn is_in(&mut self, doc: DocId) -> bool {
+        let at = self.postings.doc();
+        doc == if at < doc { self.postings.seek(doc) } else { at }
     }
 }
 
@@ -97,7 +110,7 @@ impl Word {
 /// Where the words stand is only looked up for documents whose score could be above a floor: a phrase is there no more often than
 /// its rarest word. Of words that are everywhere, where they stand costs more than all the rest.
 pub(crate) struct Occurrences {
-    /// The rarest first.
+    pair: Pair,
     words: Vec<Word>,
     norms: FieldNormReader,
     weight: Bm25Weight,
@@ -106,41 +119,19 @@ pub(crate) struct Occurrences {
 }
 
 impl Occurrences {
-    /// The next document from `doc` on whose score is above `floor`, and the score.
-    pub(crate) fn next(&mut self, mut doc: DocId, floor: Score) -> Option<(DocId, Score)> {
+    /// The next document whose score is above `floor`, and the score.
+    pub(crate) fn next(&mut self, floor: Score) -> Option<(DocId, Score)> {
         loop {
-            doc = self.with_all_words(doc);
-            if doc == TERMINATED {
-                return None;
-            }
+            let (doc, most) = self.pair.next()?;
             let norm = self.norms.fieldnorm_id(doc);
-            let most = self.words.iter().map(|word| word.postings.term_freq()).min().unwrap_or(0);
-            if self.weight.score(norm, most) > floor {
+            if self.weight.score(norm, most) > floor && self.words.iter_mut().all(|word| word.is_in(doc)) {
                 let count = self.count();
                 let score = self.weight.score(norm, count);
                 if count > 0 && score > floor {
                     return Some((doc, score));
                 }
             }
-            doc += 1;
         }
-    }
-
-    /// The first document from `doc` on that has all words.
-    fn with_all_words(&mut self, mut doc: DocId) -> DocId {
-        let mut agree = 0;
-        while agree < self.words.len() && doc != TERMINATED {
-            agree = 0;
-            for word in &mut self.words {
-                let found = word.seek(doc);
-                if found > doc {
-                    doc = found;
-                    break;
-                }
-                agree += 1;
-            }
-        }
-        doc
     }
 
     /// How often the phrase is in the document that all words are at.
@@ -157,5 +148,56 @@ impl Occurrences {
             });
         }
         u32::try_from(self.places.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Documents that have two words, and how often the one that is there less often. It compares a block of the one with a block of the
+/// other at a time.
+struct Pair {
+    one: BlockSegmentPostings,
+    other: BlockSegmentPostings,
+    /// Where the next blocks begin.
+    from: DocId,
+    found: [(DocId, u32); BLOCK],
+    count: usize,
+    given: usize,
+}
+
+impl Pair {
+    fn next(&mut self) -> Option<(DocId, u32)> {
+        while self.given == self.count {
+            if self.from == TERMINATED {
+                return None;
+            }
+            self.compare();
+        }
+        let found = self.found.get(self.given).copied();
+        self.given += 1;
+        found
+    }
+
+    fn compare(&mut self) {
+        let mut one_at = self.one.seek(self.from);
+        let mut other_at = self.other.seek(self.from);
+        let (ones, others) = (self.one.docs(), self.other.docs());
+        if one_at >= ones.len() || other_at >= others.len() {
+            self.from = TERMINATED;
+            return;
+        }
+        let (one_freqs, other_freqs) = (self.one.freqs(), self.other.freqs());
+        (self.count, self.given) = (0, 0);
+        while let (Some(one), Some(other)) = (ones.get(one_at), others.get(other_at))
+            && let (Some(here), Some(there)) = (one_freqs.get(one_at), other_freqs.get(other_at))
+            && let Some(found) = self.found.get_mut(self.count)
+        {
+            // Which is the next cannot be foretold where both words are frequent: no branch depends on it.
+            *found = (*one, *here.min(there));
+            self.count += usize::from(one == other);
+            one_at += usize::from(one <= other);
+            other_at += usize::from(other <= one);
+        }
+        // One block is at its end. What follows it is after all of it, and not before what is left of the other.
+        let left = ones.get(one_at).or(others.get(other_at)).copied();
+        self.from = left.or(ones.last().map(|last| last + 1)).unwrap_or(TERMINATED);
     }
 }
