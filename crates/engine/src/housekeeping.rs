@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use eddy_metadata::{Image, Record};
 use eddy_types::{BrokerId, Offset, TopicId};
@@ -25,11 +25,12 @@ pub struct HousekeepingConfig {
 }
 
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
-/// How often files of deleted segments are looked for.
+/// How often a piece of a deleted segment's file is given back to the disk: each holds up the write-ahead log for a millisecond or
+/// two.
 const GIVE_BACK_INTERVAL: Duration = Duration::from_secs(1);
-/// For each second in which the disk is kept busy with that, so many of rest.
-const GIVE_BACK_REST: u32 = 4;
-const GIVE_BACK_REST_MAX: Duration = Duration::from_millis(200);
+/// What is more than so many pieces, a gibibyte, goes faster: within so much time.
+const PIECES_EASY: u64 = 256;
+const GIVE_BACK_WITHIN: Duration = Duration::from_secs(10);
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
 /// How often leaders look for followers that lag, unless a follower may lag less than ten times this.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ pub(crate) fn start(engine: &Arc<Engine>, config: HousekeepingConfig) -> Vec<Joi
     look_at_space(engine, reserve);
     vec![
         every(engine, |_| SPACE_INTERVAL, move |engine| look_at_space(engine, reserve)),
-        every(engine, |_| GIVE_BACK_INTERVAL, give_back),
+        every(engine, give_back_interval, give_back),
         every(engine, |_| EXPIRY_INTERVAL, expire_producers),
         every(engine, lag_interval, look_for_lag),
         every(engine, move |_| config.retention_check_interval, retain),
@@ -187,19 +188,17 @@ pub(crate) async fn until_low_watermark(
     }
 }
 
-/// Gives the files of deleted segments back to the disk. A compaction does that itself.
+fn give_back_interval(engine: &Arc<Engine>) -> Duration {
+    let pressing = engine.partitions().storage().files.pieces_left().saturating_sub(PIECES_EASY);
+    let interval = GIVE_BACK_WITHIN / u32::try_from(pressing.max(1)).unwrap_or(u32::MAX);
+    interval.min(GIVE_BACK_INTERVAL)
+}
+
+/// Gives a piece of the files of deleted segments back to the disk; all of them when it is full.
 fn give_back(engine: &Arc<Engine>) {
     let files = &engine.partitions().storage().files;
     let is_full = || engine.disk_space().protect.load(Ordering::Relaxed);
-    while !*engine.stopping().borrow() && (is_full() || engine.cleaner_status().running.is_none()) {
-        let begin = Instant::now();
-        if !files.give_back() {
-            return;
-        }
-        if !is_full() {
-            std::thread::sleep((begin.elapsed() * GIVE_BACK_REST).min(GIVE_BACK_REST_MAX));
-        }
-    }
+    while files.give_back() && is_full() && !*engine.stopping().borrow() {}
 }
 
 /// Tells the metadata group which deleted topics left nothing behind here.

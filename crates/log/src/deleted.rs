@@ -83,6 +83,13 @@ impl FileCache {
         }
     }
 
+    /// How many pieces the deleted segments' files are, about.
+    #[must_use]
+    pub fn pieces_left(&self) -> u64 {
+        let bytes: u64 = self.deleted.files.lock().iter().map(|file| file.bytes).sum();
+        bytes / self.deleted.piece_bytes
+    }
+
     /// Gives a piece of the deleted segments' files back to the disk. False when none is left, or only such as are being read.
     /// Blocks for a moment.
     pub fn give_back(&self) -> bool {

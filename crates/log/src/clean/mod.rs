@@ -127,10 +127,9 @@ struct Pacer<'a> {
 impl Pacer<'_> {
     fn moved(&mut self, bytes: u64) -> Result<(), CleanError> {
         self.pending += bytes;
-        if self.pending < PACE_BYTES { Ok(()) } else { self.rest() }
-    }
-
-    fn rest(&mut self) -> Result<(), CleanError> {
+        if self.pending < PACE_BYTES {
+            return Ok(());
+        }
         match (self.pace)(std::mem::take(&mut self.pending)) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(CleanError::Stopped),

@@ -13,11 +13,9 @@ use crate::error::LogError;
 use crate::index::{Facts, IndexBuilder, IndexedBatch};
 use crate::segment::{Extent, INDEX_SUFFIX, LOG_SUFFIX, Segment, TIME_INDEX_SUFFIX};
 
-/// Bytes of one write.
-const WRITE_BYTES: usize = 1 << 20;
-/// The file is synced each time this much was written: one sync of a whole segment would hold up those of the write-ahead
-/// log.
-const SYNC_BYTES: u64 = 2 << 20;
+/// Bytes of one write, which is synced at once: the write-ahead log's syncs wait for it. One of half a mebibyte takes them a
+/// millisecond, one of two mebibytes seven.
+const WRITE_BYTES: usize = 512 << 10;
 
 /// A segment being written. Nothing is durable before [`Output::finish`].
 pub(super) struct Output<'a> {
@@ -30,7 +28,6 @@ pub(super) struct Output<'a> {
     buffer: Vec<u8>,
     /// Bytes in the file, before the buffer.
     written: u64,
-    synced: u64,
     index: IndexBuilder,
 }
 
@@ -45,7 +42,7 @@ impl<'a> Output<'a> {
         let log = create(disk, &path)?;
         let index = IndexBuilder::new(base, Facts::EMPTY);
         let buffer = Vec::with_capacity(WRITE_BYTES);
-        Ok(Output { disk, dir, base, index_interval, path, log, buffer, written: 0, synced: 0, index })
+        Ok(Output { disk, dir, base, index_interval, path, log, buffer, written: 0, index })
     }
 
     /// Bytes of batches so far.
@@ -77,21 +74,17 @@ impl<'a> Output<'a> {
         self.written += self.buffer.len() as u64;
         self.buffer.clear();
         self.buffer.shrink_to(WRITE_BYTES);
-        if self.written - self.synced >= SYNC_BYTES {
-            self.sync()?;
-        }
-        Ok(())
+        self.sync()
     }
 
-    fn sync(&mut self) -> Result<(), LogError> {
-        self.log.sync_data().map_err(|error| LogError::io("sync", &self.path, error))?;
-        self.synced = self.written;
-        Ok(())
+    fn sync(&self) -> Result<(), LogError> {
+        self.log.sync_data().map_err(|error| LogError::io("sync", &self.path, error))
     }
 
     /// Makes the segment durable, with its indexes, for offsets below `end`.
     pub(super) fn finish(mut self, end: Offset) -> Result<Arc<Segment>, LogError> {
         self.write_out()?;
+        // An empty one too: it may have taken the place of what an earlier attempt wrote.
         self.sync()?;
         self.index.seal();
         let index = self.write_index(INDEX_SUFFIX, &self.index.offset_entries)?;

@@ -44,12 +44,7 @@ impl<'a> Rewrite<'a> {
         if outcome.is_err() {
             self.log.discard(group.base());
         }
-        drop(group);
-        outcome?;
-        while self.log.files.give_back() {
-            self.pacer.rest()?;
-        }
-        Ok(())
+        outcome
     }
 
     fn write_and_swap(&mut self, group: &Group, cleaned: &mut Cleaned) -> Result<(), CleanError> {
