@@ -52,8 +52,8 @@ pub struct Stats {
     pub commit_seconds: Times,
     /// How long a merge took.
     pub merge_seconds: Times,
-    /// Time that was spent stepping aside.
-    pub backoff: Duration,
+    /// Time that was spent stepping aside, by what for.
+    pub backoff: Vec<(&'static str, Duration)>,
     /// Indexes, or parts of one, that were made anew because they could not be used.
     pub rebuilds: u64,
     /// Bytes that are taken for building at the moment.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::counters::{Counters, Stats};
 use crate::fields::Words;
 use crate::mapping::Mapping;
 use crate::open_splits::OpenSplits;
-use crate::pace::Pace;
+use crate::pace::{Backoff, Pace};
 use crate::partition_index::{Common, PartitionIndex, remove_dir};
 use crate::view::{IndexStatus, NotIndexed, View};
 use crate::{turn, upkeep};
@@ -38,7 +38,7 @@ pub struct IndexerConfig {
 
 impl Default for IndexerConfig {
     fn default() -> Self {
-        IndexerConfig { memory: 64 << 20, commit_interval: Duration::from_secs(1), open_splits: 512 }
+        IndexerConfig { memory: 64 << 20, commit_interval: Duration::from_millis(750), open_splits: 512 }
     }
 }
 
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     tracked: RwLock<Arc<Tracked>>,
     /// The engine stops, or nothing is indexed.
     stopping: Arc<AtomicBool>,
-    backoff: Arc<AtomicU64>,
+    backoff: Arc<Backoff>,
     work: Bell,
     upkeep: Bell,
 }
@@ -246,7 +246,7 @@ impl Indexer {
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
         Stats {
-            backoff: Duration::from_micros(shared.backoff.load(Ordering::Relaxed)),
+            backoff: shared.backoff.spent(),
             open_splits: shared.common.open.len(),
             partitions: shared.tracked().len(),
             ..shared.common.counters.stats()

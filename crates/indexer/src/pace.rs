@@ -3,7 +3,7 @@
 //! While the write-ahead log is *pressed*, work stands still, but for a small slice now and then: under pressure that never
 //! ends the index still gets on. When the pressure has gone, work resumes at a tenth of its speed and doubles that while nothing
 //! happens. The threads have the lowest priority, and while they wait for a processor all the same ([`Contention`]) they work less
-//! and less, down to a twentieth of the time.
+//! and less, down to a seventh of the time, or to half of it when there is little to do.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,10 @@ const SHARE_MIN: f64 = 0.1;
 const SHARE_DOUBLES_IN: Duration = Duration::from_millis(250);
 
 /// Share of the time that work takes at least while others need the processors.
-const SHARE_CONTENDED_MIN: f64 = 0.05;
+const SHARE_CONTENDED_MIN: f64 = 0.15;
+
+/// The same while there is little work ([`Pace::set_little`]): what does not last long may go on.
+const SHARE_LITTLE_MIN: f64 = 0.5;
 
 /// Work goes on for so long before a pause, if there is no pressure: a thread that wakes often waits often, for no one's sake.
 const BURST: Duration = Duration::from_millis(10);
@@ -43,11 +46,46 @@ const SLICE_BYTES: u64 = 256 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stop;
 
+/// What work steps aside for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// The write-ahead log is pressed, or was a moment ago.
+    Wal,
+    /// Others need the processors.
+    Processors,
+}
+
+/// Microseconds spent stepping aside, of all threads.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    wal: AtomicU64,
+    processors: AtomicU64,
+}
+
+impl Backoff {
+    fn of(&self, reason: Reason) -> &AtomicU64 {
+        match reason {
+            Reason::Wal => &self.wal,
+            Reason::Processors => &self.processors,
+        }
+    }
+
+    fn add(&self, reason: Reason, time: Duration) {
+        self.of(reason).fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// What was spent by now.
+    pub(crate) fn spent(&self) -> Vec<(&'static str, Duration)> {
+        [("wal", Reason::Wal), ("processors", Reason::Processors)]
+            .map(|(name, reason)| (name, Duration::from_micros(self.of(reason).load(Ordering::Relaxed))))
+            .to_vec()
+    }
+}
+
 /// The pace of one thread.
 pub(crate) struct Pace {
     stopping: Arc<AtomicBool>,
-    /// Microseconds spent stepping aside, of all threads.
-    backoff: Arc<AtomicU64>,
+    backoff: Arc<Backoff>,
     state: Mutex<State>,
 }
 
@@ -55,6 +93,10 @@ struct State {
     pressure: watch::Receiver<Pressure>,
     contention: Contention,
     share: f64,
+    /// Share that work takes at least while others need the processors.
+    contended_min: f64,
+    /// Why the share was lowered last.
+    reason: Reason,
     /// When the share was changed last.
     changed: Instant,
     /// When the last slice under pressure began.
@@ -63,6 +105,8 @@ struct State {
     began: Instant,
     /// Time that slices have taken since the last pause.
     worked: Duration,
+    /// Time spent stepping aside, ever.
+    waited: Duration,
     written: u64,
 }
 
@@ -70,7 +114,7 @@ impl Pace {
     pub(crate) fn new(
         pressure: watch::Receiver<Pressure>,
         stopping: Arc<AtomicBool>,
-        backoff: Arc<AtomicU64>,
+        backoff: Arc<Backoff>,
         contention: Contention,
     ) -> Pace {
         let now = Instant::now();
@@ -78,10 +122,13 @@ impl Pace {
             pressure,
             contention,
             share: 1.0,
+            contended_min: SHARE_CONTENDED_MIN,
+            reason: Reason::Wal,
             changed: now,
             floor: None,
             began: now,
             worked: Duration::ZERO,
+            waited: Duration::ZERO,
             written: 0,
         };
         Pace { stopping, backoff, state: Mutex::new(state) }
@@ -103,12 +150,23 @@ impl Pace {
             std::thread::sleep(pause.min(LOOK_INTERVAL));
         }
         let waited = begin.elapsed();
-        self.backoff.fetch_add(u64::try_from(waited.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        state.waited += waited;
+        self.backoff.add(state.reason, waited);
         if state.worked >= BURST {
             state.worked = Duration::ZERO;
         }
         state.began = Instant::now();
         if self.stopping.load(Ordering::Relaxed) { Err(Stop) } else { Ok(()) }
+    }
+
+    /// Tells whether what there is to do takes little time, as it does for an index that follows its log closely.
+    pub(crate) fn set_little(&self, is_little: bool) {
+        self.state.lock().contended_min = if is_little { SHARE_LITTLE_MIN } else { SHARE_CONTENDED_MIN };
+    }
+
+    /// Time that this thread spent stepping aside, ever.
+    pub(crate) fn waited(&self) -> Duration {
+        self.state.lock().waited
     }
 
     /// Work begins after a time without any.
@@ -122,9 +180,14 @@ impl State {
     /// There is a new judgement.
     fn heed_contention(&mut self, now: Instant) {
         if self.contention.is_high() {
-            self.share = (self.share / 2.0).max(SHARE_CONTENDED_MIN);
-            self.changed = now;
+            self.lower((self.share / 2.0).max(self.contended_min), Reason::Processors, now);
         }
+    }
+
+    fn lower(&mut self, share: f64, reason: Reason, now: Instant) {
+        self.share = share;
+        self.reason = reason;
+        self.changed = now;
     }
 
     /// How much longer to wait after a slice that ended at `begin`; `None` when the next one may begin.
@@ -134,8 +197,7 @@ impl State {
         let has_changed = self.pressure.has_changed().unwrap_or(false);
         let pressed = *self.pressure.borrow_and_update() != Pressure::Normal;
         if pressed {
-            self.share = SHARE_MIN;
-            self.changed = now;
+            self.lower(SHARE_MIN, Reason::Wal, now);
             let floor = *self.floor.get_or_insert(now);
             let left = FLOOR_INTERVAL.saturating_sub(now - floor);
             if left.is_zero() {
@@ -146,8 +208,7 @@ impl State {
         }
         self.floor = None;
         if has_changed {
-            self.share = SHARE_MIN;
-            self.changed = now;
+            self.lower(SHARE_MIN, Reason::Wal, now);
         }
         if self.contention.is_high() {
             self.changed = now;
@@ -183,8 +244,8 @@ impl Pacing for Pace {
 mod tests {
     use super::*;
 
-    fn pace(pressure: &watch::Sender<Pressure>) -> (Pace, Arc<AtomicBool>, Arc<AtomicU64>) {
-        let (stopping, backoff) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    fn pace(pressure: &watch::Sender<Pressure>) -> (Pace, Arc<AtomicBool>, Arc<Backoff>) {
+        let (stopping, backoff) = (Arc::new(AtomicBool::new(false)), Arc::<Backoff>::default());
         let pace = Pace::new(
             pressure.subscribe(),
             Arc::clone(&stopping),
@@ -215,7 +276,7 @@ mod tests {
         for _ in 0..1000 {
             pace.step().unwrap();
         }
-        assert!(backoff.load(Ordering::Relaxed) < 200_000);
+        assert!(backoff.of(Reason::Wal).load(Ordering::Relaxed) < 200_000);
     }
 
     #[test]
@@ -224,7 +285,7 @@ mod tests {
         let (pace, _, backoff) = pace(&pressure);
         let count = slices(&pace, FLOOR_INTERVAL * 3);
         assert!((1..=4).contains(&count), "{count}");
-        assert!(backoff.load(Ordering::Relaxed) > 1_000_000);
+        assert!(backoff.of(Reason::Wal).load(Ordering::Relaxed) > 1_000_000);
     }
 
     #[test]
@@ -245,15 +306,17 @@ mod tests {
         let pressure = watch::Sender::new(Pressure::Normal);
         let (pace, _, _) = pace(&pressure);
         let freely = slices(&pace, SHARE_DOUBLES_IN * 4);
-        {
-            let mut state = pace.state.lock();
-            state.contention = Contention::high();
+        let contended = |is_little| {
+            pace.set_little(is_little);
+            pace.state.lock().contention = Contention::high();
             for _ in 0..10 {
-                state.heed_contention(Instant::now());
+                pace.state.lock().heed_contention(Instant::now());
             }
-        }
-        let contended = slices(&pace, SHARE_DOUBLES_IN * 4);
-        assert!(contended > 0 && contended * 3 < freely, "{contended} and {freely}");
+            slices(&pace, SHARE_DOUBLES_IN * 4)
+        };
+        let (much, little) = (contended(false), contended(true));
+        assert!(much > 0 && much * 3 < freely, "{much} and {freely}");
+        assert!(little * 2 > much * 3, "{little} and {much}");
     }
 
     #[test]

@@ -29,6 +29,9 @@ const SHARED_TURN_RECORDS: u64 = 20_000;
 /// Offsets behind the end from which on a partition is not following but catching up.
 const FAR_BEHIND: i64 = 50_000;
 
+/// Offsets behind, of all partitions, up to which there is little to do: a quarter of a second of work.
+const LITTLE_BEHIND: i64 = 20_000;
+
 /// How often logs are looked at for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -77,7 +80,7 @@ struct Turns<'a> {
     shared: &'a Arc<Shared>,
     pace: &'a Pace,
     known: HashMap<PartitionKey, Known>,
-    /// How long a turn of a partition that follows takes, on average.
+    /// How long a turn of a partition that follows takes, on average, without the time it steps aside.
     turn_time: Duration,
 }
 
@@ -90,6 +93,7 @@ impl Turns<'_> {
         let tracked = self.shared.tracked();
         self.known.retain(|key, _| tracked.contains_key(key));
         let behind = self.behind(tracked.values().cloned().collect());
+        self.pace.set_little(behind.iter().map(|(_, offsets)| offsets).sum::<i64>() <= LITTLE_BEHIND);
         let interval = self.interval(behind.len());
         let now = Instant::now();
         let mut due = Vec::new();
@@ -151,6 +155,7 @@ impl Turns<'_> {
 
     fn turn(&mut self, index: &Arc<PartitionIndex>, others_wait: bool) {
         let begin = Instant::now();
+        let waited = self.pace.waited();
         index.note_turn();
         let ended = self.pace.begin().map_err(TurnError::from).and_then(|()| {
             let mut turn = Turn::new(self.shared, self.pace, index, others_wait);
@@ -164,7 +169,8 @@ impl Turns<'_> {
         match ended {
             Ok(records) => {
                 if records < SHARED_TURN_RECORDS {
-                    self.turn_time = (self.turn_time * 7 + begin.elapsed()) / 8;
+                    let worked = begin.elapsed().saturating_sub(self.pace.waited() - waited);
+                    self.turn_time = (self.turn_time * 7 + worked) / 8;
                 }
             }
             Err(TurnError::Stopped | TurnError::Commit(CommitError::Closed | CommitError::Changed)) => {}

@@ -102,8 +102,9 @@ fn totals(put: &mut Put<'_>, indexer: &Indexer) -> fmt::Result {
     let raw = stats.raw.iter().map(|(reason, count)| ([("reason", *reason)], *count as f64));
     let help = "Records indexed as plain text, in part, or without their value";
     put.family(Counter, "eddy_index_raw_records", help, None, raw)?;
-    let help = "Time that indexing stood aside for the write-ahead log";
-    put.seconds_spent("eddy_index_backoff", help, stats.backoff.as_secs_f64())?;
+    let backoff = stats.backoff.iter().map(|(reason, time)| ([("reason", *reason)], time.as_secs_f64()));
+    let help = "Time that indexing stood aside, by what for";
+    put.family(Counter, "eddy_index_backoff", help, Some(&Unit::Seconds), backoff)?;
     times(
         put,
         "eddy_index_commit",

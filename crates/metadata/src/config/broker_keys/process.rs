@@ -52,7 +52,7 @@ pub(super) static KEYS: &[Key] = &[
         .unit(Unit::Bytes)
         .check(Check::AtLeast(16 << 20))
         .doc("Memory in which search indexes are built and merged, those of all topics together."),
-    broker(Kind::Long, "search.commit.interval", "1000")
+    broker(Kind::Long, "search.commit.interval", "750")
         .aliases(&["search.commit.interval.ms"])
         .unit(Unit::Millis)
         .check(Check::Between(50, 3_600_000))
