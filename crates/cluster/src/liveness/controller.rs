@@ -50,7 +50,7 @@ impl Controller {
     }
 
     fn now(&self) -> Millis {
-        millis(self.began.elapsed())
+        self.began.elapsed().into()
     }
 
     /// A broker says that it lives.
@@ -109,8 +109,8 @@ impl Controller {
         let image = self.engine.image();
         let sessions: BTreeMap<BrokerId, u64> =
             image.alive_brokers().map(|broker| (broker.id, broker.incarnation)).collect();
-        let mut liveness = Liveness::new(millis(self.session_timeout));
-        liveness.became_controller(millis(since), sessions.keys().copied());
+        let mut liveness = Liveness::new(self.session_timeout.into());
+        liveness.became_controller(since.into(), sessions.keys().copied());
         *self.duty.lock() = Some(Duty { liveness, sessions, ticked: Instant::now() });
     }
 
@@ -258,8 +258,4 @@ impl WatchedLinks {
         });
         while self.tasks.try_join_next().is_some() {}
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }
