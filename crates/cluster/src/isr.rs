@@ -57,7 +57,7 @@ async fn ask(engine: &Engine, proposals: &[(PartitionKey, IsrProposal)]) -> bool
             if let IsrDecision::Accepted { isr, .. } = &decision {
                 tracing::info!(topic = %partition.topic(), partition = key.index, ?isr, "in-sync replicas changed");
             }
-            partition.isr_decided(engine.now(), proposal.partition_epoch, decision);
+            partition.isr_decided(proposal.partition_epoch, decision);
         }
     }
     answered

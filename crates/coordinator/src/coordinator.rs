@@ -19,7 +19,7 @@ use crate::offsets_topic::{self, OFFSETS_TOPIC};
 use crate::route::partition_of;
 use crate::shard::{Room, Shard, Surroundings};
 use crate::shards::Shards;
-use crate::timer::{Alarm, NEVER, SteadyClock};
+use crate::timer::{Alarm, NEVER};
 
 /// How long a request waits for its shard to be loaded before it is told that it is loading.
 const LOAD_WAIT: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl GroupCoordinator {
     #[must_use]
     pub fn start(engine: Arc<Engine>) -> Arc<GroupCoordinator> {
         let around = Arc::new(Surroundings {
-            clock: SteadyClock::new(engine.now()),
+            clock: Arc::clone(engine.clock()),
             alarm: Alarm::default(),
             notes: Notes::default(),
             lease: Arc::clone(engine.lease()),
@@ -224,7 +224,7 @@ impl GroupCoordinator {
             self.around.alarm.look();
             let mut next = NEVER;
             for shard in self.shards.ready() {
-                if shard.deadline() <= self.around.clock.now() && shard.can_write().is_ok() {
+                if shard.deadline() <= self.around.clock.steady() && shard.can_write().is_ok() {
                     // Without room nothing may be written; the next round tries again.
                     if let Ok(room) = self.room(TICK_BYTES, TIMER_ROOM_WAIT).await {
                         shard.tell(room, |groups, now, out| groups.tick(now, out));
@@ -232,7 +232,7 @@ impl GroupCoordinator {
                 }
                 next = next.min(shard.deadline());
             }
-            self.around.alarm.sleep(self.around.clock.now(), next).await;
+            self.around.alarm.sleep(self.around.clock.steady(), next).await;
         }
     }
 

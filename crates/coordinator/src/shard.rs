@@ -6,22 +6,21 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use eddy_core::group::{Effects, GroupShard, ReplyToken};
 use eddy_core::{Acks, AppendError as Refusal};
 use eddy_engine::{AckToken, AppendError, Lease, Partition, PartitionKey};
-use eddy_types::{LeaderEpoch, Millis};
+use eddy_types::{Clock, LeaderEpoch, Millis};
 use parking_lot::Mutex;
 
 use crate::batch::{UnwritableBatch, batch};
 use crate::error::Unavailable;
 use crate::notes::Notes;
 use crate::replies::{Receiver, Replies};
-use crate::timer::{Alarm, NEVER, SteadyClock};
+use crate::timer::{Alarm, NEVER};
 
 /// Room in the write-ahead log for one batch; taken before the event, because afterwards it cannot be refused.
 pub(crate) type Room = Option<eddy_engine::Room>;
 
 /// What all shards of a broker share.
-#[derive(Debug)]
 pub(crate) struct Surroundings {
-    pub(crate) clock: SteadyClock,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) alarm: Alarm,
     pub(crate) notes: Notes,
     /// The broker's right to lead. Without it another one may coordinate by now.
@@ -151,7 +150,7 @@ impl Shard {
         room: Room,
         event: impl FnOnce(&mut GroupShard, Millis, &mut Effects),
     ) {
-        let now = self.around.clock.now();
+        let now = self.around.clock.steady();
         let Machine { groups, effects, .. } = machine;
         let guard = CloseOnPanic(&self.replies);
         event(groups, now, effects);
@@ -187,7 +186,7 @@ impl Shard {
             // Another broker leads, and nobody knows what of this it has.
             Err(_) => replies.close(Unavailable::NotCoordinator),
         });
-        Ok(self.partition.append(now, Acks::All, batch(now, records)?, room, Some(durable))?)
+        Ok(self.partition.append(Acks::All, batch(now, records)?, room, Some(durable))?)
     }
 
     /// What those who wait are told when an append failed.

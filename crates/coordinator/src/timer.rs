@@ -1,29 +1,10 @@
-//! Time: a clock that only goes forward, and one timer for the deadlines of all shards.
+//! One timer for the deadlines of all shards.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use eddy_types::Millis;
 use tokio::sync::Notify;
-use tokio::time::Instant;
-
-/// Wall-clock time at the start, and what has passed since: a clock that is set while the broker runs ends no session.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SteadyClock {
-    began: Instant,
-    began_at: Millis,
-}
-
-impl SteadyClock {
-    pub(crate) fn new(now: Millis) -> SteadyClock {
-        SteadyClock { began: Instant::now(), began_at: now }
-    }
-
-    pub(crate) fn now(&self) -> Millis {
-        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        Millis(self.began_at.0.saturating_add(passed))
-    }
-}
 
 /// No deadline.
 pub(crate) const NEVER: Millis = Millis(i64::MAX);

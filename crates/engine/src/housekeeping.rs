@@ -93,9 +93,8 @@ fn look_at_space(engine: &Arc<Engine>, reserve: u64) {
 }
 
 fn expire_producers(engine: &Arc<Engine>) {
-    let now = engine.now();
     for partition in engine.partitions().open_partitions() {
-        partition.tick(now);
+        partition.tick();
     }
 }
 
@@ -105,9 +104,8 @@ fn lag_interval(engine: &Arc<Engine>) -> Duration {
 }
 
 fn look_for_lag(engine: &Arc<Engine>) {
-    let now = engine.now();
     for partition in engine.partitions().followed() {
-        partition.tick(now);
+        partition.tick();
     }
 }
 

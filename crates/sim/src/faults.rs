@@ -1,9 +1,9 @@
 //! Faults: when they come, what they do, and the end of them.
 
-use eddy_types::BrokerId;
+use eddy_metadata::Partition;
+use eddy_types::{BrokerId, Millis};
 
-use crate::broker::{Role, Task};
-use crate::controller::PartitionState;
+use crate::broker::Role;
 use crate::disk::Disk;
 use crate::message::Wish;
 use crate::queue::{MILLI, Micros};
@@ -88,20 +88,21 @@ impl World {
                 }
             }
             Fault::Reassign => self.move_something(span),
+            Fault::SetClock => self.set_clock(target),
         }
     }
 
     /// A partition is to have other replicas; often the old ones again after a while, or what is under way is taken back.
     fn move_something(&mut self, span: Micros) {
         let partition = self.chance.index(self.scenario.partitions);
-        let state = self.raft.head().partitions[partition].clone();
-        if state.is_moving() && self.chance.percent(30) {
+        let state = self.raft.head().partition(partition).clone();
+        if state.is_reassigning() && self.chance.percent(30) {
             return self.reassign(partition, None);
         }
         if self.chance.percent(25) && self.take_away_for_a_moment(partition, &state) {
             return;
         }
-        let before = state.target();
+        let before: Vec<BrokerId> = state.target_replicas().collect();
         let target = self.draw_replicas(&before);
         if self.chance.percent(50) {
             self.queue.push(self.now + span, Event::Reassign { partition, target: before });
@@ -111,8 +112,9 @@ impl World {
 
     /// A follower loses its replica and gets it back while what it says to the leader is stuck on the way. False when nobody can be
     /// spared.
-    fn take_away_for_a_moment(&mut self, partition: usize, state: &PartitionState) -> bool {
-        let Some(leader) = state.leader.filter(|_| state.replicas.len() > 2 && !state.is_moving()) else {
+    fn take_away_for_a_moment(&mut self, partition: usize, state: &Partition) -> bool {
+        let Some(leader) = state.leader.filter(|_| state.replicas.len() > 2 && !state.is_reassigning())
+        else {
             return false;
         };
         let followers: Vec<BrokerId> = state.isr.iter().copied().filter(|id| *id != leader).collect();
@@ -122,7 +124,7 @@ impl World {
         let cut_until = given + self.chance.between(10, 1_000) * MILLI;
         self.links.cut(index_of(follower), index_of(leader), cut_until);
         self.queue.push(taken, Event::Reassign { partition, target });
-        self.queue.push(given, Event::Reassign { partition, target: state.replicas.clone() });
+        self.queue.push(given, Event::Reassign { partition, target: state.replicas.to_vec() });
         true
     }
 
@@ -183,19 +185,23 @@ impl World {
         self.queue.push(self.now + down_for, Event::Start(broker));
     }
 
-    fn stop_cleanly(&mut self, broker: usize, down_for: Micros) {
-        if !self.brokers[broker].up {
-            return;
-        }
-        self.wish(broker, Wish::MoveAway);
-        self.later(broker, 400 * MILLI, Task::Stop { down_for });
+    /// Mostly by some minutes or hours; sometimes somebody puts it right.
+    fn set_clock(&mut self, broker: usize) {
+        let most = if self.chance.percent(50) { 30 * 60_000 } else { 3 * 24 * 3_600_000 };
+        let by = i64::try_from(self.chance.between(60_000, most)).unwrap_or(0);
+        let set_by = &mut self.brokers[broker].set_by;
+        *set_by = match self.chance.below(5) {
+            0 => Millis(0),
+            1 | 2 => *set_by + Millis(by),
+            _ => *set_by - Millis(by),
+        };
     }
 
     /// One lost disk at a time is what the replication factor of these topics can bear.
     fn may_wipe(&self, broker: usize) -> bool {
         (0..self.scenario.partitions).all(|partition| {
             let image = self.raft.head();
-            let replicas = &image.partitions[partition].replicas;
+            let replicas = &image.partition(partition).replicas;
             let required = self.scenario.min_insync.min(replicas.len());
             let nobody = (0..self.brokers.len()).all(|other| !self.oracle.is_wiped(other, partition));
             !replicas.contains(&id_of(broker)) || (required >= 2 && nobody)
@@ -211,7 +217,7 @@ impl World {
         state.reported.iter_mut().for_each(|end| *end = eddy_types::Offset::ZERO);
         for partition in 0..partitions {
             let image = self.raft.head();
-            if image.partitions[partition].replicas.contains(&id_of(broker)) {
+            if image.partition(partition).replicas.contains(&id_of(broker)) {
                 self.oracle.wipe(broker, partition);
             }
         }
@@ -244,12 +250,14 @@ impl World {
 
     fn what_is_missing(&self) -> Option<String> {
         let head = self.raft.head();
-        for (index, partition) in head.partitions.iter().enumerate() {
-            let mut isr = partition.isr.clone();
-            let mut replicas = partition.replicas.clone();
+        for (index, partition) in head.partitions().iter().enumerate() {
+            let mut isr = partition.isr.to_vec();
+            let mut replicas = partition.replicas.to_vec();
             isr.sort_unstable();
             replicas.sort_unstable();
-            if partition.leader.is_none() || isr != replicas || partition.is_moving() {
+            let preferred =
+                partition.leader.is_some() && partition.leader == partition.replicas.first().copied();
+            if !preferred || isr != replicas || partition.is_reassigning() {
                 return Some(format!("partition {index}: {partition:?}"));
             }
         }
@@ -261,7 +269,7 @@ impl World {
         }
         for (broker, state) in self.brokers.iter().enumerate() {
             for (partition, replica) in state.replicas.iter().enumerate() {
-                if !head.partitions[partition].replicas.contains(&id_of(broker)) {
+                if !head.partition(partition).replicas.contains(&id_of(broker)) {
                     continue;
                 }
                 let offsets = match &replica.role {

@@ -1,15 +1,15 @@
 //! Simulated clusters: the pure machines of `core` and `metadata` under faults, every step decided by one seed.
 //!
 //! A run draws a cluster from its seed (brokers, partitions, timeouts, which kinds of faults), lets producers and consumers work while
-//! processes die, disks lose what was not synced, links are cut and time stands still for some, and asserts after every
-//! event what a log and its replicas promise. Then the faults end, and everything must be well again soon.
+//! processes die, disks lose what was not synced, links are cut, time stands still for some and clocks are set, and asserts
+//! after every event what a log and its replicas promise. Then the faults end, and everything must be well again soon.
 //!
-//! The machines are the product's own; what a broker does around them (streams, proposals, roles) is written here a second
-//! time, without sockets and files. [`Mutant`]s show that the assertions can fail.
+//! The machines are the product's own, and so are the decisions of the controller and the image that they change; what a broker
+//! does around them (streams, proposals, roles, sessions) is written here a second time, without sockets and files. [`Mutant`]s show that the assertions can fail.
 
 mod broker;
 mod client;
-mod controller;
+mod decisions;
 mod disk;
 mod faults;
 mod log;
@@ -23,6 +23,7 @@ mod random;
 mod scenario;
 #[cfg(test)]
 mod tests;
+mod view;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

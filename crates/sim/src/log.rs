@@ -10,6 +10,8 @@ pub(crate) struct Batch {
     pub(crate) offsets: i32,
     pub(crate) epoch: LeaderEpoch,
     pub(crate) value: u64,
+    /// The leader's time of day when it was appended.
+    pub(crate) timestamp: Millis,
     /// Producer id and first sequence of an idempotent producer.
     pub(crate) producer: Option<(i64, i32)>,
 }
@@ -24,7 +26,7 @@ impl Batch {
             offsets: self.offsets,
             records: self.offsets,
             bytes: 100,
-            max_timestamp: Millis(0),
+            max_timestamp: self.timestamp,
             producer: self.producer.map(|(id, first)| ProducerSequence {
                 id: ProducerId(id),
                 epoch: ProducerEpoch(0),
@@ -130,11 +132,11 @@ impl Log {
         &self.batches
     }
 
-    /// Producer windows as a replay of the log gives them.
-    pub(crate) fn producers(&self) -> ProducerWindows {
+    /// Producer windows as a replay of the log at `now` gives them.
+    pub(crate) fn producers(&self, now: Millis) -> ProducerWindows {
         let mut windows = ProducerWindows::default();
         for batch in &self.batches {
-            windows.replay(Millis(0), &batch.facts(), batch.base);
+            windows.replay(now, &batch.facts(), batch.base);
         }
         windows
     }
@@ -145,7 +147,14 @@ mod tests {
     use super::*;
 
     fn batch(base: i64, offsets: i32, epoch: i32) -> Batch {
-        Batch { base: Offset(base), offsets, epoch: LeaderEpoch(epoch), value: 0, producer: None }
+        Batch {
+            base: Offset(base),
+            offsets,
+            epoch: LeaderEpoch(epoch),
+            value: 0,
+            timestamp: Millis(0),
+            producer: None,
+        }
     }
 
     fn three_epochs() -> Log {

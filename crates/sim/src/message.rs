@@ -1,9 +1,9 @@
 //! What brokers and clients say to each other.
 
 use eddy_core::{Acks, IsrProposal};
-use eddy_types::{BrokerId, LeaderEpoch, Offset};
+use eddy_metadata::Record;
+use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset};
 
-use crate::controller::Record;
 use crate::log::Batch;
 
 /// From a follower to a leader, on a stream.
@@ -39,10 +39,13 @@ pub(crate) enum Down {
 pub(crate) enum Call {
     Heartbeat {
         incarnation: u64,
+        sent: Millis,
     },
     /// The controller takes the broker for alive.
     Alive {
         incarnation: u64,
+        /// As in the heartbeat that this answers.
+        sent: Millis,
     },
     Propose {
         token: u64,
@@ -98,11 +101,16 @@ pub(crate) enum Fetched {
 }
 
 /// Something that a broker wants committed; decided anew whenever the image has moved.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Register,
-    Fence(usize),
-    MoveAway,
+    Fence {
+        broker: usize,
+        broker_epoch: i64,
+    },
+    BeginShutdown,
+    Upkeep,
+    PreferredLeaders,
     Isr {
         partition: usize,
         proposal: IsrProposal,

@@ -11,7 +11,7 @@ pub enum Mutant {
     SyncOfWhatWasCutOff,
     /// Consumers are served beyond the high watermark.
     ServeBeforeHighWatermark,
-    /// A restarted broker with a former epoch is let into the ISR.
+    /// Nobody asks in which life the leader has heard whom it proposes for the ISR, nor whether that broker lives.
     StaleEpochJoins,
     /// A replaced disk keeps its place in the ISR.
     WipedDiskStaysInSync,
@@ -35,6 +35,18 @@ pub enum Mutant {
     StaleDataCounts,
     /// A replica that leaves is given back in the same leader epoch: what it said in its former life counts.
     ReplicaLeavesInTheSameEpoch,
+    /// The controller lets a fenced broker into an ISR.
+    FencedJoins,
+    /// Who left an ISR stays eligible while the high watermark moves on without it.
+    EligibleThoughTheLogGrows,
+    /// The machines of replicas measure lag and idleness by the time of day.
+    MachinesByTimeOfDay,
+    /// A broker whose session is over is told that it lives, and fenced all the same.
+    LivesAfterItsSession,
+    /// The lease is measured by the time of day.
+    LeaseByTimeOfDay,
+    /// A start acts on the metadata that the disk has, before it has what was committed since.
+    StartsWithOldMetadata,
 }
 
 impl Mutant {
@@ -56,5 +68,11 @@ impl Mutant {
         Mutant::ForgetsProducers,
         Mutant::StaleDataCounts,
         Mutant::ReplicaLeavesInTheSameEpoch,
+        Mutant::FencedJoins,
+        Mutant::EligibleThoughTheLogGrows,
+        Mutant::MachinesByTimeOfDay,
+        Mutant::LivesAfterItsSession,
+        Mutant::LeaseByTimeOfDay,
+        Mutant::StartsWithOldMetadata,
     ];
 }

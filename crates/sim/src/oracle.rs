@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use eddy_core::Acks;
-use eddy_types::{LeaderEpoch, Offset};
+use eddy_metadata::Partition;
+use eddy_types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::broker::{Role, Token};
-use crate::controller::Image;
 use crate::log::Batch;
 use crate::scenario::Scenario;
+use crate::view::{View, directory};
 use crate::world::{World, id_of, index_of};
 
 /// A property that does not hold.
@@ -236,7 +237,7 @@ impl World {
         if other != run && !(alone && other.0 == broker) {
             self.oracle.report("R3", format!("partition {partition} epoch {epoch}: {other:?} and {run:?}"));
         }
-        if epoch < self.raft.head().partitions[partition].leader_epoch {
+        if epoch < self.raft.head().partition(partition).leader_epoch {
             // It learns late of a leadership that has ended: it can neither acknowledge nor serve what matters.
             return;
         }
@@ -253,7 +254,7 @@ impl World {
     }
 
     /// An answer leaves: what it promises is so.
-    pub(crate) fn judge_ack(&mut self, partition: usize, token: &Token, base: Offset) {
+    pub(crate) fn judge_ack(&mut self, broker: usize, partition: usize, token: &Token, base: Offset) {
         let truth = &self.oracle.truths[partition];
         if token.acks == Acks::All && truth.at(base).is_none_or(|batch| batch.value != token.value) {
             let (value, end) = (token.value, truth.end);
@@ -261,6 +262,11 @@ impl World {
                 truth.batches.iter().filter(|batch| (batch.base.0 - base.0).abs() < 4).collect();
             let seen = format!("value {value} acknowledged at {base} of {end}, there is {near:?}");
             self.oracle.report("L1", seen);
+        }
+        // With a lease it falls silent before others can have taken its place. Who leaves is fenced at its own wish.
+        let (state, head) = (&self.brokers[broker], self.raft.head());
+        if self.scenario.lease && !state.leaving && !head.is_alive(id_of(broker), state.incarnation) {
+            self.oracle.report("lease", format!("broker {broker} acknowledges and is fenced"));
         }
     }
 
@@ -280,9 +286,10 @@ impl World {
     }
 
     /// The metadata group commits: elections are clean (R4), members of the ISR hold what was promised (R6), epochs rise.
-    pub(crate) fn judge_commit(&mut self, before: &Image, after: &Image) {
+    pub(crate) fn judge_commit(&mut self, before: &View, after: &View) {
         for partition in 0..self.scenario.partitions {
-            let (was, is) = (&before.partitions[partition], &after.partitions[partition]);
+            let (was, is) = (before.partition(partition), after.partition(partition));
+            self.judge_members(after, is);
             if was == is {
                 continue;
             }
@@ -291,14 +298,16 @@ impl World {
                 self.oracle.report("EP-1", place.clone());
             }
             let parts = [&is.isr, &is.elr, &is.adding, &is.removing];
-            if parts.into_iter().flatten().any(|id| !is.replicas.contains(id)) || is.replicas.is_empty() {
+            if parts.into_iter().flat_map(|part| part.iter()).any(|id| !is.replicas.contains(id))
+                || is.replicas.is_empty()
+            {
                 self.oracle.report("a stranger among the replicas", place.clone());
             }
             if is.leader != was.leader && is.leader_epoch == was.leader_epoch {
                 self.oracle.report("R3", format!("another leader in the same epoch: {place}"));
             }
             // The last of the new replicas joins, and the old ones leave: any of the new ones has everything (R6).
-            let complete = was.is_moving() && !is.is_moving();
+            let complete = was.is_reassigning() && !is.is_reassigning();
             self.statistics.moves += u64::from(complete);
             let joined = |leader| complete && is.isr.contains(&leader);
             let clean = |leader| was.isr.contains(&leader) || was.elr.contains(&leader) || joined(leader);
@@ -307,9 +316,9 @@ impl World {
             }
             let promised = self.oracle.truths[partition].end;
             for member in is.isr.iter().map(|id| index_of(*id)) {
-                let state = after.brokers.get(&id_of(member));
+                let state = after.image().broker(id_of(member));
                 let disk = &self.brokers[member].disk;
-                let noticed = state.is_some_and(|state| state.directory == disk.directory);
+                let noticed = state.is_some_and(|state| state.directory == directory(disk.directory));
                 let end = disk.synced(partition).end();
                 if noticed && end < promised {
                     let seen = format!("broker {member} has {end} of {promised} on disk");
@@ -322,10 +331,27 @@ impl World {
         }
     }
 
+    /// The leader is in sync, nobody who is fenced is while there is a leader, and there is one when somebody can lead.
+    fn judge_members(&mut self, image: &View, partition: &Partition) {
+        let Partition { leader, isr, elr, .. } = partition;
+        let led = leader.is_some_and(|leader| isr.contains(&leader));
+        let fenced = |id: &BrokerId| image.is_fenced(*id);
+        let sound = match leader {
+            Some(_) => led && !isr.iter().any(fenced),
+            None => isr.len() <= 1 && isr.iter().chain(elr.iter()).all(fenced),
+        };
+        if !sound || elr.iter().any(|id| isr.contains(id)) {
+            self.oracle.report(
+                "ISR-1",
+                format!("{partition:?} of {:?}", image.image().brokers().collect::<Vec<_>>()),
+            );
+        }
+    }
+
     /// Everything is well: the same log on every replica, known to be replicated to its end (R1).
     pub(crate) fn judge_end(&mut self) {
         for partition in 0..self.scenario.partitions {
-            let replicas = self.raft.head().partitions[partition].replicas.clone();
+            let replicas = self.raft.head().partition(partition).replicas.to_vec();
             for broker in replicas.into_iter().map(index_of) {
                 let log = self.brokers[broker].disk.synced(partition).clone();
                 for batch in log.read(log.start, log.end()) {

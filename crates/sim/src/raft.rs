@@ -3,47 +3,33 @@
 
 use std::rc::Rc;
 
+use eddy_metadata::Record;
+
 use crate::broker::Task;
-use crate::controller::{Image, PartitionState, Record};
 use crate::message::Call;
+use crate::mutant::Mutant;
 use crate::queue::{MILLI, Micros};
 use crate::scenario::Scenario;
-use crate::world::{Event, World, id_of, index_of};
+use crate::view::View;
+use crate::world::{Event, World};
 
 const TICK: Micros = 100 * MILLI;
 
 pub(crate) struct Raft {
     pub(crate) leader: Option<usize>,
-    /// The image after each entry; the first is that of the empty log.
-    images: Vec<Rc<Image>>,
+    /// The image after each entry; the first is what everything begins with.
+    images: Vec<Rc<View>>,
     /// Since when the leader cannot lead.
     lost_since: Option<Micros>,
 }
 
 impl Raft {
-    pub(crate) fn new(scenario: &Scenario) -> Raft {
-        let place = |partition: usize| PartitionState {
-            replicas: (0..scenario.replication_factor.min(scenario.brokers))
-                .map(|replica| id_of((partition + replica) % scenario.brokers))
-                .collect(),
-            leader: None,
-            leader_epoch: eddy_types::LeaderEpoch(0),
-            isr: Vec::new(),
-            elr: Vec::new(),
-            partition_epoch: eddy_types::PartitionEpoch(0),
-            adding: Vec::new(),
-            removing: Vec::new(),
-        };
-        let mut partitions: Vec<PartitionState> = (0..scenario.partitions).map(place).collect();
-        for partition in &mut partitions {
-            partition.isr = partition.replicas.clone();
-        }
-        let image = Image { partitions, min_insync: scenario.min_insync, ..Image::default() };
-        Raft { leader: None, images: vec![Rc::new(image)], lost_since: Some(0) }
+    pub(crate) fn new(scenario: &Scenario, mutant: Option<Mutant>) -> Raft {
+        Raft { leader: None, images: vec![Rc::new(View::genesis(scenario, mutant))], lost_since: Some(0) }
     }
 
     /// The image after `entries` entries.
-    pub(crate) fn image(&self, entries: usize) -> Rc<Image> {
+    pub(crate) fn image(&self, entries: usize) -> Rc<View> {
         self.images[entries].clone()
     }
 
@@ -52,7 +38,7 @@ impl Raft {
         self.images.len() - 1
     }
 
-    pub(crate) fn head(&self) -> Rc<Image> {
+    pub(crate) fn head(&self) -> Rc<View> {
         self.image(self.end())
     }
 }
@@ -61,7 +47,7 @@ impl World {
     /// The leader of the group must live and reach a majority; otherwise somebody else is chosen, after a while.
     pub(crate) fn raft_tick(&mut self) {
         self.queue.push(self.now + TICK, Event::Raft);
-        if self.raft.leader.is_some_and(|leader| self.can_lead_raft(leader)) {
+        if self.has_controller() {
             self.raft.lost_since = None;
             return;
         }
@@ -73,9 +59,13 @@ impl World {
         let Some(chosen) = self.chance.pick(&able) else { return };
         self.raft.leader = Some(chosen);
         self.raft.lost_since = None;
-        // A leader has every committed entry, and hears from everybody anew.
+        // A leader has every committed entry.
         self.catch_up(chosen, self.raft.end());
-        self.became_controller(chosen);
+    }
+
+    /// Whether the group has a leader that a majority confirms.
+    pub(crate) fn has_controller(&self) -> bool {
+        self.raft.leader.is_some_and(|leader| self.can_lead_raft(leader))
     }
 
     fn can_lead_raft(&self, broker: usize) -> bool {
@@ -97,18 +87,16 @@ impl World {
             return None;
         }
         let before = self.raft.head();
-        if before.version != version {
+        if before.image().version() != version {
             return Some(Err(self.raft.end()));
         }
-        let mut after = Image::clone(&before);
-        for record in records {
-            after.apply(record);
-            if let Record::Registered { broker, .. } = record {
-                // Who registers is alive: its first heartbeat may still be on the way.
-                let now = self.now;
-                self.brokers[at].heard[index_of(*broker)] = now;
+        let after = match before.after(records) {
+            Ok(after) => after,
+            Err(error) => {
+                self.oracle.report("M4", format!("a decision does not fit: {error}: {records:?}"));
+                return None;
             }
-        }
+        };
         self.judge_commit(&before, &after);
         self.trace(|| format!("committed {records:?}"));
         self.raft.images.push(Rc::new(after));
@@ -121,7 +109,7 @@ impl World {
 
     /// The next entries reach a broker, later, if it is not cut off.
     pub(crate) fn schedule_apply(&mut self, broker: usize) {
-        if self.brokers[broker].up && !self.brokers[broker].applying {
+        if self.brokers[broker].entered && !self.brokers[broker].applying {
             self.brokers[broker].applying = true;
             let delay = self.delay() * 2;
             self.later(broker, delay, Task::Apply);
@@ -130,9 +118,7 @@ impl World {
 
     pub(crate) fn apply_next(&mut self, broker: usize) {
         self.brokers[broker].applying = false;
-        let connected = self.raft.leader.is_some_and(|leader| {
-            leader == broker || self.brokers[leader].up && self.links.pass_both(self.now, leader, broker)
-        });
+        let connected = self.reaches_controller(broker);
         if self.brokers[broker].applied >= self.raft.end() {
             return;
         }
@@ -149,16 +135,19 @@ impl World {
         }
     }
 
+    /// Whether the leader of the group can tell a broker what is committed.
+    pub(crate) fn reaches_controller(&self, broker: usize) -> bool {
+        self.raft.leader.is_some_and(|leader| {
+            leader == broker || self.brokers[leader].up && self.links.pass_both(self.now, leader, broker)
+        })
+    }
+
     fn catch_up(&mut self, broker: usize, upto: usize) {
         while self.brokers[broker].applied < upto {
-            let before = self.image_of(broker);
             self.brokers[broker].applied += 1;
-            let after = self.image_of(broker);
-            let mut partitions = before.partitions.iter().zip(&after.partitions);
-            if partitions.any(|(was, is)| was.replicas != is.replicas) {
-                self.brokers[broker].placed = self.brokers[broker].applied;
+            if self.brokers[broker].entered {
+                self.image_moved(broker);
             }
-            self.image_moved(broker);
         }
     }
 

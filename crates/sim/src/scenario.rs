@@ -30,6 +30,8 @@ pub(crate) enum Fault {
     Wipe,
     /// A partition is to have other replicas, perhaps only for a moment.
     Reassign,
+    /// Somebody sets the time of day of a broker, ahead or back, by minutes or days.
+    SetClock,
 }
 
 const FAULTS: &[Fault] = &[
@@ -45,6 +47,7 @@ const FAULTS: &[Fault] = &[
     Fault::SlowDisk,
     Fault::Wipe,
     Fault::Reassign,
+    Fault::SetClock,
 ];
 
 /// The configuration of one run.
@@ -60,6 +63,8 @@ pub(crate) struct Scenario {
     pub(crate) sync: Micros,
     pub(crate) session_timeout: Micros,
     pub(crate) lag_max_ms: i64,
+    /// How often leaderships go back to the preferred leaders.
+    pub(crate) rebalance_ms: i64,
     /// Whether a leader needs a recent answer of the controller to append and to acknowledge.
     pub(crate) lease: bool,
     /// Percentage of calls that are lost.
@@ -99,6 +104,7 @@ impl Scenario {
             sync: random.pick(&[100, 1_000, 5_000, 20_000]).unwrap_or(1_000),
             session_timeout: random.between(800, 3_000) * MILLI,
             lag_max_ms: random.pick(&[300, 1_000, 5_000]).unwrap_or(1_000),
+            rebalance_ms: random.pick(&[700, 2_000, 8_000]).unwrap_or(2_000),
             lease: random.percent(50),
             loss: random.pick(&[0, 0, 2, 20]).unwrap_or(0),
             deletes: random.percent(30),

@@ -6,7 +6,6 @@ use eddy_types::{BrokerId, Millis};
 
 use crate::broker::{Broker, Task};
 use crate::client::Clients;
-use crate::controller::Image;
 use crate::message::{Answer, Call};
 use crate::mutant::Mutant;
 use crate::network::{Links, Node, Pipe, Stream};
@@ -15,6 +14,7 @@ use crate::queue::{MILLI, Micros, Queue};
 use crate::raft::Raft;
 use crate::random::Random;
 use crate::scenario::Scenario;
+use crate::view::View;
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub(crate) enum Event {
     /// Is everything well?
     Watch,
 }
+
+/// The time of day at which runs begin.
+const BEGAN: Millis = Millis(1_700_000_000_000);
 
 /// What happened in a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,7 +121,7 @@ impl World {
             links: Links::new(nodes),
             streams: Vec::new(),
             brokers,
-            raft: Raft::new(&scenario),
+            raft: Raft::new(&scenario, mutant),
             clients: Clients::default(),
             oracle: Oracle::new(&scenario),
             statistics: Statistics::default(),
@@ -252,14 +255,31 @@ impl World {
         Some(self.streams.len() - 1)
     }
 
-    pub(crate) fn image_of(&self, broker: usize) -> Rc<Image> {
+    pub(crate) fn image_of(&self, broker: usize) -> Rc<View> {
         self.raft.image(self.brokers[broker].applied)
     }
 
-    /// A broker's monotonic clock: it has nothing to do with the time of day, nor with another broker's.
+    /// A broker's steady clock: it begins with the time of day at the start of the process, and nobody sets it.
     pub(crate) fn clock(&self, broker: usize) -> Millis {
-        let skew = 1_000_000 * (broker as i64 + 1);
-        Millis(skew + i64::try_from(self.now / MILLI).unwrap_or(i64::MAX))
+        self.brokers[broker].clock_base + self.passed()
+    }
+
+    /// What a broker takes for the time of day.
+    pub(crate) fn time_of_day(&self, broker: usize) -> Millis {
+        BEGAN + self.brokers[broker].set_by + self.passed()
+    }
+
+    /// The clock that the machines of replicas are told.
+    pub(crate) fn machines_clock(&self, broker: usize) -> Millis {
+        match self.mutant {
+            Some(Mutant::MachinesByTimeOfDay) => self.time_of_day(broker),
+            _ => self.clock(broker),
+        }
+    }
+
+    /// Virtual time since the run began.
+    pub(crate) fn passed(&self) -> Millis {
+        Millis(i64::try_from(self.now / MILLI).unwrap_or(i64::MAX))
     }
 
     /// Adds to the hash of the trace.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -39,19 +40,35 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Where "now" comes from. State machines never ask: they are told.
-pub trait Clock: Send + Sync {
-    /// The wall clock.
-    fn now(&self) -> Millis;
+impl From<Duration> for Millis {
+    /// Saturates.
+    fn from(span: Duration) -> Millis {
+        Millis(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+    }
 }
 
-/// The machine's wall clock.
+/// Where "now" comes from. State machines never ask: they are told.
+pub trait Clock: Send + Sync {
+    /// The time of day, for what is compared with the timestamps of records or shown to people. Anybody may set it, forth and back.
+    fn now(&self) -> Millis;
+
+    /// Time that only goes on, however the time of day is set: for everything that measures how long ago something was. It begins at
+    /// what the time of day was then, so that on a machine whose clock nobody sets the two are the same.
+    fn steady(&self) -> Millis;
+}
+
+/// The machine's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Millis {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().into()
+    }
+
+    fn steady(&self) -> Millis {
+        static BEGAN: OnceLock<(Instant, Millis)> = OnceLock::new();
+        let (began, at) = BEGAN.get_or_init(|| (Instant::now(), self.now()));
+        *at + began.elapsed().into()
     }
 }

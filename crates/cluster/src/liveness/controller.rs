@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eddy_engine::Engine;
-use eddy_metadata::controller::{self, Liveness};
+use eddy_metadata::controller::{self, Liveness, Silence};
 use eddy_metadata::{Image, Record};
 use eddy_peer::{LinkState, Peers};
 use eddy_types::{BrokerId, Millis};
@@ -34,14 +34,7 @@ pub(crate) struct Controller {
     session_timeout: Duration,
     began: Instant,
     /// The sessions while this broker is the controller.
-    duty: Mutex<Option<Duty>>,
-}
-
-struct Duty {
-    liveness: Liveness,
-    /// Run of each broker that has a session.
-    sessions: BTreeMap<BrokerId, u64>,
-    ticked: Instant,
+    duty: Mutex<Option<Liveness>>,
 }
 
 impl Controller {
@@ -50,7 +43,7 @@ impl Controller {
     }
 
     fn now(&self) -> Millis {
-        millis(self.began.elapsed())
+        self.began.elapsed().into()
     }
 
     /// A broker says that it lives.
@@ -66,18 +59,18 @@ impl Controller {
             return Answer::NotController(None);
         }
         let image = self.engine.image();
-        match image.broker(from) {
-            Some(known) if known.incarnation == incarnation && !known.fenced => {}
+        let broker_epoch = match image.broker(from) {
+            Some(known) if known.incarnation == incarnation && !known.fenced => known.epoch,
             // Who sends heartbeats was registered before, and this image has everything that was committed until now.
             None => return Answer::Removed,
             Some(_) => return Answer::Unregistered,
-        }
+        };
         match &mut *self.duty.lock() {
-            Some(duty) => {
-                duty.liveness.heartbeat(self.now(), from, incarnation);
-                duty.sessions.insert(from, incarnation);
-                Answer::Alive
-            }
+            Some(liveness) => match liveness.heartbeat(self.now(), from, broker_epoch) {
+                true => Answer::Alive,
+                // It will be fenced in a moment.
+                false => Answer::Unregistered,
+            },
             // It leads for less than a moment.
             None => Answer::NotController(None),
         }
@@ -107,11 +100,8 @@ impl Controller {
     fn begin(&self) {
         let since = self.began.elapsed().saturating_sub(self.engine.quorum().sole_leader_for());
         let image = self.engine.image();
-        let sessions: BTreeMap<BrokerId, u64> =
-            image.alive_brokers().map(|broker| (broker.id, broker.incarnation)).collect();
-        let mut liveness = Liveness::new(millis(self.session_timeout));
-        liveness.became_controller(millis(since), sessions.keys().copied());
-        *self.duty.lock() = Some(Duty { liveness, sessions, ticked: Instant::now() });
+        let timeout = self.session_timeout.into();
+        *self.duty.lock() = Some(Liveness::new(timeout, since.into(), self.now(), &image));
     }
 
     async fn on_duty(&self) {
@@ -128,8 +118,8 @@ impl Controller {
             }
             let image = self.engine.image();
             watched.follow(&image, self.engine.me());
-            for (broker, incarnation) in self.silent(&image) {
-                self.fence(broker, incarnation).await;
+            for (broker, broker_epoch) in self.silent(&image) {
+                self.fence(broker, broker_epoch).await;
             }
             let now = Instant::now();
             if now >= upkeep_at {
@@ -150,48 +140,29 @@ impl Controller {
     }
 
     fn link_moved(&self, broker: BrokerId, state: LinkState) {
-        let now = self.now();
-        if let Some(duty) = &mut *self.duty.lock() {
-            match state {
-                LinkState::Refused => duty.liveness.process_gone(now, broker),
-                LinkState::Broken => duty.liveness.link_lost(now, broker),
-                LinkState::Connected { .. } | LinkState::Unknown => {}
-            }
+        // A broken connection proves nothing: the session goes on to its end.
+        if state == LinkState::Refused
+            && let Some(liveness) = &mut *self.duty.lock()
+        {
+            liveness.process_gone(self.now(), broker);
         }
     }
 
-    /// Brokers that are alive in the image and whose sessions are over, with the run that was silent.
-    fn silent(&self, image: &Image) -> Vec<(BrokerId, u64)> {
+    /// Brokers that are alive in the image and whose sessions are over, with the epoch of the registration that was silent.
+    fn silent(&self, image: &Image) -> Vec<(BrokerId, i64)> {
         let mut duty = self.duty.lock();
-        let Some(duty) = &mut *duty else { return Vec::new() };
-        let (now, this_tick) = (self.now(), Instant::now());
-        if this_tick - duty.ticked > self.session_timeout / 2 {
-            // This process stood still, and nobody could be heard: that proves nothing about the others.
-            tracing::warn!(seconds = (this_tick - duty.ticked).as_secs_f32(), "the controller stood still");
-            duty.liveness.became_controller(now, duty.sessions.keys().copied());
+        let Some(liveness) = &mut *duty else { return Vec::new() };
+        let Silence { brokers, stood_still } = liveness.tick(self.now(), image);
+        if let Some(pause) = stood_still {
+            tracing::warn!(%pause, "the controller stood still");
         }
-        duty.ticked = this_tick;
-        for broker in image.alive_brokers() {
-            // A session begins with the registration, or one who registers and dies at once would live for ever.
-            if duty.sessions.get(&broker.id) != Some(&broker.incarnation) {
-                duty.liveness.heartbeat(now, broker.id, broker.incarnation);
-                duty.sessions.insert(broker.id, broker.incarnation);
-            }
-        }
-        let gone = |id: &BrokerId| image.broker(*id).is_none_or(|broker| broker.fenced);
-        let over: Vec<BrokerId> = duty.sessions.keys().copied().filter(gone).collect();
-        for broker in over {
-            duty.sessions.remove(&broker);
-            duty.liveness.forget(broker);
-        }
-        let silent = duty.liveness.tick(now).into_iter();
-        silent.filter_map(|broker| Some((broker, *duty.sessions.get(&broker)?))).collect()
+        brokers
     }
 
-    async fn fence(&self, broker: BrokerId, incarnation: u64) {
+    async fn fence(&self, broker: BrokerId, broker_epoch: i64) {
         let decide = |image: &Image| {
-            // It may have started again since.
-            let same = image.broker(broker).is_some_and(|known| known.incarnation == incarnation);
+            // It may have registered again since.
+            let same = image.broker(broker).is_some_and(|known| known.epoch == broker_epoch);
             let records = if same { controller::fence_broker(image, broker) } else { Vec::new() };
             Ok::<_, Infallible>((records, ()))
         };
@@ -258,8 +229,4 @@ impl WatchedLinks {
         });
         while self.tasks.try_join_next().is_some() {}
     }
-}
-
-fn millis(duration: Duration) -> Millis {
-    Millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
 }

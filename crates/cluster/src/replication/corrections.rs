@@ -20,7 +20,7 @@ impl Stream<'_> {
         // there, it differs.
         let ours = if ours == Offset::NONE { partition.offsets().log_start } else { ours };
         let to = ours.min(diverging.end_offset);
-        match partition.truncate(self.engine().now(), epoch, to).await {
+        match partition.truncate(epoch, to).await {
             Ok(()) => {
                 self.fetcher.counters.truncations.fetch_add(1, Ordering::Relaxed);
                 let (partition, leader) = (partition.key(), self.fetcher.leader);
@@ -71,7 +71,7 @@ impl Stream<'_> {
         let Some(position) = partition.position() else { return };
         let done = if position.log_end > log_end {
             let to = log_end.max(position.log_start);
-            partition.truncate(self.engine().now(), epoch, to).await
+            partition.truncate(epoch, to).await
         } else {
             partition.restart_at(epoch, log_start).await
         };

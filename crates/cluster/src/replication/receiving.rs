@@ -73,13 +73,12 @@ impl Stream<'_> {
             let room = self.room(batches, length).await;
             // Looked up again each time: the wait may have been long.
             let Some((partition, epoch)) = self.current(slot, generation) else { return };
-            let now = self.engine().now();
-            let mut appended = partition.append_replicated(now, epoch, bytes.clone(), Some(room));
+            let mut appended = partition.append_replicated(epoch, bytes.clone(), Some(room));
             if let Err(error) = &appended
                 && let Some(base) = straddled(&partition, error, position.log_start)
             {
                 appended = match partition.restart_at(epoch, base).await {
-                    Ok(()) => partition.append_replicated(now, epoch, bytes, None),
+                    Ok(()) => partition.append_replicated(epoch, bytes, None),
                     Err(error) => Err(error),
                 };
             }

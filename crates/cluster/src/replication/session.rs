@@ -139,7 +139,7 @@ impl Session {
             log_start: follow.log_start,
             broker_epoch: follow.broker_epoch,
         };
-        match partition.follow(self.engine.now(), self.follower, leader_epoch, last_epoch, fetch) {
+        match partition.follow(self.follower, leader_epoch, last_epoch, fetch) {
             Ok(FollowAnswer::Granted(_)) => {
                 while let Some(progress) = self.serving.granted(follow, partition) {
                     self.heard(partition, leader_epoch, follow.broker_epoch, progress);
@@ -168,9 +168,7 @@ impl Session {
     fn heard(&self, partition: &Partition, leader_epoch: LeaderEpoch, broker_epoch: i64, progress: Progress) {
         let Progress { slot, generation, log_start, log_end, durable_end } = progress;
         let fetch = FollowerFetch { offset: log_end, durable_end, log_start, broker_epoch };
-        if let Err(refused) =
-            partition.follower_progress(self.engine.now(), self.follower, leader_epoch, fetch)
-        {
+        if let Err(refused) = partition.follower_progress(self.follower, leader_epoch, fetch) {
             self.serving.refused(slot, generation, refusal(&refused));
         }
     }

@@ -31,7 +31,7 @@ pub(crate) async fn append(
     let group = AckGroup::new(1);
     let deadline = Instant::now() + Duration::from_secs(2);
     let room = engine.admit(1, batch.bytes.len(), deadline).await?;
-    partition.append(engine.now(), acks, batch, Some(room), Some(group.token(0)))?;
+    partition.append(acks, batch, Some(room), Some(group.token(0)))?;
     group.wait(deadline).await.remove(0).unwrap_or(Err(AppendError::PartitionGone))
 }
 

@@ -120,9 +120,14 @@ impl Engine {
         self.me
     }
 
-    /// The wall clock.
+    /// The time of day: for timestamps of records and what is compared with them.
     pub fn now(&self) -> Millis {
         self.clock.now()
+    }
+
+    /// The broker's clocks.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// The cluster's metadata as of now.

@@ -143,7 +143,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     storage.disk.create_dir_all(&storage.partitions_dir())?;
     storage.disk.sync_dir(&storage.data_dir)?;
     housekeeping::remove_leftovers(&storage, &image, me);
-    let mut replay = Replay::new(&storage, me, Arc::clone(&image), &checkpoint, clock.now());
+    let mut replay = Replay::new(&storage, me, Arc::clone(&image), &checkpoint, clock.steady());
     let mut failed = None;
     let mut apply = |_at: Lsn, entry: Entry| {
         replay.entry(entry).map_err(|error| {
@@ -165,6 +165,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
     let wal = recovered.start(Arc::clone(&durable) as Arc<dyn Sink>)?;
     let shared = Shared {
         me,
+        clock,
         wal: wal.clone(),
         flush_queue: Arc::default(),
         lease: Arc::new(Lease::for_ever()),
@@ -187,7 +188,7 @@ fn open_storage(opening: Opening) -> Result<Opened, StartError> {
         replayed: outcome.replayed,
         next_local: outcome.next_local,
     };
-    let partitions = Arc::new(Partitions::new(clock, storage, shared, held));
+    let partitions = Arc::new(Partitions::new(storage, shared, held));
     let _ = durable.partitions.set(Arc::clone(&partitions));
     for (topic, removed) in image.removed_topics() {
         if removed.brokers.contains(&me) {

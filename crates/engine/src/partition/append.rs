@@ -1,7 +1,6 @@
 //! The way in on the leader: a producer's batch, and DeleteRecords.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::BytesMut;
 use eddy_batch::stamp;
@@ -25,7 +24,6 @@ impl Partition {
     /// through `token`.
     pub fn append(
         self: &Arc<Self>,
-        now: Millis,
         acks: Acks,
         batch: NewBatch,
         room: Option<Room>,
@@ -39,7 +37,7 @@ impl Partition {
         };
         let lease_is_held = self.shared.lease.is_held();
         let mut state = self.state.lock();
-        let admitted = admit(&mut state, lease_is_held, now, acks, &facts);
+        let admitted = admit(&mut state, lease_is_held, self.shared.clock.steady(), acks, &facts);
         let range = match admitted {
             Err(error) => {
                 // The token completes when it is dropped: not under the lock.
@@ -69,7 +67,7 @@ impl Partition {
             let _ = state.pending.push(range.end, acks, (range, token));
         }
         self.settle(state);
-        self.last_append.store(now.0, Ordering::Relaxed);
+        self.note_append();
         Ok(())
     }
 

@@ -1,13 +1,12 @@
 //! The way in on a follower: what the leader's session brings.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use eddy_batch::{Batch, batches};
 use eddy_core::{Diverging, Effect, Follower, FollowerError};
 use eddy_log::TailBatch;
-use eddy_types::{LeaderEpoch, Millis, Offset};
+use eddy_types::{LeaderEpoch, Offset};
 use eddy_wal::Room;
 
 use super::cut::Target;
@@ -54,7 +53,6 @@ impl Partition {
     /// A bad or misplaced batch, or another role meanwhile; whole batches before it were taken.
     pub fn append_replicated(
         self: &Arc<Self>,
-        now: Millis,
         leader_epoch: LeaderEpoch,
         bytes: Bytes,
         room: Option<Room>,
@@ -75,13 +73,13 @@ impl Partition {
         let mut state = self.state.lock();
         for batch in checked {
             let room = room.as_mut().map(|room| room.take_one(batch.bytes.len()));
-            if let Err(error) = self.append_one(&mut state, now, leader_epoch, &batch, room) {
+            if let Err(error) = self.append_one(&mut state, leader_epoch, &batch, room) {
                 self.settle(state);
                 return Err(error);
             }
         }
         self.settle(state);
-        self.last_append.store(now.0, Ordering::Relaxed);
+        self.note_append();
         match bad {
             Some(source) => Err(ReplicateError::Batch { at: self.offsets().log_end, source }),
             None => Ok(()),
@@ -91,7 +89,6 @@ impl Partition {
     fn append_one(
         self: &Arc<Self>,
         state: &mut State,
-        now: Millis,
         leader_epoch: LeaderEpoch,
         batch: &Batch,
         room: Option<Room>,
@@ -106,7 +103,7 @@ impl Partition {
             return Err(FollowerError::NotContiguous { base: base_offset, log_end }.into());
         }
         let (follower, effects) = state.follower_in(leader_epoch)?;
-        follower.append(now, &batch.facts(), base_offset, epoch, effects)?;
+        follower.append(self.shared.clock.steady(), &batch.facts(), base_offset, epoch, effects)?;
         self.touch(state);
         let tail = TailBatch {
             base_offset,
@@ -155,14 +152,13 @@ impl Partition {
     /// Another role, a cut below the high watermark (LOG-2), or a log that cannot be read: nothing has changed.
     pub async fn truncate(
         self: &Arc<Self>,
-        now: Millis,
         leader_epoch: LeaderEpoch,
         to: Offset,
     ) -> Result<(), ReplicateError> {
         if to >= self.offsets().log_end {
             return self.state.lock().follower_in(leader_epoch).map(|_| ());
         }
-        let producers = self.producers_at(now, to).await?;
+        let producers = self.producers_at(to).await?;
         self.cut(leader_epoch, Target::Truncate { to, producers }).await
     }
 

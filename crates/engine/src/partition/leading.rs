@@ -37,7 +37,6 @@ impl Partition {
     /// Not led here in that epoch, or not a follower: nothing has changed.
     pub fn follow(
         &self,
-        now: Millis,
         from: BrokerId,
         leader_epoch: LeaderEpoch,
         last_epoch: LeaderEpoch,
@@ -57,7 +56,7 @@ impl Partition {
                 });
             }
         }
-        let told = state.follower_fetched(now, from, fetch);
+        let told = state.follower_fetched(self.shared.clock.steady(), from, fetch);
         self.settle(state);
         match told {
             Ok(grant) => Ok(FollowAnswer::Granted(grant)),
@@ -74,14 +73,13 @@ impl Partition {
     /// Not led here in that epoch, or not a follower: nothing has changed. An end outside the log is passed over.
     pub fn follower_progress(
         &self,
-        now: Millis,
         from: BrokerId,
         leader_epoch: LeaderEpoch,
         fetch: FollowerFetch,
     ) -> Result<(), ReplicaRefused> {
         let mut state = self.state.lock();
         let before = state.leader_in(leader_epoch)?.low_watermark();
-        let told = state.follower_fetched(now, from, fetch);
+        let told = state.follower_fetched(self.shared.clock.steady(), from, fetch);
         let moved = state.leader_in(leader_epoch).is_ok_and(|leader| leader.low_watermark() > before);
         // Whoever waits for DeleteRecords waits among the fetches.
         let woken = if moved { state.watchers.take() } else { crate::watch::Woken::none() };
@@ -95,11 +93,11 @@ impl Partition {
 
     /// The controller has answered a proposal that was based on `based_on`. Of no effect when this broker does not lead any
     /// more.
-    pub fn isr_decided(&self, now: Millis, based_on: PartitionEpoch, decision: IsrDecision) {
+    pub fn isr_decided(&self, based_on: PartitionEpoch, decision: IsrDecision) {
         let mut state = self.state.lock();
         let State { replica: Replica::Leader(leader), effects, .. } = &mut *state else { return };
         let (before, _) = leader.in_sync();
-        leader.isr_decided(now, based_on, decision, effects);
+        leader.isr_decided(self.shared.clock.steady(), based_on, decision, effects);
         self.shared.isr.count_change(before, leader.in_sync().0);
         self.settle(state);
     }

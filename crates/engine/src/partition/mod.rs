@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use eddy_core::{Effects, EpochError, Offsets, PendingAcks, ProducerSnapshot};
 use eddy_log::Log;
-use eddy_types::{BrokerId, LeaderEpoch, LocalPartition, Millis, Offset, OffsetRange};
+use eddy_types::{BrokerId, Clock, LeaderEpoch, LocalPartition, Millis, Offset, OffsetRange};
 use eddy_wal::{Entry, Lsn, Wal};
 use parking_lot::Mutex;
 
@@ -50,6 +50,7 @@ const PENDING_ACKS_MAX: usize = 200_000;
 /// What all partitions of a broker share.
 pub(crate) struct Shared {
     pub(crate) me: BrokerId,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) wal: Wal,
     pub(crate) flush_queue: Arc<FlushQueue>,
     pub(crate) lease: Arc<Lease>,
@@ -71,6 +72,7 @@ pub struct Partition {
     state: Mutex<State>,
     /// Whether this broker leads: what a request asks before it takes the lock.
     leading: AtomicBool,
+    /// By the steady clock.
     last_append: AtomicI64,
     traffic: Traffic,
 }
@@ -190,9 +192,16 @@ impl Partition {
         &self.traffic
     }
 
-    /// Wall-clock time of the newest append since the start, [`Millis::NONE`] before the first.
+    /// Time of day of the newest append since the start, [`Millis::NONE`] before the first.
     pub fn last_append(&self) -> Millis {
-        Millis(self.last_append.load(Ordering::Relaxed))
+        match Millis(self.last_append.load(Ordering::Relaxed)) {
+            Millis::NONE => Millis::NONE,
+            at => self.shared.clock.now() - (self.shared.clock.steady() - at),
+        }
+    }
+
+    fn note_append(&self) {
+        self.last_append.store(self.shared.clock.steady().0, Ordering::Relaxed);
     }
 
     /// The ends of the partition and its last stable offset.

@@ -119,16 +119,14 @@ fn scan_producers(
 
 impl Partition {
     /// The windows as they were when the log ended at `to`.
-    pub(super) async fn producers_at(
-        self: &Arc<Self>,
-        now: Millis,
-        to: Offset,
-    ) -> Result<ProducerWindows, ReadError> {
+    pub(super) async fn producers_at(self: &Arc<Self>, to: Offset) -> Result<ProducerWindows, ReadError> {
         let points = self.state.lock().safe_points.clone();
         let (this, limits) = (Arc::clone(self), self.shared.producer_limits);
-        tokio::task::spawn_blocking(move || points.producers_at(&this.log, to, now, limits))
-            .await
-            // The blocking thread panicked, which its hook has reported.
-            .unwrap_or(Err(ReadError::PartitionGone))
+        tokio::task::spawn_blocking(move || {
+            points.producers_at(&this.log, to, this.shared.clock.steady(), limits)
+        })
+        .await
+        // The blocking thread panicked, which its hook has reported.
+        .unwrap_or(Err(ReadError::PartitionGone))
     }
 }

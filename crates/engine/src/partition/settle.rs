@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use eddy_core::Effect;
 use eddy_log::TailBatch;
-use eddy_types::{Millis, Offset};
+use eddy_types::Offset;
 use eddy_wal::{Entry, Room};
 use parking_lot::MutexGuard;
 
@@ -89,10 +89,10 @@ impl Partition {
     }
 
     /// Time passes: idle producers expire, followers lag.
-    pub(crate) fn tick(&self, now: Millis) {
+    pub(crate) fn tick(&self) {
         let mut state = self.state.lock();
         let State { replica, effects, .. } = &mut *state;
-        replica.tick(now, effects);
+        replica.tick(self.shared.clock.steady(), effects);
         self.settle(state);
     }
 

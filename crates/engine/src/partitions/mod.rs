@@ -17,7 +17,7 @@ use eddy_core::{ProducerSnapshot, ProducerWindows};
 use eddy_disk::Disk;
 use eddy_log::{LogCheckpoint, TailBudget};
 use eddy_metadata::Image;
-use eddy_types::{BrokerId, Clock, LeaderEpoch, LocalPartition, Offset, TopicId};
+use eddy_types::{BrokerId, LeaderEpoch, LocalPartition, Offset, TopicId};
 use eddy_wal::{Lsn, Wal};
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -31,7 +31,6 @@ use crate::storage::Storage;
 
 /// The registry of replicas.
 pub struct Partitions {
-    clock: Arc<dyn Clock>,
     storage: Storage,
     shared: Arc<Shared>,
     /// The newest image that was followed.
@@ -94,12 +93,11 @@ pub(crate) struct Held<'a> {
 
 impl Partitions {
     /// The registry at start: every replica of the image, with what the checkpoint and the replay know of it.
-    pub(crate) fn new(clock: Arc<dyn Clock>, storage: Storage, shared: Shared, held: Held<'_>) -> Partitions {
+    pub(crate) fn new(storage: Storage, shared: Shared, held: Held<'_>) -> Partitions {
         let Held { image, recorded, replayed, next_local } = held;
         // What was replayed is durable; what is queued from now on is not yet.
         let published = shared.wal.durable_lsn();
         let partitions = Partitions {
-            clock,
             storage,
             former: applied::former_leaderships(image, shared.me),
             shared: Arc::new(shared),

@@ -78,7 +78,7 @@ impl Partitions {
             let mut safe_points = SafePoints::default();
             safe_points.add(seed.log.flushed_end, Arc::clone(&seed.producers), seed.high_watermark);
             let producers = ProducerWindows::restore(
-                self.clock.now(),
+                self.shared.clock.steady(),
                 self.storage.producer_limits,
                 seed.producers.to_vec(),
             );

@@ -105,7 +105,7 @@ impl Chaos {
         let (engine, log) = (self.brokers.engine(leader), self.brokers.replica(leader).await);
         let group = AckGroup::new(1);
         let batch = batch(1, self.sequence, std::slice::from_ref(&value));
-        if log.append(engine.now(), Acks::All, batch, None, Some(group.token(0))).is_err() {
+        if log.append(Acks::All, batch, None, Some(group.token(0))).is_err() {
             tokio::time::sleep(Duration::from_millis(2)).await;
             return false;
         }

@@ -135,7 +135,7 @@ pub(crate) async fn append(
     let group = AckGroup::new(1);
     let deadline = Instant::now() + DEADLINE;
     let room = engine.admit(1, batch.bytes.len(), deadline).await?;
-    partition.append(engine.now(), Acks::All, batch, Some(room), Some(group.token(0)))?;
+    partition.append(Acks::All, batch, Some(room), Some(group.token(0)))?;
     group.wait(deadline).await.remove(0).unwrap_or(Err(AppendError::PartitionGone))
 }
 

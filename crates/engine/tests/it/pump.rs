@@ -37,7 +37,7 @@ async fn session(me: &Arc<Engine>, key: PartitionKey, reach: &Reach) -> Option<(
     loop {
         let position = mine.position().filter(|position| position.leader_epoch == epoch)?;
         reach(leader)?;
-        theirs.follower_progress(me.now(), me.me(), epoch, fetch(position)).ok()?;
+        theirs.follower_progress(me.me(), epoch, fetch(position)).ok()?;
         let read = theirs.read_replica(position.log_end, ROUND_BYTES).await.ok()?;
         // A link that was cut before the leader had it carries nothing of it.
         reach(leader)?;
@@ -50,7 +50,7 @@ async fn session(me: &Arc<Engine>, key: PartitionKey, reach: &Reach) -> Option<(
         let bytes = joined(&read.slices);
         let room = me.admit(read.slices.len() as u32, bytes.len(), tokio::time::Instant::now() + RETRY * 100);
         let room = room.await.ok()?;
-        match mine.append_replicated(me.now(), epoch, bytes, Some(room)) {
+        match mine.append_replicated(epoch, bytes, Some(room)) {
             Ok(()) => {}
             Err(ReplicateError::OtherRole(_) | ReplicateError::PartitionGone) => return None,
             Err(error) => panic!("{}: {error}", me.me()),
@@ -62,11 +62,11 @@ async fn session(me: &Arc<Engine>, key: PartitionKey, reach: &Reach) -> Option<(
 async fn introduce(me: &Arc<Engine>, mine: &Arc<Partition>, theirs: &Arc<Partition>) -> Option<bool> {
     let position = mine.position()?;
     let epoch = position.leader_epoch;
-    match theirs.follow(me.now(), me.me(), epoch, position.last_epoch, fetch(position)).ok()? {
+    match theirs.follow(me.me(), epoch, position.last_epoch, fetch(position)).ok()? {
         FollowAnswer::Granted(_) => return Some(true),
         FollowAnswer::Diverging(diverging) => {
             let to = mine.shared_end(diverging);
-            mine.truncate(me.now(), epoch, to).await.ok()?;
+            mine.truncate(epoch, to).await.ok()?;
         }
         FollowAnswer::OutOfRange { log_start, .. } => mine.restart_at(epoch, log_start).await.ok()?,
     }

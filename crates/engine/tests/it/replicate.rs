@@ -31,7 +31,7 @@ async fn fill(brokers: &Brokers, leader: usize, numbers: std::ops::Range<i32>) {
 
 fn submit(engine: &Engine, log: &Arc<Partition>, acks: Acks, batch: NewBatch) -> Arc<AckGroup> {
     let group = AckGroup::new(1);
-    log.append(engine.now(), acks, batch, None, Some(group.token(0))).unwrap();
+    log.append(acks, batch, None, Some(group.token(0))).unwrap();
     group
 }
 

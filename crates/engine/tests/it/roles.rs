@@ -7,7 +7,7 @@ use std::time::Duration;
 use eddy_core::Acks;
 use eddy_disk::Disk;
 use eddy_engine::{AckGroup, AppendError, FetchWaiter, PartitionError, Role};
-use eddy_types::{BrokerId, Offset};
+use eddy_types::{BrokerId, Millis, Offset, OffsetRange};
 use tokio::time::Instant;
 
 use crate::brokers::{Brokers, KEY, id, until};
@@ -26,13 +26,13 @@ async fn who_waits_for_an_acknowledgement_hears_that_the_leader_has_changed() {
     append(&engine, &log, one(0)).await.unwrap();
     brokers.cut(1, 2, true);
     let (group, waiter) = (AckGroup::new(1), FetchWaiter::new());
-    log.append(engine.now(), Acks::All, one(1), None, Some(group.token(0))).unwrap();
+    log.append(Acks::All, one(1), None, Some(group.token(0))).unwrap();
     log.watch(&waiter);
     brokers.elect(2, &[2], &[]).await;
     let told = group.wait(Instant::now() + DEADLINE).await.remove(0).unwrap();
     assert!(matches!(told, Err(AppendError::NotLeader { leader: BrokerId(2), .. })), "{told:?}");
     tokio::time::timeout(DEADLINE, waiter.moved()).await.unwrap();
-    let refused = log.append(engine.now(), Acks::All, one(2), None, None);
+    let refused = log.append(Acks::All, one(2), None, None);
     assert!(matches!(refused, Err(AppendError::NotLeader { leader: BrokerId(2), .. })), "{refused:?}");
     let found = engine.partition(&engine.image(), KEY).await.err();
     assert!(matches!(found, Some(PartitionError::NotLeader { leader: BrokerId(2), .. })), "{found:?}");
@@ -64,7 +64,7 @@ async fn an_idle_follower_stays_in_sync_and_a_silent_one_leaves_in_its_time_r_3_
     tokio::time::sleep(Duration::from_secs(1)).await;
     brokers.cut(1, 2, true);
     let group = AckGroup::new(1);
-    log.append(engine.now(), Acks::All, one(1), None, Some(group.token(0))).unwrap();
+    log.append(Acks::All, one(1), None, Some(group.token(0))).unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(brokers.known().isr.len(), 2);
     assert_eq!(engine.isr_proposals().changes(), (0, 0));
@@ -77,15 +77,39 @@ async fn an_idle_follower_stays_in_sync_and_a_silent_one_leaves_in_its_time_r_3_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_ahead_or_back_changes_neither_isr_nor_producers_r_3_101_r_3_23() {
+    let brokers = Brokers::start(2, &[], RARELY).await;
+    let (engine, log) = (brokers.engine(1), brokers.replica(1).await);
+    append(&engine, &log, one(0)).await.unwrap();
+    brokers.until_equal(&[1, 2]).await;
+    brokers.cut(1, 2, true);
+    log.append(Acks::All, one(1), None, None).unwrap();
+    brokers.advance(Duration::from_millis(500));
+    brokers.set_clock(Millis(48 * 3_600_000));
+    brokers.until_time_was_asked().await;
+    assert_eq!(brokers.known().isr.len(), 2, "it lags for half of its time only");
+    brokers.cut(1, 2, false);
+    let again = append(&engine, &log, one(0)).await;
+    assert_eq!(again, Ok(OffsetRange::from_count(Offset(0), 1)), "what comes again is known");
+    brokers.until_equal(&[1, 2]).await;
+    brokers.cut(1, 2, true);
+    brokers.set_clock(Millis(-96 * 3_600_000));
+    log.append(Acks::All, one(2), None, None).unwrap();
+    brokers.until_time_was_asked().await;
+    brokers.advance(Duration::from_millis(1001));
+    until("left", || brokers.known().isr == [id(1)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_lease_nothing_is_taken_and_nothing_acknowledged() {
     let brokers = Brokers::start(2, &[], RARELY).await;
     let (engine, log) = (brokers.engine(1), brokers.replica(1).await);
     append(&engine, &log, one(0)).await.unwrap();
     brokers.cut(1, 2, true);
     let group = AckGroup::new(1);
-    log.append(engine.now(), Acks::All, one(1), None, Some(group.token(0))).unwrap();
+    log.append(Acks::All, one(1), None, Some(group.token(0))).unwrap();
     engine.lease().extend(Duration::ZERO);
-    let refused = log.append(engine.now(), Acks::Leader, one(2), None, None);
+    let refused = log.append(Acks::Leader, one(2), None, None);
     assert!(matches!(refused, Err(AppendError::NotLeader { .. })), "{refused:?}");
     brokers.cut(1, 2, false);
     until("replicated", || log.offsets().high_watermark == Offset(2)).await;

@@ -79,7 +79,7 @@ async fn respond(call: &Call, request: FetchRequest) -> FetchResponse {
         rack: nearest::rack(call, &call.image(), &request),
         deadline: Instant::now() + wait,
     };
-    let now = call.ctx.engine.now();
+    let now = call.ctx.engine.clock().steady();
     let begun = call.ctx.sessions.lock().begin(now, session_request(call.version, request));
     let context = match begun {
         Ok(context) => context,
@@ -190,7 +190,8 @@ fn finish(call: &Call, context: &FetchContext, reads: Vec<Read>) -> FetchRespons
     let results: Vec<ReadResult> = reads.iter().map(Read::result).collect();
     let finished = {
         let mut sessions = call.ctx.sessions.lock();
-        let finished = sessions.finish(call.ctx.engine.now(), context, &results, fresh_session_id());
+        let finished =
+            sessions.finish(call.ctx.engine.clock().steady(), context, &results, fresh_session_id());
         call.ctx.metrics.fetch_sessions.set(i64::try_from(sessions.len()).unwrap_or(i64::MAX));
         finished
     };

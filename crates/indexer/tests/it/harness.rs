@@ -89,7 +89,7 @@ impl Broker {
         let mut builder = BatchBuilder::new(Compression::None);
         for (key, value) in records {
             let (key, value) = (key.as_ref().map(String::as_bytes), value.as_ref().map(String::as_bytes));
-            builder.append(self.engine.now(), key, value);
+            builder.append(key, value);
         }
         self.append_batch(topic, &builder).await;
     }
@@ -102,7 +102,7 @@ impl Broker {
         let (group, deadline) = (AckGroup::new(1), Instant::now() + DEADLINE);
         let room = self.engine.admit(1, batch.bytes.len(), deadline).await.unwrap();
         let token = group.token(0);
-        partition.append(self.engine.now(), Acks::All, batch, Some(room), Some(token)).unwrap();
+        partition.append(Acks::All, batch, Some(room), Some(token)).unwrap();
         group.wait(deadline).await.remove(0).unwrap().unwrap();
     }
 

@@ -37,7 +37,7 @@ pub use elections::{
     ElectionKind, ElectionOutcome, ElectionRefusal, MOVES_PER_ROUND_MAX, elect_leaders, preferred_leaders,
 };
 pub use isr::{IsrAccepted, IsrChange, IsrRefusal, alter_partitions};
-pub use liveness::Liveness;
+pub use liveness::{Liveness, Silence};
 pub use partitions::{CreatePartitionsError, NewPartitions, create_partitions};
 pub use placement::PlacementError;
 pub use producer_ids::{PRODUCER_ID_BLOCK, ProducerIdBlock, ProducerIdsExhausted, allocate_producer_ids};

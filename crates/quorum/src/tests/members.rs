@@ -228,3 +228,38 @@ async fn a_lone_node_becomes_a_cluster_and_cannot_be_alone_again() {
     let refused = Quorum::start(alone, Arc::new(Follower::default())).await.err().unwrap();
     assert!(matches!(refused, QuorumError::NotAlone { voters: 3 }), "{refused}");
 }
+
+/// The first image that it was told.
+#[derive(Default)]
+struct First(std::sync::OnceLock<Arc<Image>>);
+
+impl crate::Applied for First {
+    fn applied(&self, _: &[eddy_metadata::Record], image: &Arc<Image>) {
+        let _ = self.0.set(Arc::clone(image));
+    }
+}
+
+/// Whoever starts removes the files of replicas that have left. One that came back since must not be among them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_tells_nothing_older_than_what_was_committed_before_it() {
+    log();
+    let all = Brokers::new(3, 3).await;
+    let mut running = all.start_all(1..=3).await;
+    register(&running[0], 1).await;
+    for round in 0..5 {
+        let broker = 3 - round % 3;
+        running.remove(broker - 1).stop().await;
+        let number = u32::try_from(round).unwrap() * 100;
+        // Its disk lacks all of this, and more so the mark of what is committed.
+        running[0].create_many(number..number + 50).await;
+        let committed = running[0].quorum.image().version();
+        let (peers, first) = (all.peers_as(broker, broker).await, Arc::new(First::default()));
+        let told = Arc::clone(&first) as Arc<dyn crate::Applied>;
+        let quorum = Quorum::start(all.config(broker, &peers), told).await.unwrap();
+        assert!(first.0.get().unwrap().version() >= committed, "broker {broker}");
+        running.insert(broker - 1, Running { quorum: Arc::new(quorum), peers });
+    }
+    for one in running {
+        one.stop().await;
+    }
+}

@@ -132,7 +132,7 @@ impl World {
     }
 
     fn copy(&mut self, broker: usize, partition: usize, batches: &[Batch]) {
-        let now = self.clock(broker);
+        let now = self.machines_clock(broker);
         let mut out = Effects::new();
         for batch in batches {
             let replica = &mut self.brokers[broker].replicas[partition];
@@ -195,6 +195,7 @@ impl World {
 
     /// The entry of a cut is synced.
     pub(crate) fn carry_out_cut(&mut self, broker: usize, partition: usize, number: u64) {
+        let now = self.machines_clock(broker);
         let replica = &mut self.brokers[broker].replicas[partition];
         let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
         if cut == Cut::Drop {
@@ -209,7 +210,7 @@ impl World {
         match cut {
             Cut::Truncate(to) => {
                 replica.log.truncate(to);
-                let (last, producers) = (replica.log.last_epoch(), replica.log.producers());
+                let (last, producers) = (replica.log.last_epoch(), replica.log.producers(now));
                 let done = machine.truncate(to, last, TruncationKind::Clean, producers);
                 self.statistics.truncations += 1;
                 if let Err(error) = done {

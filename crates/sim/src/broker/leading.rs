@@ -120,7 +120,7 @@ impl World {
             return Err(None);
         }
         let Report { broker_epoch, log_start, log_end, durable_end } = report;
-        let now = self.clock(leader);
+        let now = self.machines_clock(leader);
         let mut out = Effects::new();
         let replica = &mut self.brokers[leader].replicas[partition];
         let floor = replica.log.floor();

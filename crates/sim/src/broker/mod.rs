@@ -1,19 +1,23 @@
 //! A simulated broker: the machines of `core`, a disk, and the glue that a real broker has in `engine` and `cluster`.
 
+mod duty;
 mod following;
 mod leading;
 mod membership;
 mod replica;
 mod serving;
+mod wishes;
 
 use std::collections::BTreeMap;
 
-use eddy_types::Offset;
+use eddy_types::{Millis, Offset};
 
-pub(crate) use self::membership::Wanted;
+use self::duty::Duty;
 pub(crate) use self::replica::{Replica, Role, Token};
+use self::wishes::Wanted;
 use crate::disk::{Disk, Entry};
 use crate::message::Call;
+use crate::mutant::Mutant;
 use crate::network::Node;
 use crate::queue::{MILLI, Micros};
 use crate::world::{Event, World};
@@ -33,7 +37,12 @@ pub(crate) enum Task {
     Apply,
     /// A proposal has got no answer.
     Unanswered(u64),
-    /// The end of a controlled shutdown, and how long until the next start.
+    /// A start waits until the broker's metadata is as new as the group's.
+    Enter,
+    /// Others lead what this broker led: the end of a controlled shutdown, and how long until the next start.
+    Leave {
+        down_for: Micros,
+    },
     Stop {
         down_for: Micros,
     },
@@ -49,17 +58,22 @@ pub(crate) struct Broker {
     /// Metadata entries applied, and whether the next is on its way.
     pub(crate) applied: usize,
     pub(crate) applying: bool,
-    /// The last of them that moved replicas. No start has an older image: what that takes for a replica that has left may be back
-    /// since, and in sync. A real broker does not promise this yet, see docs/STATUS.md.
-    pub(crate) placed: usize,
+    /// Whether this run has had an image as new as the group's: it acts on none before.
+    pub(crate) entered: bool,
+    /// It is about to stop.
+    pub(crate) leaving: bool,
+    /// How far its time of day is off.
+    pub(crate) set_by: Millis,
+    /// What its steady clock shows when the run begins.
+    pub(crate) clock_base: Millis,
     pub(crate) replicas: Vec<Replica>,
     /// The greatest high watermark that this disk's replica of each partition has ever reported.
     pub(crate) reported: Vec<Offset>,
     pub(crate) wanted: BTreeMap<u64, Wanted>,
     pub(crate) next_token: u64,
-    pub(crate) lease_until: Micros,
-    /// As the controller: when each broker was heard last.
-    pub(crate) heard: Vec<Micros>,
+    pub(crate) lease_until: Millis,
+    /// While it leads the metadata group.
+    pub(crate) duty: Option<Duty>,
     /// Streams opened to other brokers.
     pub(crate) streams: BTreeMap<usize, usize>,
     pub(crate) connecting: bool,
@@ -76,13 +90,16 @@ impl Broker {
             disk: Disk::new(index as u64 + 1, partitions),
             applied: 0,
             applying: false,
-            placed: 0,
+            entered: false,
+            leaving: false,
+            set_by: Millis(0),
+            clock_base: Millis(0),
             replicas: Vec::new(),
             reported: vec![Offset::ZERO; partitions],
             wanted: BTreeMap::new(),
             next_token: 0,
-            lease_until: 0,
-            heard: Vec::new(),
+            lease_until: Millis(0),
+            duty: None,
             streams: BTreeMap::new(),
             connecting: false,
             pushing: false,
@@ -102,24 +119,39 @@ impl World {
         if self.brokers[index].up {
             return;
         }
-        // The metadata that it has applied may be behind what it has stored.
-        let behind = self.chance.index(4);
-        let brokers = self.scenario.brokers;
         let partitions = self.scenario.partitions;
+        let clock_base = self.time_of_day(index) - self.passed();
         let broker = &mut self.brokers[index];
         broker.up = true;
         broker.paused_until = 0;
         broker.incarnation += 1;
-        broker.applied = broker.applied.saturating_sub(behind).max(broker.placed);
         broker.applying = false;
+        broker.entered = false;
+        broker.leaving = false;
+        broker.clock_base = clock_base;
         broker.replicas =
             (0..partitions).map(|partition| Replica::open(broker.disk.synced(partition))).collect();
         broker.wanted.clear();
-        broker.lease_until = 0;
-        broker.heard = vec![0; brokers];
+        broker.lease_until = Millis(0);
+        broker.duty = None;
         broker.streams.clear();
         broker.connecting = false;
         broker.pushing = false;
+        self.later(index, 0, Task::Enter);
+    }
+
+    /// Takes part from when its image has everything that the group had committed.
+    fn enter(&mut self, index: usize) {
+        if self.mutant == Some(Mutant::StartsWithOldMetadata) {
+            // The mark of what is committed is behind what is stored.
+            let behind = self.chance.index(4);
+            self.brokers[index].applied = self.brokers[index].applied.saturating_sub(behind);
+        } else if self.reaches_controller(index) && self.has_controller() {
+            self.brokers[index].applied = self.raft.end();
+        } else {
+            return self.later(index, 20 * MILLI, Task::Enter);
+        }
+        self.brokers[index].entered = true;
         self.image_moved(index);
         self.schedule_apply(index);
         self.later(index, 100 * MILLI, Task::Tick);
@@ -133,6 +165,7 @@ impl World {
         }
         let broker = &mut self.brokers[index];
         broker.up = false;
+        broker.entered = false;
         broker.paused_until = 0;
         if clean {
             broker.disk.sync_all();
@@ -160,6 +193,8 @@ impl World {
             Task::Heartbeat => self.heartbeat(broker),
             Task::Apply => self.apply_next(broker),
             Task::Unanswered(token) => self.unanswered(broker, token),
+            Task::Enter => self.enter(broker),
+            Task::Leave { down_for } => self.leave(broker, down_for),
             Task::Stop { down_for } => {
                 self.stop(broker, true);
                 let down_for = if self.healed { 0 } else { down_for };
@@ -179,12 +214,8 @@ impl World {
 
     pub(crate) fn called(&mut self, from: Node, broker: usize, call: Call) {
         match call {
-            Call::Heartbeat { incarnation } => self.heard(broker, from, incarnation),
-            Call::Alive { incarnation } => {
-                if self.brokers[broker].incarnation == incarnation {
-                    self.brokers[broker].lease_until = self.now + self.scenario.session_timeout;
-                }
-            }
+            Call::Heartbeat { incarnation, sent } => self.heard(broker, from, incarnation, sent),
+            Call::Alive { incarnation, sent } => self.alive(broker, incarnation, sent),
             Call::Propose { token, incarnation, version, records } => {
                 if let Some(result) = self.propose_at(broker, version, &records) {
                     self.send(broker, from, Call::Proposed { token, incarnation, result });

@@ -111,13 +111,13 @@ impl Replica {
         }
     }
 
-    fn producers(&mut self, mutant: Option<Mutant>) -> ProducerWindows {
+    fn producers(&mut self, now: Millis, mutant: Option<Mutant>) -> ProducerWindows {
         let role = std::mem::replace(&mut self.role, Role::None);
         if mutant == Some(Mutant::ForgetsProducers) {
             return ProducerWindows::default();
         }
         match role {
-            Role::None => self.log.producers(),
+            Role::None => self.log.producers(now),
             Role::Leader(leader) => leader.into_producers(),
             Role::Follower { machine, .. } => machine.into_producers(),
         }
@@ -131,7 +131,7 @@ impl World {
         let me = id_of(broker);
         let registered = image.broker_epoch(me, self.brokers[broker].incarnation).is_some();
         for partition in 0..self.scenario.partitions {
-            let state = &image.partitions[partition];
+            let state = image.partition(partition);
             // A new role waits for the end of a cut.
             if self.brokers[broker].replicas[partition].cutting.is_some() {
                 continue;
@@ -170,15 +170,15 @@ impl World {
 
     fn change_of(&self, broker: usize, partition: usize) -> PartitionChange {
         let image = self.image_of(broker);
-        let state = &image.partitions[partition];
+        let state = image.partition(partition);
         let min_insync = match self.mutant {
             Some(Mutant::NoMinInSyncFreeze) => 1,
-            _ => image.min_insync,
+            _ => image.min_insync(),
         };
         PartitionChange {
             partition_epoch: state.partition_epoch,
-            replicas: state.replicas.clone(),
-            isr: state.isr.clone(),
+            replicas: state.replicas.to_vec(),
+            isr: state.isr.to_vec(),
             min_insync,
         }
     }
@@ -194,10 +194,10 @@ impl World {
 
     fn lead(&mut self, broker: usize, partition: usize) {
         let change = self.change_of(broker, partition);
-        let epoch = self.image_of(broker).partitions[partition].leader_epoch;
+        let epoch = self.image_of(broker).partition(partition).leader_epoch;
         self.leave_role(broker, partition);
         let lag_max = Millis(self.scenario.lag_max_ms);
-        let mutant = self.mutant;
+        let (now, mutant) = (self.machines_clock(broker), self.mutant);
         let replica = &mut self.brokers[broker].replicas[partition];
         let start = LeaderStart {
             me: id_of(broker),
@@ -211,7 +211,7 @@ impl World {
             log_end: replica.log.end(),
             durable_end: replica.durable_end,
             high_watermark: replica.high_watermark,
-            producers: replica.producers(mutant),
+            producers: replica.producers(now, mutant),
         };
         let leader = Leader::new(start);
         let high_watermark = leader.offsets().high_watermark;
@@ -224,9 +224,9 @@ impl World {
 
     fn follow(&mut self, broker: usize, partition: usize) {
         let image = self.image_of(broker);
-        let state = &image.partitions[partition];
+        let state = image.partition(partition);
         self.leave_role(broker, partition);
-        let mutant = self.mutant;
+        let (now, mutant) = (self.machines_clock(broker), self.mutant);
         let replica = &mut self.brokers[broker].replicas[partition];
         let start = FollowerStart {
             epoch: state.leader_epoch,
@@ -235,7 +235,7 @@ impl World {
             log_end: replica.log.end(),
             durable_end: replica.durable_end,
             high_watermark: replica.high_watermark,
-            producers: replica.producers(mutant),
+            producers: replica.producers(now, mutant),
         };
         let machine = Box::new(Follower::new(start));
         replica.role = Role::Follower { machine, leader: state.leader, epoch: state.leader_epoch };
@@ -294,7 +294,7 @@ impl World {
     }
 
     pub(crate) fn tick_replica(&mut self, broker: usize, partition: usize) {
-        let now = self.clock(broker);
+        let now = self.machines_clock(broker);
         let mut out = Effects::new();
         if let Role::Leader(leader) = &mut self.brokers[broker].replicas[partition].role {
             leader.tick(now, &mut out);
@@ -339,7 +339,7 @@ impl World {
     }
 
     fn release(&mut self, broker: usize, partition: usize) {
-        if self.scenario.lease && self.brokers[broker].lease_until < self.now {
+        if !self.holds_lease(broker) {
             return;
         }
         let replica = &mut self.brokers[broker].replicas[partition];
@@ -348,7 +348,7 @@ impl World {
         let released = replica.pending.release(offsets.durable_end, offsets.high_watermark);
         replica.pending.check();
         for (token, base) in released {
-            self.judge_ack(partition, &token, base);
+            self.judge_ack(broker, partition, &token, base);
             self.statistics.acks += 1;
             self.answer_produce(broker, &token, Ok(base));
         }

@@ -15,8 +15,9 @@ const BATCHES_MAX: usize = 10;
 
 impl World {
     pub(crate) fn produce(&mut self, broker: usize, partition: usize, batch: Batch, token: Token) {
-        let may = !self.scenario.lease || self.brokers[broker].lease_until >= self.now;
-        let now = self.clock(broker);
+        let may = self.holds_lease(broker);
+        let (now, timestamp) = (self.machines_clock(broker), self.time_of_day(broker));
+        let batch = Batch { timestamp, ..batch };
         let mut out = Effects::new();
         let replica = &mut self.brokers[broker].replicas[partition];
         let Role::Leader(leader) = &mut replica.role else {

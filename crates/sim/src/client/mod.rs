@@ -75,9 +75,9 @@ impl World {
             return asked;
         }
         let clients = self.scenario.brokers;
-        let reached = self.brokers[asked].up && self.links.pass_both(self.now, clients, asked);
+        let reached = self.brokers[asked].entered && self.links.pass_both(self.now, clients, asked);
         let image = if reached { self.image_of(asked) } else { self.raft.head() };
-        image.partitions[partition].leader.map_or(asked, index_of)
+        image.partition(partition).leader.map_or(asked, index_of)
     }
 
     fn request_number(&mut self) -> u64 {

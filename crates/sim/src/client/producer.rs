@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use eddy_core::Acks;
-use eddy_types::{LeaderEpoch, Offset};
+use eddy_types::{LeaderEpoch, Millis, Offset};
 
 use super::{Client, PATIENCE};
 use crate::log::Batch;
@@ -125,8 +125,14 @@ impl World {
         }
         let identity = producer.idempotent.then_some((producer.id, producer.next_sequence));
         producer.next_sequence += offsets;
-        let batch =
-            Batch { base: Offset::NONE, offsets, epoch: LeaderEpoch::NONE, value, producer: identity };
+        let batch = Batch {
+            base: Offset::NONE,
+            offsets,
+            epoch: LeaderEpoch::NONE,
+            value,
+            timestamp: Millis::NONE,
+            producer: identity,
+        };
         producer.open.push_back(Open {
             batch,
             requests: Vec::new(),

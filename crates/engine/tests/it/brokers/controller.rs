@@ -97,7 +97,7 @@ impl Brokers {
                         IsrDecision::Superseded
                     };
                 let partition = engine.replica(&engine.image(), key).await.unwrap();
-                partition.isr_decided(engine.now(), based_on, decision);
+                partition.isr_decided(based_on, decision);
             }
         }
     }

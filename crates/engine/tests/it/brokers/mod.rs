@@ -4,7 +4,7 @@ mod controller;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use eddy_disk::SimDisk;
@@ -21,11 +21,22 @@ pub(crate) const TOPIC: TopicId = TopicId([9; 16]);
 pub(crate) const KEY: PartitionKey = PartitionKey { topic: TOPIC, index: 0 };
 
 /// Time that moves when the test says so.
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    steady: AtomicI64,
+    /// How far the time of day has been set ahead, or back.
+    set_by: AtomicI64,
+    /// How often somebody asked for the steady time.
+    asked: AtomicU64,
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Millis {
-        Millis(self.0.load(Ordering::Relaxed))
+        Millis(self.steady.load(Ordering::Relaxed)) + Millis(self.set_by.load(Ordering::Relaxed))
+    }
+
+    fn steady(&self) -> Millis {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Millis(self.steady.load(Ordering::Relaxed))
     }
 }
 
@@ -105,7 +116,11 @@ impl Brokers {
         let brokers = Brokers {
             world: Arc::new(Mutex::new(world)),
             turn: Arc::default(),
-            clock: Arc::new(TestClock(AtomicI64::new(1_700_000_000_000))),
+            clock: Arc::new(TestClock {
+                steady: AtomicI64::new(1_700_000_000_000),
+                set_by: AtomicI64::new(0),
+                asked: AtomicU64::new(0),
+            }),
             checkpoint: Arc::new(Mutex::new(checkpoint)),
         };
         for number in 1..=count {
@@ -193,7 +208,20 @@ impl Brokers {
     }
 
     pub(crate) fn advance(&self, by: Duration) {
-        self.clock.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+        self.clock.steady.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Somebody sets the brokers' time of day, ahead or back.
+    pub(crate) fn set_clock(&self, by: Millis) {
+        self.clock.set_by.fetch_add(by.0, Ordering::Relaxed);
+    }
+
+    /// Waits until the only leader that does anything has looked at the time some more.
+    pub(crate) async fn until_time_was_asked(&self) {
+        let asked = || self.clock.asked.load(Ordering::Relaxed);
+        // The first may have begun before.
+        let enough = asked() + 3;
+        until("the time was asked for", || asked() >= enough).await;
     }
 
     /// Waits until every broker of `numbers` has the log of the first durably, and knows the high watermark.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use eddy_batch::Accepted;
 use eddy_core::Acks;
 use eddy_engine::{AckGroup, NewBatch, Partition};
-use eddy_types::Millis;
 use tokio::time::Instant;
 
 use super::Begun;
@@ -26,7 +25,6 @@ pub(super) struct Ready {
 pub(super) struct Appending<'a> {
     pub(super) call: &'a Call,
     pub(super) acks: Acks,
-    pub(super) now: Millis,
     pub(super) group: &'a Arc<AckGroup>,
     pub(super) deadline: Instant,
 }
@@ -60,7 +58,7 @@ impl Appending<'_> {
                     NewBatch { facts: accepted.facts, charge: self.call.frame_memory, bytes: accepted.bytes };
                 let token = (self.acks != Acks::None).then(|| self.group.token(ack));
                 let share = room.take_one(size);
-                match partition.append(self.now, self.acks, batch, Some(share), token) {
+                match partition.append(self.acks, batch, Some(share), token) {
                     Ok(()) => {
                         let metrics = self.call.ctx.metrics;
                         metrics.produced_records.inc_by(u64::from(records.unsigned_abs()));

@@ -210,32 +210,44 @@ fn wishes_that_do_not_fit_are_refused_with_kafka_s_codes() {
 
 #[test]
 fn a_broker_lives_while_it_is_heard_and_dies_with_its_process() {
-    let mut liveness = Liveness::new(Millis(3_000));
-    let due = |liveness: &mut Liveness, now| liveness.tick(Millis(now));
-    liveness.became_controller(Millis(0), brokers(&[1, 2, 3]));
-    assert_eq!(liveness.next_deadline(Millis(0)), Some(Millis(3_000)));
-    assert_eq!(due(&mut liveness, 2_999), []);
-    liveness.heartbeat(Millis(2_999), BrokerId(1), 7);
-    // Silent brokers, told until they are heard or forgotten.
-    assert_eq!(due(&mut liveness, 3_000), brokers(&[2, 3]));
-    liveness.forget(BrokerId(2));
-    assert_eq!(due(&mut liveness, 3_001), brokers(&[3]));
-    liveness.heartbeat(Millis(3_001), BrokerId(3), 8);
-    assert_eq!(due(&mut liveness, 3_002), []);
-    // A broken connection proves nothing.
-    liveness.link_lost(Millis(3_100), BrokerId(1));
-    assert!(liveness.is_cut_off(BrokerId(1)));
-    assert_eq!(due(&mut liveness, 3_100), []);
+    let mut cluster = Cluster::of(3);
+    let epoch = |cluster: &Cluster, id| cluster.image.broker(BrokerId(id)).unwrap().epoch;
+    let [first, second, third] = [1, 2, 3].map(|id| epoch(&cluster, id));
+    let due = |liveness: &mut Liveness, cluster: &Cluster, now| {
+        let silence = liveness.tick(Millis(now), &cluster.image);
+        assert_eq!(silence.stood_still, None);
+        silence.brokers
+    };
+    let mut liveness = Liveness::new(Millis(3_000), Millis(0), Millis(2_000), &cluster.image);
+    assert_eq!(due(&mut liveness, &cluster, 2_999), []);
+    assert!(liveness.heartbeat(Millis(2_999), BrokerId(1), first));
+    // Silent brokers, told until they are fenced.
+    let silent = vec![(BrokerId(2), second), (BrokerId(3), third)];
+    assert_eq!(due(&mut liveness, &cluster, 3_000), silent);
+    let records = fence_broker(&cluster.image, BrokerId(2));
+    cluster.commit(&records);
+    assert_eq!(due(&mut liveness, &cluster, 3_001), [(BrokerId(3), third)]);
+    // Too late: it may be fenced at any moment, and lives again with its next registration, though nobody saw it fenced.
+    assert!(!liveness.heartbeat(Millis(3_001), BrokerId(3), third));
+    assert_eq!(due(&mut liveness, &cluster, 3_002), [(BrokerId(3), third)]);
+    let records = fence_broker(&cluster.image, BrokerId(3));
+    cluster.commit(&records);
+    cluster.register(3, None, true).unwrap();
+    assert_eq!(due(&mut liveness, &cluster, 3_003), []);
+    assert!(liveness.heartbeat(Millis(3_004), BrokerId(3), epoch(&cluster, 3)));
     liveness.process_gone(Millis(3_200), BrokerId(1));
-    assert_eq!(due(&mut liveness, 3_200), brokers(&[1]));
+    assert_eq!(due(&mut liveness, &cluster, 3_200), [(BrokerId(1), first)]);
     // It is back: a session like every other's.
-    liveness.heartbeat(Millis(3_300), BrokerId(1), 9);
-    assert_eq!((liveness.incarnation(BrokerId(1)), liveness.is_cut_off(BrokerId(1))), (Some(9), false));
-    assert_eq!(due(&mut liveness, 6_000), []);
-    // What a former controller did not hear says nothing.
-    liveness.became_controller(Millis(9_000), brokers(&[1, 2]));
-    assert_eq!(due(&mut liveness, 11_999), []);
-    assert_eq!(due(&mut liveness, 12_000), brokers(&[1, 2]));
+    cluster.register(1, None, false).unwrap();
+    assert!(liveness.heartbeat(Millis(3_300), BrokerId(1), epoch(&cluster, 1)));
+    assert_eq!(due(&mut liveness, &cluster, 4_000), []);
+    // Who could not hear anybody knows nothing.
+    let silence = liveness.tick(Millis(8_000), &cluster.image);
+    assert_eq!(silence, Silence { brokers: vec![], stood_still: Some(Millis(4_000)) });
+    assert_eq!(due(&mut liveness, &cluster, 9_500), []);
+    assert_eq!(due(&mut liveness, &cluster, 10_999), []);
+    let silent = [1, 3].map(|id| (BrokerId(id), epoch(&cluster, id)));
+    assert_eq!(due(&mut liveness, &cluster, 11_000), silent);
 }
 
 /// KIP-966: elections count on it, so it is one for all.

@@ -1,0 +1,184 @@
+//! The decisions of the product's controller, and the lies that mutants tell it: each of them makes it decide as one would that
+//! lacks a check.
+
+use eddy_core::{IsrDecision, IsrMember, IsrProposal};
+use eddy_metadata::controller::{
+    self, IsrAccepted, IsrChange, IsrRefusal, NewReplicas, RegisterError, Registration,
+};
+use eddy_metadata::{Image, Record, Resource};
+use eddy_types::{BrokerId, TopicPartition};
+
+use crate::mutant::Mutant;
+use crate::view::{TOPIC, TOPIC_NAME, View, directory};
+
+/// A broker that decides.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decider {
+    pub(crate) me: BrokerId,
+    pub(crate) incarnation: u64,
+    /// Number of its data directory.
+    pub(crate) directory: u64,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Decider {
+    fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Registers this run of the broker.
+    pub(crate) fn register(&self, view: &View) -> Result<Vec<Record>, RegisterError> {
+        let truth = Registration {
+            broker: self.me,
+            incarnation: self.incarnation,
+            endpoints: Vec::new(),
+            rack: None,
+            directory: directory(self.directory),
+        };
+        let mut told = truth.clone();
+        if let Some(known) = view.image().broker(self.me) {
+            if self.is(Mutant::LeadsAgainInTheSameEpoch) {
+                told.incarnation = known.incarnation;
+            }
+            if self.is(Mutant::WipedDiskStaysInSync) {
+                told.directory = known.directory;
+            }
+        }
+        let mut records = controller::register_broker(view.image(), &told)?;
+        if told != truth {
+            records.retain(|record| !matches!(record, Record::BrokerRegistered { .. }));
+            let Registration { broker, incarnation, endpoints, rack, directory } = truth;
+            records.insert(0, Record::BrokerRegistered { broker, incarnation, endpoints, rack, directory });
+        }
+        Ok(records)
+    }
+
+    /// Fences a broker, unless it has registered again since.
+    pub(crate) fn fence(&self, view: &View, broker: BrokerId, broker_epoch: i64) -> Vec<Record> {
+        match view.image().broker(broker) {
+            Some(known) if known.epoch == broker_epoch => controller::fence_broker(&self.seen(view), broker),
+            _ => Vec::new(),
+        }
+    }
+
+    pub(crate) fn begin_shutdown(&self, view: &View) -> Vec<Record> {
+        controller::begin_shutdown(&self.seen(view), self.me)
+    }
+
+    /// What this broker wants of a partition that it leads, and what it hears of that once it is committed.
+    pub(crate) fn alter(
+        &self,
+        view: &View,
+        partition: usize,
+        proposal: &IsrProposal,
+    ) -> (Vec<Record>, IsrDecision) {
+        let mut image = self.seen(view);
+        let mut change = self.change(&image, partition, proposal);
+        if self.is(Mutant::NoCompareAndSet) {
+            change.leader_epoch = view.partition(partition).leader_epoch;
+            change.partition_epoch = view.partition(partition).partition_epoch;
+        }
+        for (member, epoch) in &mut change.isr {
+            let asks_nothing = self.is(Mutant::FencedJoins) || self.is(Mutant::StaleEpochJoins);
+            if asks_nothing && view.is_fenced(*member) {
+                *epoch = unfence(&mut image, *member);
+            }
+            if self.is(Mutant::StaleEpochJoins) {
+                *epoch = image.broker(*member).map_or(-1, |known| known.epoch);
+            }
+        }
+        let epoch = image.broker(self.me).map_or(-1, |known| known.epoch);
+        let (records, mut results) = controller::alter_partitions(&image, self.me, epoch, &[change]);
+        let decision = results.pop().map_or(IsrDecision::Unanswered, decision);
+        (self.in_the_same_epoch(view, records), decision)
+    }
+
+    fn change(&self, image: &Image, partition: usize, proposal: &IsrProposal) -> IsrChange {
+        let member = |member: &IsrMember| match member.broker_epoch {
+            // One that has not been heard in this leadership is a member in its present life.
+            -1 => (member.broker, image.broker(member.broker).map_or(-1, |known| known.epoch)),
+            said => (member.broker, said),
+        };
+        IsrChange {
+            topic: TOPIC,
+            partition: index(partition),
+            leader_epoch: proposal.leader_epoch,
+            partition_epoch: proposal.partition_epoch,
+            isr: proposal.isr.iter().map(member).collect(),
+        }
+    }
+
+    /// Somebody wants other replicas of a partition, or to go back to those there were (`None`).
+    pub(crate) fn reassign(&self, view: &View, partition: usize, target: Option<&[BrokerId]>) -> Vec<Record> {
+        let partition = TopicPartition { topic: TOPIC_NAME.into(), partition: index(partition) };
+        let wish = NewReplicas { partition, replicas: target.map(<[BrokerId]>::to_vec) };
+        let (records, _) = controller::alter_reassignments(&self.seen(view), &[wish], false);
+        self.in_the_same_epoch(view, records)
+    }
+
+    /// The image that decisions are made on.
+    fn seen(&self, view: &View) -> Image {
+        let mut image = view.image().clone();
+        if self.is(Mutant::EligibleThoughTheLogGrows) {
+            let changes = [("min.insync.replicas".to_owned(), Some("5".to_owned()))].into();
+            commit(&mut image, &Record::ConfigsSet { resource: Resource::Topic(TOPIC), changes });
+        }
+        image
+    }
+
+    /// Takes back the epoch that begins when a replica leaves.
+    fn in_the_same_epoch(&self, view: &View, mut records: Vec<Record>) -> Vec<Record> {
+        for record in &mut records {
+            let Record::PartitionChanged { partition, leader, leader_epoch, .. } = record else { continue };
+            let before = usize::try_from(*partition).ok().and_then(|index| view.partitions().get(index));
+            if let Some(before) = before.filter(|_| self.is(Mutant::ReplicaLeavesInTheSameEpoch))
+                && before.leader == *leader
+            {
+                *leader_epoch = before.leader_epoch;
+            }
+        }
+        records
+    }
+}
+
+fn index(partition: usize) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// Lets a broker live that is fenced, and gives its new epoch.
+fn unfence(image: &mut Image, broker: BrokerId) -> i64 {
+    let Some(known) = image.broker(broker).cloned() else { return -1 };
+    let again = Record::BrokerRegistered {
+        broker,
+        incarnation: known.incarnation,
+        endpoints: known.endpoints,
+        rack: known.rack,
+        directory: known.directory,
+    };
+    commit(image, &again);
+    image.broker(broker).map_or(-1, |known| known.epoch)
+}
+
+fn commit(image: &mut Image, record: &Record) {
+    let applied = image.apply(record);
+    assert_eq!(applied, Ok(()), "{record:?}");
+}
+
+/// What a leader is told, as `cluster` tells it.
+fn decision(answer: Result<IsrAccepted, IsrRefusal>) -> IsrDecision {
+    match answer {
+        Ok(IsrAccepted { isr, partition_epoch }) => IsrDecision::Accepted { isr, partition_epoch },
+        Err(
+            IsrRefusal::StalePartition { .. }
+            | IsrRefusal::FencedEpoch { .. }
+            | IsrRefusal::NotLeader(_)
+            | IsrRefusal::NewLeader
+            | IsrRefusal::UnknownTopic(_)
+            | IsrRefusal::UnknownPartition { .. },
+        ) => IsrDecision::Superseded,
+        Err(
+            IsrRefusal::AheadOfImage { .. } | IsrRefusal::NotRegistered(_) | IsrRefusal::StaleBroker { .. },
+        ) => IsrDecision::Unanswered,
+        Err(IsrRefusal::InvalidIsr { .. } | IsrRefusal::Ineligible { .. }) => IsrDecision::Refused,
+    }
+}
