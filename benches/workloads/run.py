@@ -27,6 +27,9 @@ WORKLOADS = {
     "C6": consume.c6,
 }
 
+# Records of a workload that has no number of its own.
+MESSAGES = 30_000
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -44,7 +47,7 @@ def main():
     passed = True
     for name in WORKLOADS if "all" in options.workloads else options.workloads:
         given = argparse.Namespace(**vars(options))
-        given.messages = options.messages_given or 30_000
+        given.messages = options.messages_given or MESSAGES
         report = WORKLOADS[name](given)
         report.print(options.json)
         passed &= report.passed

@@ -27,7 +27,7 @@ async fn write(broker: &Broker, group: &str, key: Option<&[u8]>, value: Option<&
     let deadline = Instant::now() + Duration::from_secs(10);
     let room = broker.engine.admit(1, 100, deadline).await.unwrap();
     let group = AckGroup::new(1);
-    partition.append(Millis(1), Acks::All, batch, Some(room), Some(group.token(0))).unwrap();
+    partition.append(Acks::All, batch, Some(room), Some(group.token(0))).unwrap();
     group.wait(deadline).await.remove(0).unwrap().unwrap();
 }
 

@@ -102,7 +102,7 @@ impl Chaos {
         }
         self.attempts += 1;
         let value = format!("{} {:0200}", self.sequence, self.attempts).into_bytes();
-        let (engine, log) = (self.brokers.engine(leader), self.brokers.replica(leader).await);
+        let log = self.brokers.replica(leader).await;
         let group = AckGroup::new(1);
         let batch = batch(1, self.sequence, std::slice::from_ref(&value));
         if log.append(Acks::All, batch, None, Some(group.token(0))).is_err() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use eddy_core::Acks;
 use eddy_disk::SimDisk;
-use eddy_engine::{AckGroup, AppendError, Engine, NewBatch, Partition};
+use eddy_engine::{AckGroup, AppendError, NewBatch, Partition};
 use eddy_types::{Offset, OffsetRange};
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ async fn fill(brokers: &Brokers, leader: usize, numbers: std::ops::Range<i32>) {
     }
 }
 
-fn submit(engine: &Engine, log: &Arc<Partition>, acks: Acks, batch: NewBatch) -> Arc<AckGroup> {
+fn submit(log: &Arc<Partition>, acks: Acks, batch: NewBatch) -> Arc<AckGroup> {
     let group = AckGroup::new(1);
     log.append(acks, batch, None, Some(group.token(0))).unwrap();
     group
@@ -65,10 +65,10 @@ async fn assert_equal(brokers: &Brokers, numbers: &[usize]) -> Vec<(i64, Bytes)>
 async fn acks_all_waits_for_the_slowest_disk_and_acks_1_does_not_r_3_102() {
     let brokers = Brokers::start(2, &[], RARELY).await;
     fill(&brokers, 1, 0..3).await;
-    let (engine, leader, follower) = (brokers.engine(1), brokers.replica(1).await, brokers.replica(2).await);
+    let (leader, follower) = (brokers.replica(1).await, brokers.replica(2).await);
     let closed = gate(&brokers.disk(2));
-    let one = submit(&engine, &leader, Acks::Leader, batch(1, 3, &values(3..4)));
-    let all = submit(&engine, &leader, Acks::All, batch(1, 4, &values(4..5)));
+    let one = submit(&leader, Acks::Leader, batch(1, 3, &values(3..4)));
+    let all = submit(&leader, Acks::All, batch(1, 4, &values(4..5)));
     assert_eq!(answer(&one, DEADLINE).await.unwrap().unwrap().start, Offset(3));
     until("copied", || follower.offsets().log_end == Offset(5)).await;
     until("durable on the leader", || leader.offsets().durable_end == Offset(5)).await;
@@ -110,11 +110,11 @@ async fn a_deposed_leader_truncates_what_nobody_else_has_through_power_cuts_r_3_
         fill(&brokers, 1, 0..20).await;
         brokers.cut(1, 2, true);
         brokers.cut(1, 3, true);
-        let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
+        let old = brokers.replica(1).await;
         let mut lost = Vec::new();
         for number in 20..30 {
             let other = values(1000 + number..1001 + number);
-            lost.push(submit(&engine, &old, Acks::All, batch(1, number, &other)));
+            lost.push(submit(&old, Acks::All, batch(1, number, &other)));
         }
         until("durable", || old.offsets().durable_end == Offset(30)).await;
         // The others go on without it.
@@ -164,11 +164,11 @@ async fn cut_and_crash(seed: u64) {
     brokers.cut(1, 2, true);
     let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
     for number in 10..20 {
-        submit(&engine, &old, Acks::All, batch(1, number, &values(number..number + 1)));
+        submit(&old, Acks::All, batch(1, number, &values(number..number + 1)));
     }
     until("in the segments", || old.log().flushed_end() == Offset(20)).await;
     let checkpoints = engine.flush_counters().0;
-    submit(&engine, &old, Acks::All, batch(1, 20, &values(20..21)));
+    submit(&old, Acks::All, batch(1, 20, &values(20..21)));
     until("in a checkpoint", || engine.flush_counters().0 > checkpoints).await;
     // From here on neither the entry of the cut nor another checkpoint becomes durable.
     let (closed, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
@@ -199,11 +199,11 @@ async fn what_is_cut_off_is_forgotten_of_the_producers_too_r_3_23() {
         let brokers = Brokers::start(2, &[], if seed == 2 { OFTEN } else { RARELY }).await;
         fill(&brokers, 1, 0..10).await;
         brokers.cut(1, 2, true);
-        let (engine, old) = (brokers.engine(1), brokers.replica(1).await);
+        let old = brokers.replica(1).await;
         for number in 10..20 {
-            submit(&engine, &old, Acks::All, batch(1, number, &values(number..number + 1)));
+            submit(&old, Acks::All, batch(1, number, &values(number..number + 1)));
         }
-        submit(&engine, &old, Acks::All, batch(2, 0, &values(0..1)));
+        submit(&old, Acks::All, batch(2, 0, &values(0..1)));
         until("durable", || old.offsets().durable_end == Offset(21)).await;
         brokers.elect(2, &[2], &[]).await;
         brokers.cut(1, 2, false);

@@ -89,7 +89,7 @@ impl Broker {
         let mut builder = BatchBuilder::new(Compression::None);
         for (key, value) in records {
             let (key, value) = (key.as_ref().map(String::as_bytes), value.as_ref().map(String::as_bytes));
-            builder.append(key, value);
+            builder.append(self.engine.now(), key, value);
         }
         self.append_batch(topic, &builder).await;
     }
