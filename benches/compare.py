@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the load of `eddy-load` against this broker and against Apache Kafka, in turn, and prints both and their ratio.
+"""Runs the load of `eddy bench` against this broker and against Apache Kafka, in turn, and prints both and their ratio.
 
-    cargo build --release -p eddy -p eddy-benches
+    cargo build --release -p eddy
     benches/compare.py                     every case, three runs each
     benches/compare.py closed-loop idle    some cases
     benches/compare.py --runs 5 --seconds 20
@@ -34,7 +34,10 @@ STOP_SECONDS = 60
 API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)
 MANY_PARTITIONS = 1000
 IDLE_SECONDS = 30
+# A GiB of a KiB each.
+CATCH_UP_RECORDS = 1 << 20
 SETTLE_SECONDS = 8
+FIGURES = ["records_per_second", "megabytes_per_second", "p50_ms", "p99_ms", "p999_ms", "max_ms", "client_cores", "broker_cores"]
 
 
 def free_port():
@@ -216,29 +219,41 @@ class Comparison:
         return [self.new_broker(kind, name) for kind in kinds]
 
     def load(self, broker, *arguments):
-        """Runs a command of eddy-load; gives what it printed."""
-        command = [str(self.options.load), *arguments, "--json", "--bootstrap", f"127.0.0.1:{broker.port}"]
+        """Runs a command of `eddy bench`; gives what it printed."""
+        command = [str(self.options.load), "bench", *arguments, "-o", "json", "-b", f"127.0.0.1:{broker.port}", "--pid", broker.pids]
         environment = {**os.environ, "RUST_BACKTRACE": "0"}
         # What the other broker has left in the page cache would be written to the disk during this one's turn.
         os.sync()
-        done = subprocess.run([*command, "--pid", broker.pids], capture_output=True, text=True, env=environment, check=False)
-        if done.returncode != 0:
-            sys.exit(f"{broker.name}: {' '.join(arguments)}: {done.stderr}")
-        return json.loads(done.stdout) if done.stdout else {}
+        return json.loads(self.run(broker, command, environment))
 
-    def alternate(self, name, arguments, figure, unit):
-        """Both brokers in turn under the same load; the best run of each counts."""
+    def create(self, broker, topic, partitions):
+        """Creates a topic unless it is there."""
+        command = [str(self.options.load), "topic", "create", topic, "-p", str(partitions), "--if-not-exists", "-b", f"127.0.0.1:{broker.port}"]
+        self.run(broker, command, os.environ)
+
+    @staticmethod
+    def run(broker, command, environment):
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{broker.name}: {' '.join(command)}: {done.stderr}")
+        return done.stdout
+
+    def alternate(self, name, arguments, figure, unit, first=None):
+        """Both brokers in turn under the same load; the best run of each counts. `first` is a load that does not."""
         brokers = self.pair(name)
         for broker in brokers:
             broker.start()
         if Broker.nodes > 1:
             # A Kafka that answers may not have registered yet.
             time.sleep(SETTLE_SECONDS)
+        if first:
+            for broker in brokers:
+                self.load(broker, *first)
         best = {}
         for run in range(self.options.runs):
             for broker in brokers if run % 2 == 0 else reversed(brokers):
                 result = self.load(broker, *arguments)
-                note = ", ".join(f"{key} {value:.2f}" for key, value in result.items() if value is not None)
+                note = ", ".join(f"{key} {result[key]:.2f}" for key in FIGURES if result.get(key) is not None)
                 print(f"  {name}, run {run + 1}, {broker.name}: {note}; machine load {os.getloadavg()[0]:.1f}", flush=True)
                 if broker.name not in best or result[figure] > best[broker.name][figure]:
                     best[broker.name] = result
@@ -251,34 +266,37 @@ class Comparison:
         self.table.append((name, figures.get("eddy"), figures.get("kafka")))
 
     def course(self):
-        return ["--seconds", str(self.options.seconds), "--warm-up", str(self.options.warm_up)]
+        return ["--duration", f"{self.options.seconds}s", "--warm-up", f"{self.options.warm_up}s"]
 
     def closed_loop(self):
         """128 producers that wait for each record's acknowledgement."""
         self.alternate(
-            "closed-loop", ["closed-loop", "--clients", "128", "--bytes", "256", "--acks", "all", *self.course()],
+            "closed-loop", ["produce", "--in-flight", "1", "--clients", "128", "--record-size", "256", *self.course()],
             "records_per_second", "records/s",
         )
 
     def one_client(self):
         """One producer that waits for each record's acknowledgement."""
         self.alternate(
-            "one client", ["closed-loop", "--clients", "1", "--bytes", "256", "--acks", "all", *self.course()],
+            "one client", ["produce", "--in-flight", "1", "--clients", "1", "--record-size", "256", *self.course()],
             "records_per_second", "records/s",
         )
 
     def open_loop(self):
         """5,000 records a second, whatever the answers do."""
-        self.alternate("open loop", ["open-loop", "--rate", "5000", "--bytes", "256", "--acks", "all", *self.course()], "records_per_second", "records/s")
+        load = ["--rate", "5000", "--clients", "16", "--record-size", "256"]
+        self.alternate("open loop", ["produce", *load, *self.course()], "records_per_second", "records/s")
 
     def pipelined(self):
         """Batches of 16 KiB, five in flight a producer."""
-        load = ["--bytes", "1024", "--batch", "16384", "--in-flight", "5", "--producers", "4", "--acks", "all"]
-        self.alternate("pipelined", ["pipelined", *load, *self.course()], "megabytes_per_second", "MB/s")
+        load = ["--record-size", "1024", "--batch-size", "16384", "--in-flight", "5", "--clients", "4", "--partitions", "4"]
+        self.alternate("pipelined", ["produce", *load, *self.course()], "megabytes_per_second", "MB/s")
 
     def catch_up(self):
-        """One consumer reads a GiB from the start."""
-        self.alternate("catch-up", ["catch-up", "--topic", "catch-up"], "megabytes_per_second", "MB/s")
+        """One consumer reads a GiB from the start, again and again."""
+        write = ["produce", "catch-up", "--partitions", "1", "--clients", "1", "--in-flight", "16", "--number", str(CATCH_UP_RECORDS)]
+        course = ["--duration", f"{self.options.seconds}s", "--warm-up", "3s"]
+        self.alternate("catch-up", ["consume", "catch-up", "--repeat", *course], "megabytes_per_second", "MB/s", first=write)
 
     def ready(self):
         """From the start of the process to the first answer: on an empty directory, with many partitions, after SIGKILL."""
@@ -288,11 +306,12 @@ class Comparison:
                 times = {"empty": broker.start()}
                 if Broker.nodes > 1:
                     time.sleep(SETTLE_SECONDS)
-                self.load(broker, "create", "--topic", "many", "--partitions", str(MANY_PARTITIONS))
-                self.load(broker, "closed-loop", "--topic", "many", "--clients", "64", "--seconds", "2", "--warm-up", "0")
+                self.create(broker, "many", MANY_PARTITIONS)
+                load = ["produce", "many", "--in-flight", "1", "--clients", "64", "--record-size", "256", "--duration", "2s", "--warm-up", "0s"]
+                self.load(broker, *load)
                 broker.stop()
                 times["many"] = broker.start()
-                self.load(broker, "closed-loop", "--topic", "many", "--clients", "64", "--seconds", "2", "--warm-up", "0")
+                self.load(broker, *load)
                 broker.stop(signal.SIGKILL)
                 times["killed"] = broker.start()
                 broker.stop()
@@ -340,7 +359,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="case", help=f"of {', '.join(CASES)}; all when none is named")
     parser.add_argument("--eddy", type=Path, default=Eddy.binary, help="the broker's binary")
-    parser.add_argument("--load", type=Path, default=REPOSITORY / "target" / "release" / "eddy-load", help="the load generator's binary")
+    parser.add_argument("--load", type=Path, default=Eddy.binary, help="the binary that makes the load, when it shall be another one")
     parser.add_argument("--profile", default=Eddy.profile, help="wal.profile of eddy")
     parser.add_argument("--nodes", type=int, default=1, help="nodes of each cluster")
     parser.add_argument("--runs", type=int, default=3)

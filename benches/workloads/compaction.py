@@ -30,7 +30,7 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "clients"))
 from harness import metrics
 from harness.ports import free_port
 
-LOADS = {"closed": ["closed-loop", "--clients", "16"], "open": ["open-loop", "--rate", "2000", "--clients", "16"]}
+LOADS = {"closed": ["--in-flight", "1"], "open": ["--rate", "2000"]}
 PATIENCE = 600
 RATIO_MAX = 1.5
 MEMORY_MAX_MIB = 128
@@ -80,7 +80,7 @@ class Broker:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=ENVIRONMENT)
 
     def load(self, *arguments):
-        command = [self.options.eddy_load, *arguments, "--bootstrap", f"127.0.0.1:{self.port}", "--json"]
+        command = [self.options.eddy, "bench", "produce", *arguments, "-b", f"127.0.0.1:{self.port}", "-o", "json"]
         return subprocess.Popen([*command, "--pid", str(self.process.pid)], stdout=subprocess.PIPE, env=ENVIRONMENT)
 
     def memory_mib(self, of):
@@ -118,19 +118,19 @@ def fill(broker, topic):
     broker.cli("topic", "create", topic, "-p", "1", *sets)
     # The last segment is not compacted.
     mebibytes = options.mebibytes + options.segment_mebibytes // 2
-    load = broker.load("fill", "--topic", topic, "--mebibytes", str(mebibytes))
-    load.communicate(timeout=PATIENCE)
+    command = [options.eddy_fill, "--topic", topic, "--mebibytes", str(mebibytes), "--bootstrap", f"127.0.0.1:{broker.port}"]
+    subprocess.run(command, check=True, timeout=PATIENCE, env=ENVIRONMENT)
 
 
 def one(broker, name, number):
     """Figures of one load without and with compaction."""
     options = broker.options
     topic = f"compacted-{name}-{number}"
-    course = [*LOADS[name], "--topic", "produced", "--partitions", "16", "--warm-up", "2"]
+    course = ["produced", *LOADS[name], "--clients", "16", "--record-size", "256", "--partitions", "16", "--warm-up", "2s"]
     broker.forget_memory_peak()
     before = {key: broker.metric(f"eddy_compaction_{key}") for key in ["runs_total", "freed_bytes_total"]}
-    alone = report_of(broker.load(*course, "--seconds", str(options.seconds)))
-    load = broker.load(*course, "--seconds", str(PATIENCE))
+    alone = report_of(broker.load(*course, "--duration", f"{options.seconds}s"))
+    load = broker.load(*course, "--duration", f"{PATIENCE}s")
     time.sleep(2.2)
     broker.cli("topic", "alter", topic, "--set", "min.cleanable.dirty.ratio=0.5")
     began = time.monotonic()
@@ -158,7 +158,7 @@ def one(broker, name, number):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--eddy", default=str(REPOSITORY / "target" / "release" / "eddy"))
-    parser.add_argument("--eddy-load", default=str(REPOSITORY / "target" / "release" / "eddy-load"))
+    parser.add_argument("--eddy-fill", default=str(REPOSITORY / "target" / "release" / "eddy-fill"))
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=20, help="of the load alone (20)")

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """What search costs and gives: one broker of its own, a million JSON log lines of about 300 bytes.
 
-    cargo build --release -p eddy -p eddy-benches
+    cargo build --release -p eddy
     .cache/clients/harness/bin/python benches/workloads/search.py                   all of it, some minutes
     .cache/clients/harness/bin/python benches/workloads/search.py index queries     parts: index queries freshness topics producers
 
-EDDY_BIN and EDDY_LOAD_BIN are the binaries (default: target/release). Measure on an idle machine. Prints a table of figures, what they
+EDDY_BIN is the binary (default: target/release/eddy). Measure on an idle machine. Prints a table of figures, what they
 should be, and whether they are; exit status 1 if one is not.
 """
 
 import argparse
 import json
-import os
 import random
 import shutil
 import subprocess
@@ -29,6 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from api import Api
 from common import percentile, send
+from harness import paths
 from harness.broker import Eddy
 from harness.waiting import wait_for
 
@@ -258,20 +258,16 @@ class Bench:
         self.figures.add(f"{self.options.topics} indexed topics, above that", sizes[True] - sizes[False], "MiB", 128)
 
     def producers(self):
-        """The load program against a topic without and one with an index, in turns."""
-        load = Path(os.environ.get("EDDY_LOAD_BIN") or REPOSITORY / "target/release/eddy-load")
-        if not load.exists():
-            print(f"SKIPPED: producers: {load} is not built")
-            return
+        """`eddy bench produce` against a topic without and one with an index, in turns."""
         found = {False: [], True: []}
         broker = self.broker()
         for round_ in range(self.options.rounds):
             for indexed in (False, True):
                 name = f"load-{round_}-{indexed}"
                 self.create(broker, name, 16, indexed)
-                command = [load, *self.options.load.split(), "--json", "--bootstrap", broker.bootstrap, "--topic", name]
+                command = [str(paths.EDDY), "bench", "produce", name, *self.options.load.split(), "-o", "json", "-b", broker.bootstrap]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
-                report = json.loads(done.stdout.strip().splitlines()[-1])
+                report = json.loads(done.stdout)
                 found[indexed].append(report)
                 if indexed:
                     began = time.monotonic()
@@ -279,8 +275,8 @@ class Bench:
                     self.figures.add("catching up after the load", time.monotonic() - began, "s")
                     assert broker.api.count(name) == self.end(broker, name), "not every record is found"
                 broker.delete_topic(name)
-        rate = {indexed: percentile([self.pick(report, "rate", "records_per_second", "per_second") for report in reports], 50) for indexed, reports in found.items()}
-        late = {indexed: percentile([self.pick(report, "p99", "p99_ms", "p99_us") for report in reports], 50) for indexed, reports in found.items()}
+        rate = {indexed: percentile([report["records_per_second"] for report in reports], 50) for indexed, reports in found.items()}
+        late = {indexed: percentile([report["p99_ms"] for report in reports], 50) for indexed, reports in found.items()}
         self.figures.add("producers without: rate", rate[False], "records/s")
         self.figures.add("producers with an index: rate", 100 * rate[True] / rate[False], "%", 95, least=True)
         self.figures.add("producers with an index: p99", late[True] / late[False], "times", 1.25)
@@ -295,17 +291,6 @@ class Bench:
     def end(broker, name):
         return sum(partition["high_watermark"] for partition in broker.api.status(name))
 
-    @staticmethod
-    def pick(report, *names):
-        def walk(value):
-            if isinstance(value, dict):
-                for name, inner in value.items():
-                    if name in names and isinstance(inner, (int, float)):
-                        yield inner
-                    yield from walk(inner)
-
-        return next(walk(report))
-
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -316,7 +301,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=30, help="of measuring freshness (30)")
     parser.add_argument("--topics", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3, help="of producers without and with (3)")
-    parser.add_argument("--load", default="pipelined", help="command and options of the load program (pipelined)")
+    parser.add_argument("--load", default="", help="options of eddy bench produce, such as '--input FILE' (none)")
     parser.add_argument("--dir", help="where the brokers keep their data")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

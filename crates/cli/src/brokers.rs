@@ -79,6 +79,12 @@ impl Brokers {
         Ok(brokers)
     }
 
+    /// How long a call may take.
+    #[must_use]
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// When a call that starts now must have its answer.
     #[must_use]
     pub(crate) fn deadline(&self) -> Instant {

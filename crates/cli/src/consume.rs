@@ -1,8 +1,11 @@
 //! `eddy consume` and `eddy tail`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::brokers::Brokers;
 use crate::error::CliError;
 use crate::positions::{Place, Wanted};
 use crate::record::Record;
@@ -11,15 +14,16 @@ use crate::{Context, Format, Printer, Topic, select};
 mod decode;
 pub(crate) mod fetch;
 mod filter;
-mod member;
+pub(crate) mod member;
 pub(crate) mod range;
 mod sink;
 pub(crate) mod tail;
 mod template;
 
 pub(crate) use decode::records;
-use fetch::{Event, Options, Target};
+use fetch::{Chunk, Event, Options, Target};
 use filter::Filter;
+use member::Taken;
 use range::{Range, Until};
 use sink::Sink;
 use template::Template;
@@ -73,7 +77,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
     let source = Source::new(context, &arguments.topics, &arguments.what).await?;
     let mut sink = Sink::stdout(arguments.what.printer(context), arguments.what.format.as_ref());
     let limit = arguments.number.unwrap_or(u64::MAX);
-    let each = |record: Option<&Record>| {
+    let mut each = |record: Option<&Record>| {
         match record {
             Some(record) => sink.record(record)?,
             None => sink.flush()?,
@@ -84,7 +88,8 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
         Some(group) => {
             // Offsets of the group change.
             context.changes()?;
-            member::consume(&source, group, range, each).await?;
+            let stop = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+            member::consume(&source, group, range, stop, source.printing(&mut each)).await?;
         }
         None => source.follow(source.spans(range).await?, each).await?,
     }
@@ -98,23 +103,72 @@ impl What {
 }
 
 /// The partitions that are read.
-struct Source<'a> {
-    context: &'a Context,
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) brokers: Arc<Brokers>,
+    /// How long trouble may last before it is an error.
+    pub(crate) patience: Duration,
+    quiet: bool,
     topics: Vec<Topic>,
     places: Vec<Place>,
     filter: Filter,
     committed: bool,
 }
 
-impl<'a> Source<'a> {
-    async fn new(context: &'a Context, names: &[String], what: &What) -> Result<Source<'a>, CliError> {
+impl Source {
+    async fn new(context: &Context, names: &[String], what: &What) -> Result<Source, CliError> {
         let filter = Filter::new(&what.filter)?;
-        let topics = select::topics(context.brokers().await?, names).await?;
+        let brokers = context.brokers().await?;
+        let topics = select::topics(brokers, names).await?;
         let places = places(&topics, &what.partitions)?;
-        Ok(Source { context, topics, places, filter, committed: what.committed })
+        let source = Source::whole(context, brokers.clone(), topics);
+        Ok(Source { places, filter, committed: what.committed, ..source })
     }
 
-    async fn spans(&self, range: Range) -> Result<BTreeMap<Place, range::Span>, CliError> {
+    /// All of some topics, over connections of the caller's choice.
+    pub(crate) fn whole(context: &Context, brokers: Arc<Brokers>, topics: Vec<Topic>) -> Source {
+        Source {
+            brokers,
+            patience: context.global.timeout,
+            quiet: context.global.quiet,
+            places: topics.iter().flat_map(Place::all_of).collect(),
+            topics,
+            filter: Filter::default(),
+            committed: false,
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { committed: self.committed, patience: self.patience }
+    }
+
+    fn note(&self, text: impl fmt::Display) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Takes chunks by their records that pass the filter; see [`member::consume`].
+    fn printing(
+        &self,
+        each: &mut impl FnMut(Option<&Record>) -> Result<bool, CliError>,
+    ) -> impl FnMut(Option<&Chunk>) -> Result<Taken, CliError> {
+        |chunk| {
+            let Some(chunk) = chunk else {
+                return Ok(Taken { next: None, more: each(None)?, resume: None });
+            };
+            let mut last = None;
+            let more = records(chunk, |record| {
+                last = Some(record.offset);
+                if self.filter.passes(&record) { each(Some(&record)) } else { Ok(true) }
+            })?;
+            // When that was enough, what follows the last record is still to be read.
+            let next = if more { chunk.end() } else { last.map_or(chunk.from, |last| last + 1) };
+            Ok(Taken { next: Some(next), more, resume: None })
+        }
+    }
+
+    pub(crate) async fn spans(&self, range: Range) -> Result<BTreeMap<Place, range::Span>, CliError> {
         self.spans_of(&self.places, range).await
     }
 
@@ -124,7 +178,7 @@ impl<'a> Source<'a> {
         range: Range,
     ) -> Result<BTreeMap<Place, range::Span>, CliError> {
         let end = if self.committed { Wanted::LastStable } else { Wanted::Latest };
-        range::resolve(self.context.brokers().await?, places, range, end).await
+        range::resolve(&self.brokers, places, range, end).await
     }
 
     /// Calls `each` with every record that passes the filter, and with none when no more are at hand, until it returns false, the spans
@@ -134,8 +188,7 @@ impl<'a> Source<'a> {
         spans: BTreeMap<Place, range::Span>,
         mut each: impl FnMut(Option<&Record>) -> Result<bool, CliError>,
     ) -> Result<(), CliError> {
-        let options = Options { committed: self.committed, patience: self.context.global.timeout };
-        let mut events = fetch::start(self.context.brokers().await?.clone(), self.targets(&spans), options);
+        let mut events = fetch::start(self.brokers.clone(), self.targets(&spans), self.options());
         let interrupt = tokio::signal::ctrl_c();
         tokio::pin!(interrupt);
         loop {
@@ -145,7 +198,7 @@ impl<'a> Source<'a> {
             };
             match event.transpose()? {
                 None => return Ok(()),
-                Some(Event::Note(note)) => self.context.note(note),
+                Some(Event::Note(note)) => self.note(note),
                 Some(Event::Chunk(chunk)) => {
                     let more = records(&chunk, |record| {
                         if self.filter.passes(&record) { each(Some(&record)) } else { Ok(true) }
@@ -161,7 +214,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn targets(&self, spans: &BTreeMap<Place, range::Span>) -> Vec<Target> {
+    pub(crate) fn targets(&self, spans: &BTreeMap<Place, range::Span>) -> Vec<Target> {
         let mut targets = Vec::new();
         for topic in &self.topics {
             let name: Arc<str> = topic.name.as_str().into();

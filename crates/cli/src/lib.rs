@@ -9,6 +9,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod address;
+mod bench;
 mod brokers;
 mod cluster;
 mod config;
@@ -66,6 +67,8 @@ pub enum Command {
     Group(Invocation<group::Arguments>),
     /// Show health, brokers and quorum of the cluster; move leaders and replicas
     Cluster(Invocation<cluster::Arguments>),
+    /// Measure a cluster under load: rates, latencies, loss
+    Bench(Invocation<bench::Arguments>),
     /// Find out whether this machine can work with a cluster, and what is in the way
     Doctor(Invocation<doctor::Arguments>),
     /// Say what an error code means and what to do
@@ -77,6 +80,14 @@ pub enum Command {
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(Invocation<generate::ShellArguments>),
+}
+
+impl Command {
+    /// Whether the command has work for every core, rather than requests to wait for.
+    #[must_use]
+    pub fn is_load(&self) -> bool {
+        matches!(self, Command::Bench(_))
+    }
 }
 
 /// A command's own arguments, and those that all commands share.
@@ -104,6 +115,7 @@ pub async fn run(host: Host, command: Command) -> ExitCode {
         Command::Topic(call) => start(host, call, topic::run).await,
         Command::Group(call) => start(host, call, group::run).await,
         Command::Cluster(call) => start(host, call, cluster::run).await,
+        Command::Bench(call) => start(host, call, bench::run).await,
         Command::Doctor(call) => start(host, call, doctor::run).await,
         // These ask no broker, and work whatever the profiles say.
         Command::Explain(call) => explain::run(&call.printer(), &(host.codes)(), &call.arguments),

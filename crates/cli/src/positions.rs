@@ -14,6 +14,7 @@ use eddy_client::messages::{ApiKey, FetchRequest, FetchResponse, ListOffsetsRequ
 use eddy_types::{BrokerId, ErrorCode};
 use serde::Serialize;
 
+use crate::Topic;
 use crate::brokers::{Brokers, To, topic_name};
 use crate::error::{CliError, Exit};
 
@@ -22,6 +23,13 @@ use crate::error::{CliError, Exit};
 pub(crate) struct Place {
     pub(crate) topic: String,
     pub(crate) partition: i32,
+}
+
+impl Place {
+    /// Those of a topic.
+    pub(crate) fn all_of(topic: &Topic) -> impl Iterator<Item = Place> + '_ {
+        topic.partitions.iter().map(|one| Place { topic: topic.name.clone(), partition: one.index })
+    }
 }
 
 impl std::fmt::Display for Place {

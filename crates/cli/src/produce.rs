@@ -76,8 +76,9 @@ pub struct Arguments {
     linger: Duration,
 }
 
+/// Codec of batches.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Codec {
+pub(crate) enum Codec {
     #[default]
     None,
     Gzip,

@@ -15,6 +15,8 @@ mod describe;
 mod list;
 mod trim;
 
+pub(crate) use create::create_missing;
+
 /// How long a broker may take over an administrative request, in milliseconds.
 const ADMIN_TIMEOUT_MS: i32 = 30_000;
 

@@ -139,6 +139,18 @@ impl Connection {
         Ok(Pending { link: self.link.clone(), receiver, version, deadline, allowed, request: PhantomData })
     }
 
+    /// Sends a request that has no answer; waits until the socket has taken what was sent before it.
+    pub(crate) async fn post_up_to<R: Request>(&self, limit: i16, request: &R) -> Result<(), RequestError> {
+        let version = self.versions.choose::<R>(limit)?;
+        let correlation_id = self.next_correlation_id.fetch_add(1, Ordering::Relaxed);
+        let frame = self.frame(version, correlation_id, request)?;
+        let after = self.request_timeout;
+        match tokio::time::timeout(after, self.link.post(&frame)).await {
+            Ok(posted) => Ok(posted?),
+            Err(_) => Err(RequestError::TimedOut { api: R::KEY, after }),
+        }
+    }
+
     /// Whether the connection is over: no request can be sent any more.
     #[must_use]
     pub fn is_ended(&self) -> bool {

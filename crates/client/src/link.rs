@@ -27,6 +27,8 @@ pub(crate) struct Link {
     state: Mutex<State>,
     /// Something is left to send, or the connection ended.
     wake: Notify,
+    /// Nothing is left to send, or the connection ended.
+    drained: Notify,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Link {
     pub(crate) fn new(stream: Arc<TcpStream>) -> Link {
         let state =
             State { stream: Some(stream), unsent: BytesMut::new(), waiting: VecDeque::new(), ended: None };
-        Link { state: Mutex::new(state), wake: Notify::new() }
+        Link { state: Mutex::new(state), wake: Notify::new(), drained: Notify::new() }
     }
 
     /// Sends a request, length included, and gives where its answer will come.
@@ -68,6 +70,30 @@ impl Link {
             return Err(ended.clone());
         }
         state.waiting.push_back(Waiting { correlation_id, answer, _place: place });
+        self.write_frame(state, frame);
+        Ok(receiver)
+    }
+
+    /// Sends a request that has no answer, once the socket has taken everything before it: no more than one such waits in memory.
+    pub(crate) async fn post(&self, frame: &[u8]) -> Result<(), Ended> {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let state = self.lock();
+                if let Some(ended) = &state.ended {
+                    return Err(ended.clone());
+                }
+                if state.unsent.is_empty() {
+                    self.write_frame(state, frame);
+                    return Ok(());
+                }
+            }
+            drained.await;
+        }
+    }
+
+    /// Writes what the socket takes now, and leaves the rest to the task.
+    fn write_frame(&self, mut state: MutexGuard<'_, State>, frame: &[u8]) {
         let written = match (&state.stream, state.unsent.is_empty()) {
             (Some(stream), true) => write(stream, frame),
             _ => Ok(0),
@@ -85,7 +111,6 @@ impl Link {
                 self.end(Ended::Socket(Arc::new(error)));
             }
         }
-        Ok(receiver)
     }
 
     pub(crate) fn is_ended(&self) -> bool {
@@ -109,6 +134,7 @@ impl Link {
             let _ = one.answer.send(Err(reason.clone()));
         }
         self.wake.notify_one();
+        self.drained.notify_waiters();
     }
 
     /// What the task waits for; `None` when the connection ended.
@@ -128,6 +154,9 @@ impl Link {
         let mut state = self.lock();
         let written = write(stream, &state.unsent).map_err(|error| Ended::Socket(Arc::new(error)))?;
         state.unsent.advance(written);
+        if state.unsent.is_empty() {
+            self.drained.notify_waiters();
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::topics::{PartitionName, missing};
 /// From version 13 on the topic goes by its id; a partition without one needs an older version.
 const BY_NAME_MAX: i16 = 12;
 
-/// Whose confirmation a produce waits for. That of nobody is not offered: such a request has no answer.
+/// Whose confirmation a produce waits for; see [`Connection::produce_unacknowledged`] for that of nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
     /// The leader's.
@@ -53,21 +53,44 @@ impl Connection {
         timeout: Duration,
         batch: Bytes,
     ) -> Result<PendingProduce, RequestError> {
-        let data = PartitionProduceData::default().with_index(partition.index).with_records(Some(batch));
-        let mut topic = TopicProduceData::default().with_name(partition.topic_name());
-        topic.topic_id = partition.topic_id.0.to_vec().try_into().unwrap_or_default();
-        topic.partition_data = vec![data];
-        let request = ProduceRequest::default()
-            .with_acks(match acks {
-                Acks::Leader => 1,
-                Acks::All => -1,
-            })
-            .with_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
-            .with_topic_data(vec![topic]);
-        let limit = if partition.topic_id.is_zero() { BY_NAME_MAX } else { i16::MAX };
-        let pending = self.start_up_to(limit, &request).await?;
+        let acks = match acks {
+            Acks::Leader => 1,
+            Acks::All => -1,
+        };
+        let request = request(partition, acks, timeout, batch);
+        let pending = self.start_up_to(limit(partition), &request).await?;
         Ok(PendingProduce { pending, partition: partition.clone() })
     }
+
+    /// Sends one batch that nobody confirms: such a request has no answer, and what the broker thinks of it shows at most in a
+    /// connection that ends. Waits until the socket has taken what was sent before.
+    ///
+    /// # Errors
+    /// The connection is over, or its socket took nothing for the time of a request.
+    pub async fn produce_unacknowledged(
+        &self,
+        partition: &PartitionName,
+        batch: Bytes,
+    ) -> Result<(), RequestError> {
+        let request = request(partition, 0, Duration::ZERO, batch);
+        self.post_up_to(limit(partition), &request).await
+    }
+}
+
+fn request(partition: &PartitionName, acks: i16, timeout: Duration, batch: Bytes) -> ProduceRequest {
+    let data = PartitionProduceData::default().with_index(partition.index).with_records(Some(batch));
+    let mut topic = TopicProduceData::default().with_name(partition.topic_name());
+    topic.topic_id = partition.topic_id.0.to_vec().try_into().unwrap_or_default();
+    topic.partition_data = vec![data];
+    ProduceRequest::default()
+        .with_acks(acks)
+        .with_timeout_ms(i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX))
+        .with_topic_data(vec![topic])
+}
+
+/// The highest version for a partition: later ones know a topic only by its id.
+fn limit(partition: &PartitionName) -> i16 {
+    if partition.topic_id.is_zero() { BY_NAME_MAX } else { i16::MAX }
 }
 
 impl PendingProduce {

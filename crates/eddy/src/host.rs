@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::CommandFactory;
 use eddy_cli::Host;
@@ -12,18 +13,23 @@ use eddy_cli::Host;
 use crate::args::Cli;
 use crate::codes;
 
+/// Threads of commands that mostly wait for answers.
+const THREADS: usize = 2;
+
 /// Runs a command of a client.
 pub(crate) fn run(command: eddy_cli::Command) -> ExitCode {
-    on_runtime(async |host| eddy_cli::run(host, command).await)
+    let threads =
+        if command.is_load() { available_parallelism().map_or(THREADS, usize::from) } else { THREADS };
+    on_runtime(threads, async |host| eddy_cli::run(host, command).await)
 }
 
 /// Runs a command about the configuration that the cluster keeps.
 pub(crate) fn run_config(command: eddy_cli::ConfigCommand) -> ExitCode {
-    on_runtime(async |host| eddy_cli::run_config(host, command).await)
+    on_runtime(THREADS, async |host| eddy_cli::run_config(host, command).await)
 }
 
 /// A runtime of its own, which nothing needs before the command line is understood.
-fn on_runtime(run: impl AsyncFnOnce(Host) -> ExitCode) -> ExitCode {
+fn on_runtime(threads: usize, run: impl AsyncFnOnce(Host) -> ExitCode) -> ExitCode {
     let host = Host {
         config_dir: user_dir("XDG_CONFIG_HOME", ".config"),
         state_dir: user_dir("XDG_STATE_HOME", ".local/state"),
@@ -32,7 +38,7 @@ fn on_runtime(run: impl AsyncFnOnce(Host) -> ExitCode) -> ExitCode {
         open,
         replace,
     };
-    match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(run(host));
             // A thread may still wait for a line of stdin that nobody needs any more.

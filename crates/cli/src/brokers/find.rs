@@ -83,23 +83,13 @@ impl Brokers {
     }
 
     async fn broker(&self, id: BrokerId) -> Result<Arc<Connection>, Trouble> {
-        let (connection, address) = {
-            let state = self.state.lock().await;
-            (state.connections.get(&id).cloned(), state.addresses.get(&id).cloned())
-        };
+        let connection = self.state.lock().await.connections.get(&id).cloned();
         if let Some(connection) = connection.filter(|connection| !connection.is_ended()) {
             return Ok(connection);
         }
-        let address = match address {
-            Some(address) => address,
-            None => {
-                let cluster = self.look_up(&[]).await?;
-                let node = cluster.nodes.into_iter().find(|node| node.id == id);
-                node.ok_or_else(|| Trouble::Final(CliError::not_found(format!("no such broker: {id}"))))?
-                    .address
-            }
-        };
-        let opened = self.open(&address).await.map_err(|error| Trouble::Connect(id, address, error))?;
+        let address = self.address(id).await?;
+        let opened =
+            self.open_shared(&address).await.map_err(|error| Trouble::Connect(id, address, error))?;
         let mut state = self.state.lock().await;
         state.connections.retain(|_, connection| !connection.is_ended());
         if state.connections.len() < CONNECTIONS_MAX {
@@ -115,7 +105,7 @@ impl Brokers {
         }
         let mut said = Vec::new();
         for address in self.bootstrap.iter().chain(state.addresses.values()) {
-            match self.open(address).await {
+            match self.open_shared(address).await {
                 Ok(connection) => {
                     state.first = Some(connection.clone());
                     return Ok(connection);
@@ -126,7 +116,33 @@ impl Brokers {
         Err(unreachable(&self.bootstrap, &said))
     }
 
-    async fn open(&self, address: &Address) -> Result<Arc<Connection>, String> {
+    /// A connection to a broker that nobody else uses.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or is unknown.
+    pub(crate) async fn dedicated(&self, id: BrokerId, in_flight_max: usize) -> Result<Connection, CliError> {
+        let address = self.address(id).await.map_err(Trouble::into_error)?;
+        let opened = self.open(&address, in_flight_max).await;
+        opened.map_err(|reason| Trouble::Connect(id, address, reason).into_error())
+    }
+
+    async fn address(&self, id: BrokerId) -> Result<Address, Trouble> {
+        let known = self.state.lock().await.addresses.get(&id).cloned();
+        if let Some(address) = known {
+            return Ok(address);
+        }
+        let cluster = self.look_up(&[]).await?;
+        let node = cluster.nodes.into_iter().find(|node| node.id == id);
+        let node =
+            node.ok_or_else(|| Trouble::Final(CliError::not_found(format!("no such broker: {id}"))))?;
+        Ok(node.address)
+    }
+
+    async fn open_shared(&self, address: &Address) -> Result<Arc<Connection>, String> {
+        self.open(address, ConnectionOptions::default().in_flight_max).await.map(Arc::new)
+    }
+
+    async fn open(&self, address: &Address, in_flight_max: usize) -> Result<Connection, String> {
         let found = tokio::net::lookup_host((address.host.as_str(), address.port)).await;
         let mut found: Vec<SocketAddr> =
             found.map_err(|error| format!("no such host: {}", reason(&error)))?.collect();
@@ -138,11 +154,12 @@ impl Brokers {
                 client_id: "eddy-cli".to_owned(),
                 connect_timeout: CONNECT_MAX.min(self.timeout),
                 request_timeout: self.timeout,
+                in_flight_max,
                 ..ConnectionOptions::default()
             };
             self.say(|| format!("connect to {socket} ({address})"));
             match Connection::open(socket, options).await {
-                Ok(connection) => return Ok(Arc::new(connection)),
+                Ok(connection) => return Ok(connection),
                 Err(ConnectError::Socket { source, .. }) => last = reason(&source),
                 Err(ConnectError::TimedOut { after, .. }) => last = format!("no connection within {after:?}"),
                 Err(error @ ConnectError::Handshake { .. }) => {

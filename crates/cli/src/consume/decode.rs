@@ -125,6 +125,7 @@ mod tests {
             until,
             batches: bytes.concat().into(),
             aborted: aborted.to_vec(),
+            took: None,
         };
         let mut got = Vec::new();
         records(&chunk, |record| {
@@ -170,6 +171,7 @@ mod tests {
             until: None,
             batches: bytes.into(),
             aborted: Vec::new(),
+            took: None,
         };
         let error = records(&chunk, |_| Ok(true)).unwrap_err();
         assert!(error.message().contains("cannot read the batch of t-0 at offset 0"), "{error}");

@@ -49,6 +49,8 @@ pub(crate) struct Chunk {
     pub(crate) batches: Bytes,
     /// Transactions to leave out: producer and first offset, in order.
     pub(crate) aborted: Vec<(i64, i64)>,
+    /// From the request to the answer, on the first chunk of an answer.
+    pub(crate) took: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -158,6 +160,14 @@ async fn by_leader(
     Ok(groups)
 }
 
+impl Chunk {
+    /// The offset after its last one.
+    pub(crate) fn end(&self) -> i64 {
+        let end = batches_end(Offset(self.from), self.batches.clone()).0;
+        self.until.map_or(end, |until| end.min(until))
+    }
+}
+
 impl Target {
     fn is_same(&self, other: &Target) -> bool {
         self.partition == other.partition && self.topic == other.topic
@@ -187,6 +197,7 @@ impl Target {
             until: self.until,
             batches,
             aborted: aborted.iter().map(|one| (one.producer_id.0, one.first_offset)).collect(),
+            took: None,
         }))
     }
 }

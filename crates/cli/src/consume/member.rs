@@ -9,18 +9,17 @@ mod offsets;
 mod words;
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::time::Duration;
 
-use eddy_client::batches_end;
-use eddy_types::{ErrorCode, Offset};
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use eddy_types::ErrorCode;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
-use super::fetch::{self, Event, Events, Options};
+use super::Source;
+use super::fetch::{self, Chunk, Event, Events};
 use super::range::{Range, Span};
-use super::{Source, records};
 use crate::error::CliError;
 use crate::positions::Place;
-use crate::record::Record;
 use membership::Membership;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
@@ -36,27 +35,35 @@ enum Stop {
     Lost,
 }
 
-/// Reads as a member of `group` until `each` returns false, the range is read, or the user interrupts. `range` counts where the group has
-/// no offset yet, and for the end.
-pub(super) async fn consume(
-    source: &Source<'_>,
+/// What became of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    /// The offset of the partition that comes next; none when there was no chunk.
+    pub next: Option<i64>,
+    /// Whether there shall be more.
+    pub more: bool,
+    /// When the next one shall come.
+    pub resume: Option<Instant>,
+}
+
+/// Reads as a member of `group` until there shall be no more, the range is read, or `stop` comes. `take` gets every chunk, and none when
+/// no more are at hand. `range` counts where the group has no offset yet, and for the end.
+pub(crate) async fn consume(
+    source: &Source,
     group: &str,
     range: Range,
-    mut each: impl FnMut(Option<&Record>) -> Result<bool, CliError>,
+    stop: impl Future<Output = ()>,
+    mut take: impl FnMut(Option<&Chunk>) -> Result<Taken, CliError>,
 ) -> Result<(), CliError> {
-    let brokers = source.context.brokers().await?;
-    let mut membership = Membership::new(brokers, group, source.context.global.timeout);
+    let mut membership = Membership::new(&source.brokers, group);
+    tokio::pin!(stop);
     loop {
         let given = membership.join(&source.topics).await?;
         let places: Vec<Place> =
             source.places.iter().filter(|place| given.contains(place)).cloned().collect();
-        source.context.note(format!(
-            "group {group}: reading {} of {} partitions",
-            places.len(),
-            source.places.len()
-        ));
+        source.note(format!("group {group}: reading {} of {} partitions", places.len(), source.places.len()));
         let spans = spans(source, &membership, &places, range).await?;
-        match read(source, &mut membership, (spans, range.until.is_some()), &mut each).await? {
+        match read(source, &mut membership, (spans, range.until.is_some()), stop.as_mut(), &mut take).await? {
             Stop::Done => return membership.leave().await,
             Stop::Rebalance => {}
             Stop::Lost => membership.forget(),
@@ -66,7 +73,7 @@ pub(super) async fn consume(
 
 /// Where the group stopped, and where it has not begun the start of the range.
 async fn spans(
-    source: &Source<'_>,
+    source: &Source,
     membership: &Membership<'_>,
     places: &[Place],
     range: Range,
@@ -81,15 +88,15 @@ async fn spans(
 }
 
 async fn read(
-    source: &Source<'_>,
+    source: &Source,
     membership: &mut Membership<'_>,
     (spans, has_end): (BTreeMap<Place, Span>, bool),
-    each: &mut impl FnMut(Option<&Record>) -> Result<bool, CliError>,
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+    take: &mut impl FnMut(Option<&Chunk>) -> Result<Taken, CliError>,
 ) -> Result<Stop, CliError> {
-    let options = Options { committed: source.committed, patience: source.context.global.timeout };
     // A member without partitions waits until it is given some, unless it was to stop at the end.
     let is_idle = spans.is_empty() && !has_end;
-    let mut events = fetch::start(source.context.brokers().await?.clone(), source.targets(&spans), options);
+    let mut events = fetch::start(source.brokers.clone(), source.targets(&spans), source.options());
     // Where this member begins is committed as well: who gets the partition next must not begin at an end that has moved on.
     let positions = spans.iter().map(|(place, span)| (place.clone(), span.from)).collect();
     let mut progress = Progress { positions, is_new: !spans.is_empty() };
@@ -98,19 +105,22 @@ async fn read(
     let mut commit = interval_at(Instant::now() + COMMIT_INTERVAL, COMMIT_INTERVAL);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let interrupt = tokio::signal::ctrl_c();
-    tokio::pin!(interrupt);
+    let mut resume: Option<Instant> = None;
     let stop = loop {
         tokio::select! {
-            event = next(&mut events, is_idle) => match event.transpose()? {
+            () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => resume = None,
+            event = next(&mut events, is_idle), if resume.is_none() => match event.transpose()? {
                 None => break Stop::Done,
-                Some(Event::Note(note)) => source.context.note(note),
+                Some(Event::Note(note)) => source.note(note),
                 Some(Event::Chunk(chunk)) => {
-                    if !progress.take(source, &chunk, each)? {
+                    let taken = take(Some(&chunk))?;
+                    progress.note(&chunk, taken.next);
+                    if !taken.more {
                         break Stop::Done;
                     }
+                    resume = taken.resume;
                     if events.is_empty() {
-                        each(None)?;
+                        take(None)?;
                     }
                 }
             },
@@ -120,10 +130,10 @@ async fn read(
                 _ => return Ok(Stop::Lost),
             },
             _ = commit.tick() => progress.commit(membership).await?,
-            _ = &mut interrupt => break Stop::Done,
+            () = &mut stop => break Stop::Done,
         }
     };
-    each(None)?;
+    take(None)?;
     progress.commit(membership).await?;
     Ok(stop)
 }
@@ -140,26 +150,12 @@ struct Progress {
 }
 
 impl Progress {
-    /// Prints a chunk; false when that is enough.
-    fn take(
-        &mut self,
-        source: &Source<'_>,
-        chunk: &fetch::Chunk,
-        each: &mut impl FnMut(Option<&Record>) -> Result<bool, CliError>,
-    ) -> Result<bool, CliError> {
-        let mut last = None;
-        let more = records(chunk, |record| {
-            last = Some(record.offset);
-            if source.filter.passes(&record) { each(Some(&record)) } else { Ok(true) }
-        })?;
-        let end = batches_end(Offset(chunk.from), chunk.batches.clone()).0;
-        let end = chunk.until.map_or(end, |until| end.min(until));
-        // When that was enough, what follows the last record is still to be read.
-        let next = if more { end } else { last.map_or(chunk.from, |last| last + 1) };
-        let place = Place { topic: chunk.topic.to_string(), partition: chunk.partition };
-        self.positions.insert(place, next);
-        self.is_new = true;
-        Ok(more)
+    fn note(&mut self, chunk: &Chunk, next: Option<i64>) {
+        if let Some(next) = next {
+            let place = Place { topic: chunk.topic.to_string(), partition: chunk.partition };
+            self.positions.insert(place, next);
+            self.is_new = true;
+        }
     }
 
     async fn commit(&mut self, membership: &Membership<'_>) -> Result<(), CliError> {

@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
 }
 
 /// The last records by time that pass the filters, and where each partition ended when they were found.
-async fn last(source: &Source<'_>, number: u32) -> Result<(Vec<Record>, BTreeMap<Place, i64>), CliError> {
+async fn last(source: &Source, number: u32) -> Result<(Vec<Record>, BTreeMap<Place, i64>), CliError> {
     let all = source.spans(Range { from: From::Start(0), until: Some(Until::End) }).await?;
     let end = |span: &Span| span.until.unwrap_or(span.from);
     let ends = all.iter().map(|(place, span)| (place.clone(), end(span))).collect();
@@ -73,7 +73,7 @@ async fn last(source: &Source<'_>, number: u32) -> Result<(Vec<Record>, BTreeMap
 
 /// The newest records of spans, oldest first. Holds twice as many at most.
 async fn newest(
-    source: &Source<'_>,
+    source: &Source,
     spans: BTreeMap<Place, Span>,
     number: usize,
 ) -> Result<Vec<Record>, CliError> {

@@ -11,7 +11,7 @@ use eddy_types::{ErrorCode, TopicId};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{ADMIN_TIMEOUT_MS, assignment, report, with_key_suggestion};
+use super::{ADMIN_TIMEOUT_MS, all_done, assignment, report, with_key_suggestion};
 use crate::brokers::topic_name;
 use crate::error::CliError;
 use crate::{Brokers, Cell, Column, Context, To};
@@ -61,7 +61,28 @@ const LOOK_FOR: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CliError> {
     context.changes()?;
-    let brokers = context.brokers().await?;
+    let (rows, failed) = create(context.brokers().await?, arguments).await?;
+    report(context, COLUMNS, &rows, failed)
+}
+
+/// Creates a topic with the cluster's number of replicas, unless it is there.
+///
+/// # Errors
+/// A name that the cluster refuses, and what else may be in the way.
+pub(crate) async fn create_missing(brokers: &Brokers, name: &str, partitions: i32) -> Result<(), CliError> {
+    let arguments = Arguments {
+        names: vec![name.to_owned()],
+        partitions: Some(partitions),
+        replicas: None,
+        set: Vec::new(),
+        if_not_exists: true,
+        dry_run: false,
+    };
+    let (_, failed) = create(brokers, &arguments).await?;
+    all_done(failed)
+}
+
+async fn create(brokers: &Brokers, arguments: &Arguments) -> Result<(Vec<Row>, Vec<CliError>), CliError> {
     let results = brokers.call(To::Controller, &request(arguments), read).await?;
     let (mut rows, mut failed) = (Vec::new(), Vec::new());
     for result in results {
@@ -73,7 +94,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     if !arguments.dry_run {
         wait_for_leaders(brokers, &rows).await?;
     }
-    report(context, COLUMNS, &rows, failed)
+    Ok((rows, failed))
 }
 
 fn request(arguments: &Arguments) -> CreateTopicsRequest {

@@ -200,11 +200,7 @@ async fn requests_larger_than_the_socket_takes_arrive_whole() {
     })
     .await;
     let connection = Connection::open(address, options()).await.unwrap();
-    let name = StrBytes::from_string("t".repeat(30_000));
-    let topic = kafka_protocol::messages::metadata_request::MetadataRequestTopic::default()
-        .with_name(Some(kafka_protocol::messages::TopicName(name)));
-    let request = metadata().with_topics(Some(vec![topic; 500]));
-    let both = (connection.start(&request).await.unwrap(), connection.start(&metadata()).await.unwrap());
+    let both = (connection.start(&large()).await.unwrap(), connection.start(&metadata()).await.unwrap());
     both.0.answer().await.unwrap();
     both.1.answer().await.unwrap();
 }
@@ -219,4 +215,56 @@ async fn nobody_listening_and_a_silent_broker_are_told_apart() {
     drop(listener);
     let refused = Connection::open(address, brief).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Socket { .. }), "{refused}");
+}
+
+/// As large as a socket's buffers, or larger.
+fn large() -> MetadataRequest {
+    let name = StrBytes::from_string("t".repeat(30_000));
+    let topic = kafka_protocol::messages::metadata_request::MetadataRequestTopic::default()
+        .with_name(Some(kafka_protocol::messages::TopicName(name)));
+    metadata().with_topics(Some(vec![topic; 500]))
+}
+
+#[tokio::test]
+async fn requests_without_answers_arrive_whole_before_what_follows() {
+    let mut left = 3;
+    let address = broker(move |key, version, id| match key {
+        ApiVersionsRequest::KEY => hello(4, version, id),
+        _ if left > 0 => {
+            left -= 1;
+            Vec::new()
+        }
+        _ => frame::<MetadataRequest>(id, version, &Default::default()),
+    })
+    .await;
+    let connection = Connection::open(address, options()).await.unwrap();
+    for _ in 0..3 {
+        connection.post_up_to(i16::MAX, &large()).await.unwrap();
+    }
+    connection.send(&metadata()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_request_without_an_answer_waits_for_the_socket_until_its_deadline() {
+    let (fill, filled) = std::sync::mpsc::channel::<()>();
+    let address = broker(move |key, version, id| {
+        if key != ApiVersionsRequest::KEY {
+            // Holds up the broker's reading; another worker runs the test.
+            let _ = filled.recv();
+        }
+        hello(4, version, id)
+    })
+    .await;
+    let options = ConnectionOptions { request_timeout: Duration::from_millis(200), ..options() };
+    let connection = Connection::open(address, options).await.unwrap();
+    let mut posted = 0;
+    let failed = loop {
+        match connection.post_up_to(i16::MAX, &large()).await {
+            Ok(()) => posted += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(failed, RequestError::TimedOut { .. }), "{failed}");
+    assert!(posted < 5, "{posted} requests of 15 MB are in memory");
+    drop(fill);
 }

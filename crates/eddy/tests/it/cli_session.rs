@@ -33,10 +33,22 @@ impl Session {
         format!("127.0.0.1:{}", self.broker.kafka)
     }
 
-    /// Kills the broker and starts it again, on the same ports and data.
-    pub(crate) fn kill_and_restart(&mut self) {
+    /// A metric of the broker.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let (_, page) = get(self.broker.admin, "/metrics").unwrap();
+        let line = page.lines().find(|line| line.split(['{', ' ']).next() == Some(name));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    }
+
+    /// Kills the broker.
+    pub(crate) fn kill(&mut self) {
         self.broker.child.kill().unwrap();
         self.broker.child.wait().unwrap();
+    }
+
+    /// Kills the broker and starts it again, on the same ports and data.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
         let (kafka, admin) = (self.broker.kafka, self.broker.admin);
         self.broker.child = eddy(self.dir.path())
             .arg("serve")

@@ -26,6 +26,7 @@ fn help_names_every_command() {
           topic     List, create, describe, alter and delete topics
           group     List, describe, explain, move and delete groups of consumers
           cluster   Show health, brokers and quorum of the cluster; move leaders and replicas
+          bench     Measure a cluster under load: rates, latencies, loss
           doctor    Find out whether this machine can work with a cluster, and what is in the way
           explain   Say what an error code means and what to do
           profile   List, choose, add and change profiles of clusters

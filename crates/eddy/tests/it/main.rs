@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cli_bench;
 mod cli_cluster;
 mod cli_group;
 mod cli_reassign;

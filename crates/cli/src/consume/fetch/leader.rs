@@ -1,12 +1,12 @@
 //! The loop that fetches from one leader.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eddy_client::messages::fetch_request::{FetchPartition, FetchTopic};
 use eddy_client::messages::fetch_response::PartitionData;
 use eddy_client::messages::{ApiKey, FetchRequest, FetchResponse};
-use eddy_client::{CallError, Connection, accepted};
+use eddy_client::{CallError, Connection, Pending, RequestError, accepted};
 use eddy_types::{BrokerId, ErrorCode};
 
 use super::{Chunk, Event, Options, Sender, Target};
@@ -81,30 +81,37 @@ impl Loop<'_> {
     async fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
         let limit =
             if self.targets.iter().any(|target| target.topic_id.is_zero()) { BY_NAME_MAX } else { i16::MAX };
-        let mut pending = connection.start_up_to(limit, &self.request()).await?;
+        let mut answered = timed(connection.start_up_to(limit, &self.request()).await?).await;
         loop {
-            let answer = pending.answer().await?;
+            let (answer, took) = answered?;
             accepted(ApiKey::Fetch, answer.error_code, "all partitions", None)?;
             self.progressed = true;
-            let chunks = self.take(answer).await?;
+            let mut chunks = self.take(answer).await?;
+            if let Some(first) = chunks.first_mut() {
+                first.took = Some(took);
+            }
             self.targets.retain(|target| !target.is_done());
             let more = !self.targets.is_empty() && self.strays.is_empty();
             // The next bytes are on their way while these are printed.
             let next = if more { Some(connection.start_up_to(limit, &self.request()).await?) } else { None };
-            for chunk in chunks {
-                if self.sender.send(Ok(Event::Chunk(chunk))).await.is_err() {
-                    self.targets.clear();
-                    self.strays.clear();
-                    return Ok(());
-                }
-            }
-            match next {
-                Some(next) => pending = next,
-                None => return Ok(()),
-            }
+            let following = async { Some(timed(next?).await) };
+            let ((), following) = tokio::join!(self.hand_over(chunks), following);
             if self.sender.is_closed() {
                 self.targets.clear();
+                self.strays.clear();
                 return Ok(());
+            }
+            match following {
+                Some(following) => answered = following,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn hand_over(&self, chunks: Vec<Chunk>) {
+        for chunk in chunks {
+            if self.sender.send(Ok(Event::Chunk(chunk))).await.is_err() {
+                return;
             }
         }
     }
@@ -187,6 +194,13 @@ impl Loop<'_> {
             outcome => Ok(outcome?),
         }
     }
+}
+
+/// The answer, and how long it took to come, however long it waits to be read.
+async fn timed(pending: Pending<FetchRequest>) -> Result<(FetchResponse, Duration), RequestError> {
+    let asked = Instant::now();
+    let answer = pending.answer().await?;
+    Ok((answer, asked.elapsed()))
 }
 
 /// Retention has deleted what was to be read next, or a crash has cut the end.

@@ -40,14 +40,14 @@ pub(super) struct Membership<'a> {
 }
 
 impl<'a> Membership<'a> {
-    pub(super) fn new(brokers: &'a Brokers, group: &str, timeout: Duration) -> Membership<'a> {
+    pub(super) fn new(brokers: &'a Brokers, group: &str) -> Membership<'a> {
         Membership {
             brokers,
             group: StrBytes::from_string(group.to_owned()),
             member: StrBytes::default(),
             generation: -1,
             // The join waits for the others; its answer must come before the request is given up.
-            rebalance_timeout: timeout * 2 / 3,
+            rebalance_timeout: brokers.timeout() * 2 / 3,
         }
     }
 

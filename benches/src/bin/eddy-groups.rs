@@ -1,12 +1,15 @@
-//! Consumer groups: many members that join, and many commits.
+//! Consumer groups of one broker: many members that join, and many commits.
+//!
+//! `eddy-groups members` tells when all groups are stable, `eddy-groups commits` what commits at a fixed rate take.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
-use eddy_client::Connection;
+use clap::{Args, Parser, Subcommand};
 use eddy_client::messages::join_group_request::JoinGroupRequestProtocol;
 use eddy_client::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use eddy_client::messages::sync_group_request::SyncGroupRequestAssignment;
@@ -15,11 +18,82 @@ use eddy_client::messages::{
     SyncGroupRequest,
 };
 use eddy_client::protocol::StrBytes;
+use eddy_client::{Connection, ConnectionOptions};
 use eddy_types::ErrorCode;
+use hdrhistogram::Histogram;
 
-use crate::report::{Report, latency_histogram};
-use crate::target::Target;
-use crate::{Commits, Members};
+#[derive(Debug, Parser)]
+#[command(about = "Consumer groups under load")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Address of the broker, as host:port
+    #[arg(long, global = true, default_value = "127.0.0.1:9092")]
+    bootstrap: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Members of consumer groups join one after the other; tells when all groups are stable
+    Members(Members),
+    /// Offsets are committed at a fixed rate
+    Commits(Commits),
+}
+
+#[derive(Debug, Args)]
+struct Members {
+    /// Members, each with its own connection
+    #[arg(long, default_value_t = 1000)]
+    members: usize,
+    /// Groups they are of
+    #[arg(long, default_value_t = 50)]
+    groups: usize,
+    /// Seconds over which they join
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    over: Duration,
+}
+
+#[derive(Debug, Args)]
+struct Commits {
+    /// Commits in a second
+    #[arg(long, default_value_t = 2000.0)]
+    rate: f64,
+    /// Clients, each with a connection and a group of its own
+    #[arg(long, default_value_t = 20)]
+    clients: usize,
+    /// Seconds
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    seconds: Duration,
+    /// Topic whose offsets are committed; it must be there
+    #[arg(long, default_value = "bench")]
+    topic: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut found = tokio::net::lookup_host(&arguments.bootstrap).await.context("looking up --bootstrap")?;
+    let address = found.next().context("--bootstrap has no address")?;
+    match &arguments.command {
+        Command::Members(load) => members(address, load).await,
+        Command::Commits(load) => commits(address, load).await,
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+async fn connect(address: SocketAddr, in_flight_max: usize) -> anyhow::Result<Connection> {
+    let options = ConnectionOptions { in_flight_max, ..ConnectionOptions::default() };
+    Ok(Connection::open(address, options).await?)
+}
+
+/// A histogram of microseconds up to a minute, to three digits.
+fn latency_histogram() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 60_000_000, 3)?)
+}
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 const SESSION_MS: i32 = 30_000;
@@ -40,13 +114,13 @@ struct Group {
 }
 
 /// Members join one after the other; prints when the last group was stable.
-pub(crate) async fn members(target: &Target, load: &Members) -> anyhow::Result<()> {
+async fn members(address: SocketAddr, load: &Members) -> anyhow::Result<()> {
     let per_group = load.members / load.groups.max(1);
     ensure!(per_group > 0, "more groups than members");
     let count = per_group * load.groups;
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
-        connections.push(target.connect(2).await?);
+        connections.push(connect(address, 2).await?);
     }
     find_coordinators(&connections[0], load.groups).await?;
     let groups: Vec<Arc<Group>> = (0..load.groups).map(|_| Arc::default()).collect();
@@ -174,18 +248,17 @@ async fn member(connection: &Connection, id: &str, group: &Group, began: Instant
 }
 
 /// Offsets committed at a fixed rate, an open loop: a commit is due whether the one before it is answered or not.
-pub(crate) async fn commits(target: &Target, load: &Commits) -> anyhow::Result<Report> {
-    let topic = target.topic().await?;
+async fn commits(address: SocketAddr, load: &Commits) -> anyhow::Result<()> {
+    let first = connect(address, 1).await?;
+    let topic = first.topic(&load.topic).await?;
     let name = topic.name.clone();
     let partitions = i32::try_from(topic.leaders.len())?;
-    let first = target.connect(1).await?;
     find_coordinators(&first, load.clients).await?;
-    let meter = target.meter()?;
     let began = tokio::time::Instant::now();
     let every = Duration::from_secs_f64(load.clients as f64 / load.rate);
     let mut tasks = Vec::new();
     for client in 0..load.clients {
-        let connection = Arc::new(target.connect(512).await?);
+        let connection = Arc::new(connect(address, 512).await?);
         let (name, seconds) = (name.clone(), load.seconds);
         let starts = began + every.mul_f64(client as f64 / load.clients as f64);
         tasks.push(tokio::spawn(async move {
@@ -225,7 +298,15 @@ pub(crate) async fn commits(target: &Target, load: &Commits) -> anyhow::Result<R
     for task in tasks {
         latency.add(task.await??)?;
     }
-    Ok(Report { records: latency.len(), bytes: 0, cores: meter.stop()?, latency })
+    let ms = |quantile| latency.value_at_quantile(quantile) as f64 / 1e3;
+    println!(
+        "{:.0} commits/s; p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+        latency.len() as f64 / began.elapsed().as_secs_f64(),
+        ms(0.5),
+        ms(0.99),
+        ms(1.0),
+    );
+    Ok(())
 }
 
 /// A commit of one partition by a consumer without a group membership.
