@@ -23,7 +23,7 @@ pub(super) struct Counts {
     pub sent: u64,
     /// As `sent`: acknowledged, or refused.
     pub answered: u64,
-    /// Due and never sent, because too many were under way.
+    /// Due and never sent: too many were under way, or the client was too slow.
     pub unsent: u64,
     /// Requests that the broker refused, by the name of the code.
     pub refused: BTreeMap<&'static str, u64>,

@@ -1,6 +1,6 @@
 //! The producers of a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::producer::{Producer, Route};
 use super::schedule::{self, Schedule};
 use crate::brokers::Brokers;
 use crate::error::CliError;
-use crate::{Context, Topic};
+use crate::{Context, Partition, Topic};
 
 /// What the producers of a run share.
 #[derive(Debug)]
@@ -70,12 +70,11 @@ pub(super) async fn start(
     Ok(clients)
 }
 
-/// Every partition has a producer when there are enough, and every producer a partition.
+/// Where a producer writes to, with a connection to each leader.
 async fn routes(brokers: &Brokers, plan: &Plan, topic: &Topic, number: u32) -> Result<Vec<Route>, CliError> {
     let mut connections: BTreeMap<BrokerId, Arc<Connection>> = BTreeMap::new();
     let mut routes = Vec::new();
-    let first = number as usize % topic.partitions.len().max(1);
-    for partition in topic.partitions.iter().skip(first).step_by(plan.clients as usize) {
+    for partition in share(&topic.partitions, plan.clients as usize, number as usize) {
         let connection = match connections.get(&partition.leader) {
             Some(connection) => connection.clone(),
             None => {
@@ -87,4 +86,66 @@ async fn routes(brokers: &Brokers, plan: &Plan, topic: &Topic, number: u32) -> R
         routes.push(Route { partition: topic.partition(partition.index), connection });
     }
     Ok(routes)
+}
+
+/// The partitions of a producer: every partition has a producer when there are enough, and every producer a partition. All of them have
+/// one leader when there are as many producers as leaders, so that no answer waits behind that of another broker.
+fn share(partitions: &[Partition], producers: usize, number: usize) -> Vec<&Partition> {
+    let leaders: BTreeSet<BrokerId> = partitions.iter().map(|partition| partition.leader).collect();
+    let count = leaders.len().max(1);
+    if producers < count {
+        return partitions.iter().skip(number).step_by(producers.max(1)).collect();
+    }
+    let leader = leaders.iter().nth(number % count);
+    let led: Vec<&Partition> = partitions.iter().filter(|one| Some(&one.leader) == leader).collect();
+    // How many producers have the same leader, and which of them this is.
+    let (peers, place) = ((producers - number % count).div_ceil(count), number / count);
+    let first = place % led.len().max(1);
+    led.into_iter().skip(first).step_by(peers).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Partitions of so many leaders in turn.
+    fn partitions(count: i32, leaders: i32) -> Vec<Partition> {
+        let partition = |index| Partition {
+            index,
+            leader: BrokerId(index % leaders),
+            leader_epoch: 0,
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            offline: Vec::new(),
+        };
+        (0..count).map(partition).collect()
+    }
+
+    #[test]
+    fn every_partition_is_written_and_every_producer_writes() {
+        for (count, leaders, producers) in
+            [(16, 1, 4), (16, 3, 4), (16, 3, 3), (16, 3, 1), (16, 3, 2), (3, 3, 128), (1, 1, 7), (5, 2, 9)]
+        {
+            let partitions = partitions(count, leaders);
+            let shares: Vec<Vec<i32>> = (0..producers)
+                .map(|number| share(&partitions, producers, number).iter().map(|one| one.index).collect())
+                .collect();
+            let case = format!("{count} partitions, {leaders} leaders, {producers} producers: {shares:?}");
+            assert!(shares.iter().all(|share| !share.is_empty()), "{case}");
+            let mut written: Vec<i32> = shares.concat();
+            written.sort_unstable();
+            written.dedup();
+            assert_eq!(written.len(), count as usize, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_producer_has_one_leader_when_there_are_enough_producers() {
+        let partitions = partitions(16, 3);
+        for number in 0..7 {
+            let leaders: BTreeSet<BrokerId> =
+                share(&partitions, 7, number).iter().map(|one| one.leader).collect();
+            assert_eq!(leaders.len(), 1, "producer {number}");
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(super) struct Report {
     pub refused: BTreeMap<&'static str, u64>,
     /// Records that were sent and neither acknowledged nor refused.
     pub unanswered_records: u64,
-    /// Records that were due and never sent, because too many requests were under way.
+    /// Records that were due and never sent: too many requests were under way, or this program was too slow.
     pub unsent_records: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verdict>,
