@@ -230,6 +230,19 @@ impl Nodes {
         wait_until("in-sync replicas", || self.leader(topic).is_some_and(|(_, in_sync)| in_sync == count));
     }
 
+    /// Waits until a node is one of three voters of the metadata group, and nobody is about to become one.
+    pub(crate) fn until_votes(&self, id: i32) {
+        wait_until("three voters", || {
+            let metrics = self.metrics(id);
+            let members = |role: &str| {
+                let mut series =
+                    metrics.iter().filter(|(series, _)| series.starts_with("eddy_raft_members{"));
+                series.find(|(series, _)| series.contains(role)).map(|(_, count)| *count)
+            };
+            members("\"voter\"") == Some(3.0) && members("\"learner\"") == Some(0.0)
+        });
+    }
+
     pub(crate) fn read_all(&self, topic: &str) -> Vec<String> {
         wait_until("a leader", || self.leader(topic).is_some());
         let (leader, _) = self.leader(topic).unwrap();

@@ -150,6 +150,8 @@ fn a_node_that_lost_its_disk_comes_back_under_its_id_and_copies_everything() {
     fs::remove_dir_all(nodes.data(lost)).unwrap();
     nodes.start(lost);
     nodes.until_in_sync("orders", 3);
+    // Until it votes in the place of the one that is lost, metadata stands and falls with the other two.
+    nodes.until_votes(lost);
     // It can stand in for the others.
     let other = (1..=3).find(|id| *id != lost).unwrap();
     nodes.stop(other);
