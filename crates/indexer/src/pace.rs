@@ -3,7 +3,7 @@
 //! While the write-ahead log is *pressed*, work stands still, but for a small slice now and then: under pressure that never
 //! ends the index still gets on. When the pressure has gone, work resumes at a tenth of its speed and doubles that while nothing
 //! happens. The threads have the lowest priority, and while they wait for a processor all the same ([`Contention`]) they work less
-//! and less, down to a seventh of the time, or to half of it when there is little to do.
+//! and less, down to a seventh of the time, or to a third of it when there is little to do.
 
 use std::io;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const SHARE_DOUBLES_IN: Duration = Duration::from_millis(250);
 const SHARE_CONTENDED_MIN: f64 = 0.15;
 
 /// The same while there is little work ([`Pace::set_little`]): what does not last long may go on.
-const SHARE_LITTLE_MIN: f64 = 0.5;
+const SHARE_LITTLE_MIN: f64 = 0.3;
 
 /// Work goes on for so long before a pause, if there is no pressure: a thread that wakes often waits often, for no one's sake.
 const BURST: Duration = Duration::from_millis(10);
@@ -316,7 +316,7 @@ mod tests {
         };
         let (much, little) = (contended(false), contended(true));
         assert!(much > 0 && much * 3 < freely, "{much} and {freely}");
-        assert!(little * 2 > much * 3, "{little} and {much}");
+        assert!(little * 4 > much * 5, "{little} and {much}");
     }
 
     #[test]

@@ -29,8 +29,8 @@ const SHARED_TURN_RECORDS: u64 = 20_000;
 /// Offsets behind the end from which on a partition is not following but catching up.
 const FAR_BEHIND: i64 = 50_000;
 
-/// Offsets behind, of all partitions, up to which there is little to do: a quarter of a second of work.
-const LITTLE_BEHIND: i64 = 20_000;
+/// Offsets behind, of all partitions, up to which there is little to do: a tenth of a second of work.
+const LITTLE_BEHIND: i64 = 8_000;
 
 /// How often logs are looked at for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
