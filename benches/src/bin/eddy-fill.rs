@@ -47,7 +47,8 @@ async fn main() -> anyhow::Result<()> {
     let topic = connection.topic_with_leaders(&load.topic, TIMEOUT).await?;
     ensure!(!topic.leaders.is_empty(), "the topic has no partitions");
     let partition = topic.partition(0);
-    let value = noise(load.bytes);
+    let mut value = vec![0; load.bytes];
+    fastrand::Rng::with_seed(1).fill(&mut value);
     let began = Instant::now();
     let (mut bytes, mut records) = (0, 0);
     let mut flight = VecDeque::with_capacity(IN_FLIGHT);
@@ -69,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn batch(first: u64, dead: u64, value: &Bytes) -> anyhow::Result<Bytes> {
+fn batch(first: u64, dead: u64, value: &[u8]) -> anyhow::Result<Bytes> {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let mut builder = BatchBuilder::new(Compression::None);
     for number in first..first + BATCH_RECORDS {
@@ -79,16 +80,4 @@ fn batch(first: u64, dead: u64, value: &Bytes) -> anyhow::Result<Bytes> {
         builder.append(Millis(now), Some(key.as_bytes()), Some(value));
     }
     Ok(builder.build()?)
-}
-
-/// Bytes that do not compress (xorshift).
-fn noise(length: usize) -> Bytes {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_be_bytes()
-    };
-    std::iter::repeat_with(next).flatten().take(length).collect()
 }

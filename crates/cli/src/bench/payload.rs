@@ -9,6 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 use eddy_batch::{BatchBuilder, Compression};
 use eddy_types::Millis;
+use fastrand::Rng;
 
 use super::failed;
 use super::ledger::Stamp;
@@ -43,18 +44,16 @@ pub(super) struct Batch {
 /// Values of one size, a share of which compresses to nothing.
 pub(super) fn noise(bytes: usize, compressibility: f64, seed: u64) -> Vec<Bytes> {
     let count = (POOL_BYTES_MAX / bytes.max(1)).clamp(1, 1 << 16);
-    let mut random = Random::new(seed);
+    let mut random = Rng::with_seed(seed);
     (0..count).map(|_| value(bytes, compressibility, &mut random)).collect()
 }
 
-fn value(bytes: usize, compressibility: f64, random: &mut Random) -> Bytes {
+fn value(bytes: usize, compressibility: f64, random: &mut Rng) -> Bytes {
     let incompressible = (bytes as f64 * (1.0 - compressibility)).round() as usize;
-    let mut value = Vec::with_capacity(bytes.max(incompressible) + 8);
-    while value.len() < incompressible {
-        value.extend_from_slice(&random.next().to_be_bytes());
+    let mut value = vec![b'.'; bytes];
+    if let Some(noise) = value.get_mut(..incompressible) {
+        random.fill(noise);
     }
-    value.truncate(incompressible);
-    value.resize(bytes, b'.');
     value.into()
 }
 
@@ -143,23 +142,6 @@ impl Payload {
         let built = builder.build();
         let bytes = built.map_err(|error| failed(format!("cannot build a batch: {error}")))?;
         Ok(Batch { bytes, value_bytes })
-    }
-}
-
-/// Numbers that do not compress (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 
