@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use eddy_engine::Engine;
 use eddy_metadata::{Image, Partition};
-use eddy_types::BrokerId;
+use eddy_types::{BrokerId, LeaderEpoch};
 
 /// Pause after each comparison, so that a burst of changes costs one. What changes and changes back in between is missed.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -75,9 +75,15 @@ impl Changes {
     /// Counts what lies between two images, seen by the broker `me`.
     fn compare(&self, before: &Image, after: &Image, me: BrokerId) {
         for topic in after.topics() {
-            let Some(known) = before.topic_by_id(topic.id).filter(|known| !Arc::ptr_eq(known, topic)) else {
+            let Some(known) = before.topic_by_id(topic.id) else {
+                for new in topic.partitions.iter().filter(|new| new.leader_epoch > LeaderEpoch(0)) {
+                    self.elections_of(&created(new), new, after, me);
+                }
                 continue;
             };
+            if Arc::ptr_eq(known, topic) {
+                continue;
+            }
             for (old, new) in known.partitions.iter().zip(&topic.partitions) {
                 self.elections_of(old, new, after, me);
                 if new.leader == Some(me) {
@@ -107,6 +113,12 @@ impl Changes {
             Kind::Moved
         });
     }
+}
+
+/// A partition as it was when it was made, of which the first image that is looked at shows an election already.
+fn created(partition: &Partition) -> Partition {
+    let replicas = &partition.replicas;
+    Partition { leader: replicas.first().copied(), isr: Arc::clone(replicas), ..partition.clone() }
 }
 
 async fn watch(engine: Weak<Engine>, changes: Arc<Changes>) {
@@ -139,7 +151,7 @@ async fn watch(engine: Weak<Engine>, changes: Arc<Changes>) {
 mod tests {
     use super::*;
     use eddy_metadata::Local;
-    use eddy_types::{LeaderEpoch, PartitionEpoch};
+    use eddy_types::PartitionEpoch;
 
     const ME: BrokerId = BrokerId(1);
 
@@ -180,5 +192,7 @@ mod tests {
         let mut eligible = led_by(None, &[2]);
         eligible.elr = brokers(&[1]);
         assert_eq!(elected(&eligible, &led_by(Some(1), &[1])), ["failover"], "it holds all there is");
+        let new = led_by(Some(1), &[1, 3]);
+        assert_eq!(elected(&created(&new), &new), ["failover"], "the first leader died before anyone looked");
     }
 }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use expect_test::expect;
 
-use crate::support::{eddy, error_of, free_port, get, kill, run, wait_until};
+use crate::support::{eddy, error_of, free_port, free_ports, get, kill, run, wait_until};
 
 /// A local cluster in a directory of its own, stopped when it is dropped.
 struct Cluster {
@@ -20,12 +20,7 @@ impl Cluster {
 
     /// With room for more nodes behind the ports of the first.
     fn with_room() -> Self {
-        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-        let (mut port, mut tries) = (free_port(), 0);
-        while !(port..port.saturating_add(40)).all(is_free) {
-            (port, tries) = (free_port(), tries + 1);
-            assert!(tries < 1000, "no ports in a row");
-        }
+        let port = free_ports(40);
         Cluster { dir: tempfile::tempdir().unwrap(), port: port.to_string(), admin: port + 10 }
     }
 

@@ -47,17 +47,25 @@ pub(crate) fn error_of(stderr: &str) -> &str {
     stderr.find("error[").map_or(stderr, |at| &stderr[at..])
 }
 
-/// A port that nobody listens on: none that is given out twice, and none of those that the system takes for outgoing connections
-/// (32,768 and above), which the brokers of other tests have by the hundred.
-pub(crate) fn free_port() -> u16 {
-    const FIRST: u32 = 12_000;
-    const COUNT: u32 = 20_000;
+/// The first of `count` ports in a row that nobody listens on: none that is given out twice, and none of those that the system takes for
+/// outgoing connections (32,768 and above), which the brokers of other tests have by the hundred.
+pub(crate) fn free_ports(count: u16) -> u16 {
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    let origin = std::process::id().wrapping_mul(37);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     let next = || {
-        FIRST + (std::process::id().wrapping_mul(37) % COUNT + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT
+        let offset = origin.wrapping_add(NEXT.fetch_add(count.into(), Ordering::Relaxed)) % u32::from(COUNT);
+        FIRST + (offset as u16).min(COUNT - count)
     };
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (0..COUNT).map(|_| next() as u16).find(is_free).expect("no port is free")
+    let mut tries = (0..COUNT).map(|_| next());
+    tries.find(|first| (*first..*first + count).all(is_free)).expect("no ports are free")
+}
+
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    free_ports(1)
 }
 
 /// A broker in the foreground, killed when it is dropped.
