@@ -1,12 +1,13 @@
 """Three brokers as processes: started, stopped, killed, paused, robbed of their disks. On loopback, or each in a network namespace."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
 
-from harness import metadata, segments
+from harness import metadata, metrics, segments
 from harness.ports import free_port
 
 SETTINGS = {
@@ -15,6 +16,7 @@ SETTINGS = {
     "offsets.topic.num.partitions": "3",
     "auto.leader.rebalance.enable": "false",
 }
+VOTERS = re.compile(r'eddy_raft_members\{.*role="voter"')
 START_SECONDS = 60
 STOP_SECONDS = 60
 WHOLE_SECONDS = 90
@@ -233,11 +235,18 @@ class Cluster:
         return self.nodes.get(said[2]) if said else None
 
     def incomplete(self):
-        """Why the cluster is not whole; None when every broker knows every broker, and every replica is in sync."""
+        """Why the cluster is not whole; None when every broker knows every broker, votes, and has every replica in sync."""
         for number, node in self.nodes.items():
             if not node.running:
                 code = node.process and node.process.returncode
                 return f"node {number} does not run (exit code {code})"
+            # A broker with a new disk votes a little later than it follows: were another one lost until then, so were the majority.
+            try:
+                voters = [value for _, series, value in metrics.samples(*node.admin) if VOTERS.match(series)]
+            except OSError as error:
+                return f"node {number} does not answer: {error!r}"
+            if voters != [len(self.nodes)]:
+                return f"node {number} knows of {voters} voters"
         return metadata.incomplete(self.nodes.values())
 
     def wait_until_whole(self, seconds=WHOLE_SECONDS):
