@@ -6,7 +6,7 @@
     .cache/clients/harness/bin/python benches/workloads/beside.py P2 --rounds 5 --client kafka-python
 
 Both clusters keep running; only the one whose turn it is has load. A round that does not count comes first: a JVM that is not warm
-makes any ratio look good. Kafka comes as in ../compare.py. Exit status 1 when a rate is less than 1.5 times Kafka's.
+makes any ratio look good. Kafka comes as in ../compare. Exit status 1 when a rate is less than 1.5 times Kafka's.
 """
 
 import argparse
@@ -19,17 +19,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from compare import Broker, Eddy, Kafka
+from compare.contenders import Eddy, Kafka
 from run import MESSAGES, WORKLOADS
 
 RATE = "records/s in the cluster"
 RATIO_MIN = 1.5
+NODES = 3
 
 
 def measure(name, broker, options):
     given = argparse.Namespace(
-        bootstrap=",".join(f"127.0.0.1:{port}" for port in broker.ports),
-        nodes=Broker.nodes, client=options.client, messages=options.messages or MESSAGES, messages_given=options.messages,
+        bootstrap=broker.bootstrap,
+        nodes=NODES, client=options.client, messages=options.messages or MESSAGES, messages_given=options.messages,
         threads=None, during=None, progress=False, trace=False, json=True,
     )
     os.sync()
@@ -37,7 +38,7 @@ def measure(name, broker, options):
     report = WORKLOADS[name](given)
     failed = [check["claim"] for check in report.checks if not check["passed"]]
     figures = {key: value for key, value in report.figures.items() if isinstance(value, (int, float))}
-    return {**figures, "broker_cpu_s_a_node": broker.cpu_seconds() - before}, failed
+    return {**figures, "broker_cpu_s_a_node": (broker.cpu_seconds() - before) / NODES}, failed
 
 
 def main():
@@ -51,10 +52,10 @@ def main():
     workloads = options.workloads or ["P2", "P2b", "P3", "P4", "C6"]
     if unknown := set(workloads) - set(WORKLOADS):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
-    Broker.nodes, Eddy.binary = 3, options.eddy.resolve()
+    Eddy.binary = options.eddy.resolve()
     Kafka.install()
     directory = Path(tempfile.mkdtemp(prefix="beside-"))
-    brokers = [kind(directory / kind.name) for kind in (Eddy, Kafka)]
+    brokers = [kind(directory / kind.name, NODES) for kind in (Eddy, Kafka)]
     passed = True
     try:
         for broker in brokers:

@@ -1,4 +1,4 @@
-"""Workloads that produce: P2, P2b, P3, P4."""
+"""Workloads that produce: P1, P1c, P2, P2b, P3, P4."""
 
 import threading
 import time
@@ -188,12 +188,28 @@ def p3(options):
     return report
 
 
-def p4(options):
+def uncompressed_stream(name, options, acks, rate_min):
+    """100,000 short records from one producer that does not wait."""
     options.messages = options.messages_given or 100_000
-    report = Report("P4", vars(options))
+    report = Report(name, vars(options))
     fresh_topic(options.bootstrap, "bench", 3, 3, 2)
-    seen, took = STREAMS[options.client](options, 1, {}, report)
+    seen, took = STREAMS[options.client](options, acks, {}, report)
     stream_figures(report, options, seen, took)
-    report.check("at least 50,000 records/s (a Python client may be the limit: see --client)", len(seen.acked) / took >= 50_000)
+    claim = f"at least {rate_min:,} records/s (a Python client may be the limit: see --client)"
+    report.check(claim, len(seen.acked) / took >= rate_min)
     check_read_back(report, read_back(options.bootstrap, "bench", 3, len(seen.acked)), seen.acked, exactly=False)
     return report
+
+
+def p1(options):
+    report = uncompressed_stream("P1", options, 1, 60_000)
+    report.check("p50 at most 5 ms", report.figures["p50 ms"] <= 5)
+    return report
+
+
+def p1c(options):
+    return uncompressed_stream("P1c", options, "all", 54_000)
+
+
+def p4(options):
+    return uncompressed_stream("P4", options, 1, 50_000)

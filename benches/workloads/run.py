@@ -15,6 +15,8 @@ import consume
 import produce
 
 WORKLOADS = {
+    "P1": produce.p1,
+    "P1c": produce.p1c,
     "P2": produce.p2,
     "P2b": produce.p2b,
     "P3": produce.p3,
@@ -31,21 +33,24 @@ WORKLOADS = {
 MESSAGES = 30_000
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("workloads", nargs="+", choices=[*WORKLOADS, "all"], metavar="WORKLOAD")
-    parser.add_argument("--bootstrap", default="localhost:9092,localhost:9093,localhost:9094")
-    parser.add_argument("--nodes", type=int, default=3, help="brokers, for the rates a node (3)")
-    parser.add_argument("--client", choices=["kafka-python", "librdkafka"], default="kafka-python", help="client of P2 to P4")
+def main(workload=None, nodes=3, progress=False, description=__doc__):
+    """The command line; of one workload when it is given."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if workload is None:
+        parser.add_argument("workloads", nargs="+", choices=[*WORKLOADS, "all"], metavar="WORKLOAD")
+    parser.add_argument("--bootstrap", default=",".join(f"localhost:{9092 + node}" for node in range(nodes)))
+    parser.add_argument("--nodes", type=int, default=nodes, help=f"brokers, for the rates a node ({nodes})")
+    parser.add_argument("--client", choices=["kafka-python", "librdkafka"], default="kafka-python", help="client of P1 to P4")
     parser.add_argument("--messages", type=int, dest="messages_given", help="records, instead of the workload's own number")
     parser.add_argument("--threads", type=int, help="threads of P2 and P2b, instead of 128 and 64")
     parser.add_argument("--during", help="C5: a shell command to run when half is sent, such as one that moves leaders")
-    parser.add_argument("--progress", action="store_true", help="print progress of each 10,000 records")
+    parser.add_argument("--progress", action="store_true", default=progress, help="print progress of each 10,000 records")
     parser.add_argument("--trace", action="store_true", help="C4: print each fetch")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     passed = True
-    for name in WORKLOADS if "all" in options.workloads else options.workloads:
+    workloads = [workload] if workload else options.workloads
+    for name in WORKLOADS if "all" in workloads else workloads:
         given = argparse.Namespace(**vars(options))
         given.messages = options.messages_given or MESSAGES
         report = WORKLOADS[name](given)

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use crate::Context;
 use crate::error::{CliError, Exit};
 
+mod compare;
 mod consume;
 mod counts;
 mod course;
@@ -41,6 +42,8 @@ enum BenchCommand {
     Consume(consume::Arguments),
     /// Write and read at the same time: how long records take from producer to consumer
     E2e(e2e::Arguments),
+    /// Write to several clusters in turn: their figures, and what may be said of the difference
+    Compare(compare::Arguments),
 }
 
 pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), CliError> {
@@ -48,6 +51,7 @@ pub(crate) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
         BenchCommand::Produce(arguments) => produce::run(context, arguments).await,
         BenchCommand::Consume(arguments) => consume::run(context, arguments).await,
         BenchCommand::E2e(arguments) => e2e::run(context, arguments).await,
+        BenchCommand::Compare(arguments) => compare::run(context, arguments).await,
     }
 }
 

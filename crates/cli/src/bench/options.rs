@@ -185,12 +185,12 @@ impl Times {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time > DURATION_MAX { Err(format!("must be at most 168h: {text}")) } else { Ok(time) }
 }
 
-fn time_or_none(text: &str) -> Result<Duration, String> {
+pub(super) fn time_or_none(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "0s" | "0ms") { Ok(Duration::ZERO) } else { time(text) }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use super::counts::Tally;
-use super::course::{self, Course};
+use super::course::{self, Course, Outcome};
 use super::ledger::{Ledger, Stamp, Verdict};
 use super::options::{Load, Plan, Times};
 use super::payload::{Payload, lines, noise};
@@ -47,17 +47,31 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<(), CliError> {
-    context.changes()?;
     let Arguments { load, times, verify } = arguments;
-    let prepared = Prepared::new(context, &load, verify)?;
+    let (report, outcome) = measure(context, &load, &times, verify).await?;
+    report.print(context, outcome)
+}
+
+/// One run of a load: what it measured, and how it ended.
+///
+/// # Errors
+/// The run did not begin.
+pub(super) async fn measure(
+    context: &Context,
+    load: &Load,
+    times: &Times,
+    verify: bool,
+) -> Result<(Report, Outcome), CliError> {
+    context.changes()?;
+    let prepared = Prepared::new(context, load, verify)?;
     let (topic, ends) = target::topic(context, &load.topic, load.partitions).await?;
-    let (plan, written) = (prepared.plan, prepared.written(&load));
-    let shared = Arc::new(prepared.shared(context, &load, &times, verify));
+    let (plan, written) = (prepared.plan, prepared.written(load));
+    let shared = Arc::new(prepared.shared(context, load, times, verify));
     let mut clients = producers::start(context, &plan, &topic, &shared).await?;
     let so_far = || shared.tally.so_far();
-    let mut outcome = course::run(context, &times, &shared.course, &mut clients, so_far).await?;
+    let mut outcome = course::run(context, times, &shared.course, &mut clients, so_far).await?;
     let count = topic.partitions.len();
-    let mut report = Report::new("produce", load.topic, count, &shared.tally, &outcome);
+    let mut report = Report::new("produce", load.topic.clone(), count, &shared.tally, &outcome);
     report.title = written.title(&context.printer);
     report.written = Some(written);
     if let (Some(ledger), None) = (&shared.ledger, &outcome.error) {
@@ -66,7 +80,7 @@ pub(super) async fn run(context: &Context, arguments: Arguments) -> Result<(), C
             Err(error) => outcome.error = Some(error.during("cannot read back")),
         }
     }
-    report.print(context, outcome)
+    Ok((report, outcome))
 }
 
 /// A load that makes sense, before a broker is asked.

@@ -182,6 +182,12 @@ impl Report {
     /// What ended the run early, refusals, or what was lost.
     pub(super) fn print(self, context: &Context, outcome: Outcome) -> Result<(), CliError> {
         context.printer.thing(&self, |printer| self.text(printer))?;
+        self.check(outcome)
+    }
+
+    /// # Errors
+    /// What ended the run early, refusals, or what was lost.
+    pub(super) fn check(&self, outcome: Outcome) -> Result<(), CliError> {
         if let Some(error) = outcome.error {
             return Err(error.fact(format!("the report covers {:.1} s until then", self.seconds)));
         }

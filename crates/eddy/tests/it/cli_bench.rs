@@ -185,6 +185,72 @@ fn what_makes_no_sense_is_refused_before_a_broker_is_asked() {
     }
 }
 
+#[test]
+fn clusters_are_compared_round_by_round() {
+    let (ours, theirs) = (Session::start(), Session::start());
+    let at = format!("--at ours={} --at theirs={}", ours.address(), theirs.address());
+    let load = "--in-flight 1 -s 100 -w 0s -d 100ms --rounds 2";
+    let done = run_without_brokers(&format!("compare {at} {load} -o json"));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let compared = json(&done.stdout);
+    let rows = compared["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["figure"].as_str().unwrap()).collect();
+    assert_eq!(names, ["records/s", "MB/s", "p50 ms", "p99 ms", "max ms"]);
+    for row in rows {
+        assert_eq!((&row["name"], &row["other"]), (&Value::from("ours"), &Value::from("theirs")), "{row}");
+        let rounds = |key: &str| {
+            row[key].as_array().unwrap().iter().filter(|round| round.as_f64() > Some(0.0)).count()
+        };
+        assert_eq!((rounds("rounds"), rounds("other_rounds")), (2, 2), "{row}");
+        let ratio = |key: &str| row[key].as_f64().unwrap();
+        assert!(ratio("ratio_low") <= ratio("ratio") && ratio("ratio") <= ratio("ratio_high"), "{row}");
+    }
+    // The warm-up and two rounds each.
+    assert_eq!(
+        done.stderr.matches("warm-up").count() + done.stderr.matches("of 2").count(),
+        6,
+        "{}",
+        done.stderr
+    );
+    for session in [ours, theirs] {
+        assert!(count(&session, "bench") > 0);
+    }
+}
+
+#[test]
+fn a_comparison_of_a_cluster_that_is_not_there_says_which() {
+    let session = Session::start();
+    let dead = format!("127.0.0.1:{}", free_port());
+    let at = format!("--at ours={} --at theirs={dead}", session.address());
+    let done = run_without_brokers(&format!("compare {at} -w 0s -d 100ms"));
+    assert_eq!((done.code, done.stdout.as_str()), (5, "no round was whole\n"), "{}", done.stderr);
+    assert!(done.stderr.contains("cannot measure theirs"), "{}", done.stderr);
+}
+
+#[test]
+fn a_comparison_needs_two_clusters_with_names() {
+    let at = "--at ours=127.0.0.1:1";
+    for wrong in [
+        at.to_owned(),
+        format!("{at} {at}"),
+        format!("{at} --at 127.0.0.1:2"),
+        format!("{at} --at theirs=127.0.0.1:2 --pid others=1"),
+        format!("{at} --at theirs=127.0.0.1:2 -b 127.0.0.1:3"),
+        format!("{at} --at theirs=127.0.0.1:2 --rounds 0"),
+        format!("{at} --at theirs=127.0.0.1:2 -d 0s"),
+    ] {
+        let done = run_without_brokers(&format!("compare {wrong}"));
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{wrong}: {}", done.stderr);
+    }
+}
+
+/// A bench that names its brokers itself.
+fn run_without_brokers(arguments: &str) -> Done {
+    let arguments: Vec<&str> = std::iter::once("bench").chain(arguments.split(' ')).collect();
+    let (code, stdout, stderr) = run(Path::new("."), &arguments);
+    Done { code, stdout, stderr }
+}
+
 /// A bench that runs by itself, and was seen to have begun.
 fn begin(session: &Session, arguments: &str) -> Child {
     let mut command = session.command(&format!("bench {arguments} -w 0s -d 60s -o json"));

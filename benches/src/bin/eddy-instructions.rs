@@ -1,0 +1,37 @@
+//! Does one operation so many times, for `benches/instructions.py` to count the instructions of it.
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use eddy_benches::OPERATIONS;
+
+/// Does one operation so many times.
+#[derive(Parser)]
+struct Arguments {
+    /// Name of the operation; without one they are listed.
+    operation: Option<String>,
+    /// How often.
+    #[arg(default_value_t = 1)]
+    times: u32,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let Some(name) = arguments.operation else {
+        for (name, _) in OPERATIONS {
+            println!("{name}");
+        }
+        return Ok(());
+    };
+    let (_, make) = OPERATIONS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .with_context(|| format!("no operation {name:?}"))?;
+    if arguments.times == 0 {
+        bail!("an operation that is not done cannot be counted");
+    }
+    let mut operation = make();
+    for _ in 0..arguments.times {
+        operation();
+    }
+    Ok(())
+}
