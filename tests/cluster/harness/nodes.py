@@ -16,7 +16,7 @@ SETTINGS = {
     "offsets.topic.num.partitions": "3",
     "auto.leader.rebalance.enable": "false",
 }
-VOTERS = re.compile(r'eddy_raft_members\{.*role="voter"')
+MEMBERS = re.compile(r'eddy_raft_members\{.*role="(\w+)"')
 START_SECONDS = 60
 STOP_SECONDS = 60
 WHOLE_SECONDS = 90
@@ -240,14 +240,18 @@ class Cluster:
             if not node.running:
                 code = node.process and node.process.returncode
                 return f"node {number} does not run (exit code {code})"
-            # A broker with a new disk votes a little later than it follows: were another one lost until then, so were the majority.
+        if reason := metadata.incomplete(self.nodes.values()):
+            return reason
+        # A broker with a new disk votes a little later than it follows; the one that it was has its vote until then. Were another one
+        # lost meanwhile, so were the majority.
+        for number, node in self.nodes.items():
             try:
-                voters = [value for _, series, value in metrics.samples(*node.admin) if VOTERS.match(series)]
+                members = [(found[1], value) for _, series, value in metrics.samples(*node.admin) if (found := MEMBERS.match(series))]
             except OSError as error:
                 return f"node {number} does not answer: {error!r}"
-            if voters != [len(self.nodes)]:
-                return f"node {number} knows of {voters} voters"
-        return metadata.incomplete(self.nodes.values())
+            if sorted(members) != [("learner", 0), ("voter", len(self.nodes))]:
+                return f"node {number} knows of these members of the metadata group: {members}"
+        return None
 
     def wait_until_whole(self, seconds=WHOLE_SECONDS):
         deadline = time.monotonic() + seconds
