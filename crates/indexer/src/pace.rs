@@ -3,7 +3,7 @@
 //! While the write-ahead log is *pressed*, work stands still, but for a small slice now and then: under pressure that never
 //! ends the index still gets on. When the pressure has gone, work resumes at a tenth of its speed and doubles that while nothing
 //! happens. The threads have the lowest priority, and while they wait for a processor all the same ([`Contention`]) they work less
-//! and less, down to a seventh of the time, or to a third of it when there is little to do.
+//! and less, down to a twentieth of the time, or to a third of it when there is little to do.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const SHARE_MIN: f64 = 0.1;
 const SHARE_DOUBLES_IN: Duration = Duration::from_millis(250);
 
 /// Share of the time that work takes at least while others need the processors.
-const SHARE_CONTENDED_MIN: f64 = 0.15;
+const SHARE_CONTENDED_MIN: f64 = 0.05;
 
 /// The same while there is little work ([`Pace::set_little`]): what does not last long may go on.
 const SHARE_LITTLE_MIN: f64 = 0.3;
@@ -159,7 +159,7 @@ impl Pace {
         if self.stopping.load(Ordering::Relaxed) { Err(Stop) } else { Ok(()) }
     }
 
-    /// Tells whether what there is to do takes little time, as it does for an index that follows its log closely.
+    /// Tells whether what there is to do takes little of the machine, however long it goes on.
     pub(crate) fn set_little(&self, is_little: bool) {
         self.state.lock().contended_min = if is_little { SHARE_LITTLE_MIN } else { SHARE_CONTENDED_MIN };
     }

@@ -29,8 +29,14 @@ const SHARED_TURN_RECORDS: u64 = 20_000;
 /// Offsets behind the end from which on a partition is not following but catching up.
 const FAR_BEHIND: i64 = 50_000;
 
-/// Offsets behind, of all partitions, up to which there is little to do: a tenth of a second of work.
-const LITTLE_BEHIND: i64 = 8_000;
+/// There is little to do while no more offsets than these arrive in a second, a tenth of what is indexed in that time, ...
+const LITTLE_RATE: f64 = 10_000.0;
+
+/// ... and no more are waiting, of all partitions: a second of work.
+const LITTLE_BEHIND: i64 = 100_000;
+
+/// The rate of arrivals is measured over this time at least.
+const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often logs are looked at for new records.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -63,7 +69,8 @@ impl From<Stop> for TurnError {
 /// Runs until the indexer stops or nothing is indexed any more.
 pub(crate) fn run(shared: &Arc<Shared>, pace: &Pace) {
     give_way();
-    let mut turns = Turns { shared, pace, known: HashMap::new(), turn_time: Duration::ZERO };
+    let arrivals = Arrivals { end: 0, since: Instant::now(), rate: 0.0 };
+    let mut turns = Turns { shared, pace, known: HashMap::new(), turn_time: Duration::ZERO, arrivals };
     while !shared.is_stopping() {
         let wait = turns.round();
         shared.wait_for_work(wait);
@@ -82,6 +89,27 @@ struct Turns<'a> {
     known: HashMap<PartitionKey, Known>,
     /// How long a turn of a partition that follows takes, on average, without the time it steps aside.
     turn_time: Duration,
+    arrivals: Arrivals,
+}
+
+/// How fast logs grow.
+struct Arrivals {
+    /// Where all logs together ended.
+    end: i64,
+    since: Instant,
+    /// Offsets a second.
+    rate: f64,
+}
+
+impl Arrivals {
+    fn note(&mut self, end: i64, now: Instant) {
+        let passed = now.saturating_duration_since(self.since);
+        if passed >= RATE_INTERVAL {
+            // A log that goes away makes no arrivals less.
+            self.rate = end.saturating_sub(self.end).max(0) as f64 / passed.as_secs_f64();
+            (self.end, self.since) = (end, now);
+        }
+    }
 }
 
 impl Turns<'_> {
@@ -92,8 +120,10 @@ impl Turns<'_> {
         }
         let tracked = self.shared.tracked();
         self.known.retain(|key, _| tracked.contains_key(key));
-        let behind = self.behind(tracked.values().cloned().collect());
-        self.pace.set_little(behind.iter().map(|(_, offsets)| offsets).sum::<i64>() <= LITTLE_BEHIND);
+        let (behind, end) = self.behind(tracked.values().cloned().collect());
+        self.arrivals.note(end, Instant::now());
+        let waiting: i64 = behind.iter().map(|(_, offsets)| offsets).sum();
+        self.pace.set_little(self.arrivals.rate <= LITTLE_RATE && waiting <= LITTLE_BEHIND);
         let interval = self.interval(behind.len());
         let now = Instant::now();
         let mut due = Vec::new();
@@ -124,16 +154,17 @@ impl Turns<'_> {
         if count > 0 { Duration::ZERO } else { next.saturating_duration_since(Instant::now()) }
     }
 
-    /// Indexes whose logs have more than they, and how much. Partitions are asked on another thread: this one may be made to
+    /// Indexes whose logs have more than they, and how much; and the sum of the ends of all logs. Partitions are asked on another thread: this one may be made to
     /// wait at any moment, and must not hold their locks then.
-    fn behind(&self, indexes: Vec<Arc<PartitionIndex>>) -> Vec<(Arc<PartitionIndex>, i64)> {
+    fn behind(&self, indexes: Vec<Arc<PartitionIndex>>) -> (Vec<(Arc<PartitionIndex>, i64)>, i64) {
         let now = self.shared.engine().now();
         let look = async move {
-            let mut behind = Vec::new();
+            let (mut behind, mut ends) = (Vec::new(), 0_i64);
             for index in indexes {
                 let offsets = index.partition.offsets();
                 let next = index.manifest().next;
                 let end = feed::committed(&offsets).0;
+                ends = ends.saturating_add(end);
                 if end > next || offsets.log_start.0 > next || index.is_below(offsets.log_start) {
                     behind.push((index, end - next));
                 } else {
@@ -143,7 +174,7 @@ impl Turns<'_> {
                     }
                 }
             }
-            behind
+            (behind, ends)
         };
         self.shared.run(look).unwrap_or_default()
     }
@@ -368,5 +399,25 @@ impl<'a> Turn<'a> {
             self.shared.committed();
         }
         Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrivals_are_measured_over_a_second_and_are_never_less_than_none() {
+        let began = Instant::now();
+        let mut arrivals = Arrivals { end: 0, since: began, rate: 0.0 };
+        let after = |ms| began + Duration::from_millis(ms);
+        arrivals.note(20_000, after(500));
+        assert_eq!(arrivals.rate, 0.0, "too soon to tell");
+        arrivals.note(40_000, after(2000));
+        assert_eq!(arrivals.rate, 20_000.0);
+        arrivals.note(45_000, after(3000));
+        assert_eq!(arrivals.rate, 5_000.0);
+        arrivals.note(1_000, after(4000));
+        assert_eq!(arrivals.rate, 0.0, "a topic was deleted");
     }
 }
