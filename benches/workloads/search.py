@@ -11,6 +11,7 @@ should be, and whether they are; exit status 1 if one is not.
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -35,6 +36,8 @@ from harness.waiting import wait_for
 MIB = 1 << 20
 WORDS = "connection reset peer timeout upstream request accepted cache miss retry session expired user order payment queue worker shard replica commit".split()
 HOSTS = [f"web-{number:02}" for number in range(40)]
+# Between two loads, for the disk.
+SETTLE_SECONDS = 5
 PARTS = ("index", "queries", "freshness", "topics", "producers")
 
 
@@ -258,17 +261,21 @@ class Bench:
         self.figures.add(f"{self.options.topics} indexed topics, above that", sizes[True] - sizes[False], "MiB", 128)
 
     def producers(self):
-        """`eddy bench produce` against a topic without and one with an index, in turns."""
+        """`eddy bench produce` against a topic without and one with an index, in turns, in another order each round."""
         found = {False: [], True: []}
         broker = self.broker()
         for round_ in range(self.options.rounds):
-            for indexed in (False, True):
+            for indexed in (False, True) if round_ % 2 == 0 else (True, False):
+                # What the one before has left for the disk to do is not this one's.
+                os.sync()
+                time.sleep(SETTLE_SECONDS)
                 name = f"load-{round_}-{indexed}"
                 self.create(broker, name, 16, indexed)
                 command = [str(paths.EDDY), "bench", "produce", name, *self.options.load.split(), "-o", "json", "-b", broker.bootstrap]
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 report = json.loads(done.stdout)
                 found[indexed].append(report)
+                print(f"  {name}: {report['records_per_second']:,.0f} records/s, p99 {report['p99_ms']:.2f} ms", flush=True)
                 if indexed:
                     began = time.monotonic()
                     wait_for("the index to catch up", lambda: self.has_caught_up(broker, name, 16), 600)
