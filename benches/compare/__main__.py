@@ -1,7 +1,7 @@
 """This broker beside Apache Kafka, or any other broker, under the same loads on the same machine in the same minutes.
 
     cargo build --release -p eddy
-    python3 benches/compare                              every case, three rounds: under 20 minutes
+    python3 benches/compare                              every case, three rounds: about 19 minutes
     python3 benches/compare closed-loop 3-closed-loop    some cases
     python3 benches/compare --rounds 5 --seconds 20 --json out.json --svg out.svg
     python3 benches/compare closed-loop --contender eddy --at other=10.0.0.7:9092 --pid other=4711
@@ -28,6 +28,8 @@ from figures import LABELS, number
 from footprint import FOOTPRINT, GROWTH, footprint, growth
 from report import document, picture, rows, table
 
+# Rounds with brokers of their own take half a minute each.
+OWN_ROUNDS_MAX = 2
 ALL = {case.name: case for case in (*CASES, FOOTPRINT, GROWTH)}
 
 
@@ -76,7 +78,7 @@ class Comparison:
         """Each round has brokers of its own."""
         print(f"{case.name}: {case.title}", flush=True)
         results = {kind: [] for kind in kinds}
-        for round_ in range(1, self.options.rounds + 1):
+        for round_ in range(1, min(self.options.rounds, OWN_ROUNDS_MAX) + 1):
             for kind in kinds if round_ % 2 else reversed(kinds):
                 broker = self.new_broker(kind, f"{case.name}-{round_}")
                 found = self.attempt(case, broker, lambda broker=broker: run(broker))
@@ -128,7 +130,7 @@ def arguments():
     parser.add_argument("--at", action="append", type=pair, default=[], metavar="NAME=HOST:PORT", help="another broker that runs already, for cases of one node")
     parser.add_argument("--pid", action="append", type=pair, default=[], metavar="NAME=PID,PID", help="its processes, when they are on this machine")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4, help="that a round of a load is measured (4)")
+    parser.add_argument("--seconds", type=float, default=3, help="that a round of a load is measured (3)")
     parser.add_argument("--eddy", type=Path, default=Eddy.binary, help="the broker's binary")
     parser.add_argument("--load", type=Path, default=Eddy.binary, help="the binary that makes the load, when it shall be another one")
     parser.add_argument("--wal-profile", default=Eddy.profile, help=f"wal.profile of eddy ({Eddy.profile})")
@@ -161,7 +163,7 @@ def main():
     about = {"cores": os.cpu_count(), "seconds": options.seconds, "rounds": options.rounds, "wal.profile": options.wal_profile, "load before": os.getloadavg()}
     try:
         comparison.run([ALL[name] for name in options.cases or ALL])
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
         comparison.failures.append("interrupted")
     finally:
         comparison.close()

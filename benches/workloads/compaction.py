@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--eddy-fill", default=str(REPOSITORY / "target" / "release" / "eddy-fill"))
     parser.add_argument("--loads", nargs="+", choices=LOADS, default=list(LOADS))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=20, help="of the load alone (20)")
+    parser.add_argument("--seconds", type=int, default=60, help="of the load alone (60): as rare a stall of the disk shall meet it as meets the load beside")
     parser.add_argument("--after", type=int, default=2, help="seconds that count after the compaction (2)")
     parser.add_argument("--mebibytes", type=int, default=1024, help="to be compacted (1024)")
     parser.add_argument("--segment-mebibytes", type=int, default=256, help="size of a segment (256)")
