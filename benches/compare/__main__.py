@@ -154,7 +154,8 @@ def arguments():
 def main():
     options = arguments()
     Eddy.binary, Eddy.profile = options.eddy.resolve(), options.wal_profile
-    if set(options.contender) != {Eddy.name} or "perf-test" in options.cases:
+    cases = [ALL[name] for name in options.cases or ALL]
+    if set(options.contender) != {Eddy.name} or ALL["perf-test"] in cases:
         Kafka.install()
     # Brokers go with this program, however it ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -162,7 +163,7 @@ def main():
     comparison = Comparison(options, directory)
     about = {"cores": os.cpu_count(), "seconds": options.seconds, "rounds": options.rounds, "wal.profile": options.wal_profile, "load before": os.getloadavg()}
     try:
-        comparison.run([ALL[name] for name in options.cases or ALL])
+        comparison.run(cases)
     except (KeyboardInterrupt, SystemExit):
         comparison.failures.append("interrupted")
     finally:

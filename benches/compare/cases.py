@@ -34,7 +34,6 @@ class Case:
     prepare: Callable = lambda turn: None
     nodes: int = 1
     flush_too: bool = False
-    eddy_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Turn:
 
     def create(self, partitions):
         self.eddy("topic", "create", self.topic, "-p", str(partitions), "--if-not-exists", "-q")
-        if getattr(self.broker, "nodes", 1) > 1:
+        if self.broker.nodes > 1:
             time.sleep(SETTLE_SECONDS)
 
     def delete(self):

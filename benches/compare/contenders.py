@@ -64,6 +64,8 @@ class Processes:
 class Remote(Processes):
     """Brokers that run already."""
 
+    nodes = 1
+
     def __init__(self, name, bootstrap, pids):
         self.name, self.bootstrap, self.pids = name, bootstrap, pids
 

@@ -29,7 +29,7 @@ FOOTPRINT = Case(
     targets=(Target("ready_ms", 1 / 20), Target("idle_mib", 1 / 10), Target("idle_percent", 1 / 10)),
 )
 GROWTH = Case(
-    "growth", "growth (128 closed-loop producers)", None, eddy_only=True,
+    "growth", "growth (128 closed-loop producers)", None,
     targets=(Target("partitions_cost", 1.5, None), Target("connections_cost", 1.5, None), Target("ready_grown_ms", 1000, None)),
 )
 

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use bytes::{Bytes, BytesMut};
-use eddy_batch::{Compression, Rules, TimestampType, validate};
+use eddy_batch::{Compression, Rules, validate};
 use eddy_types::{Millis, TopicId};
 use eddy_wire::messages::metadata::{MetadataResponse, MetadataResponsePartition, MetadataResponseTopic};
 use eddy_wire::messages::produce::{
@@ -68,18 +68,8 @@ pub(crate) fn metadata() -> Operation {
     })
 }
 
-/// What a topic of default configuration demands.
 pub(crate) fn rules() -> Rules {
-    Rules {
-        max_message_bytes: 1 << 20,
-        segment_bytes: 1 << 30,
-        compression: None,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max: Millis(i64::MAX),
-        timestamp_after_max: Millis(i64::MAX),
-        compacted: false,
-        now: Millis(1_700_000_000_000),
-    }
+    Rules::with_defaults(Millis(1_700_000_000_000))
 }
 
 pub(crate) fn validate_batch(compression: Compression) -> Operation {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use eddy_batch::{
-    Batch, BatchBuilder, Compression, DecompressLimit, Record, Rules, TimestampType, batches, stamp, validate,
+    Batch, BatchBuilder, Compression, DecompressLimit, Record, Rules, batches, stamp, validate,
 };
 use eddy_types::{ControlKind, LeaderEpoch, Millis, Offset};
 
@@ -97,16 +97,7 @@ fn batches_joined_are_the_segment() {
 }
 
 fn rules(compression: Option<(Compression, Option<i32>)>) -> Rules {
-    Rules {
-        max_message_bytes: 1_048_588,
-        segment_bytes: 1 << 30,
-        compression,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max: Millis(i64::MAX),
-        timestamp_after_max: Millis(3_600_000),
-        compacted: false,
-        now: Millis(1_700_000_100_000),
-    }
+    Rules { compression, ..Rules::with_defaults(Millis(1_700_000_100_000)) }
 }
 
 /// The batch as its producer sent it.

@@ -67,24 +67,19 @@ fn verdicts() -> impl Iterator<Item = Verdict> {
 }
 
 fn rules(topic: &str, now: Millis) -> Rules {
-    Rules {
-        max_message_bytes: if topic.ends_with("small") { 300 } else { 1_048_588 },
-        segment_bytes: 1 << 30,
-        compression: match topic {
-            "gzip" | "gzipsmall" => Some((Compression::Gzip, None)),
-            "uncompressed" | "plainsmall" => Some((Compression::None, None)),
-            _ => None,
-        },
-        timestamp_type: if topic == "appendtime" {
-            TimestampType::LogAppendTime
-        } else {
-            TimestampType::CreateTime
-        },
-        timestamp_before_max: Millis(if topic == "narrow" { 3_600_000 } else { i64::MAX }),
-        timestamp_after_max: Millis(3_600_000),
-        compacted: topic == "compacted",
-        now,
+    let mut rules = Rules::with_defaults(now);
+    match topic {
+        "gzip" | "gzipsmall" => rules.compression = Some((Compression::Gzip, None)),
+        "uncompressed" | "plainsmall" => rules.compression = Some((Compression::None, None)),
+        "appendtime" => rules.timestamp_type = TimestampType::LogAppendTime,
+        "narrow" => rules.timestamp_before_max = Millis(3_600_000),
+        "compacted" => rules.compacted = true,
+        _ => {}
     }
+    if topic.ends_with("small") {
+        rules.max_message_bytes = 300;
+    }
+    rules
 }
 
 fn expected_code(verdict: &Verdict) -> ErrorCode {

@@ -69,8 +69,13 @@ impl From<Stop> for TurnError {
 /// Runs until the indexer stops or nothing is indexed any more.
 pub(crate) fn run(shared: &Arc<Shared>, pace: &Pace) {
     give_way();
-    let arrivals = Arrivals { end: 0, since: Instant::now(), rate: 0.0 };
-    let mut turns = Turns { shared, pace, known: HashMap::new(), turn_time: Duration::ZERO, arrivals };
+    let mut turns = Turns {
+        shared,
+        pace,
+        known: HashMap::new(),
+        turn_time: Duration::ZERO,
+        arrivals: Arrivals::default(),
+    };
     while !shared.is_stopping() {
         let wait = turns.round();
         shared.wait_for_work(wait);
@@ -93,21 +98,22 @@ struct Turns<'a> {
 }
 
 /// How fast logs grow.
+#[derive(Default)]
 struct Arrivals {
-    /// Where all logs together ended.
-    end: i64,
-    since: Instant,
+    /// Where all logs together ended, and when that was. What was there before the first look has not arrived since.
+    last: Option<(i64, Instant)>,
     /// Offsets a second.
     rate: f64,
 }
 
 impl Arrivals {
     fn note(&mut self, end: i64, now: Instant) {
-        let passed = now.saturating_duration_since(self.since);
+        let (last, since) = *self.last.get_or_insert((end, now));
+        let passed = now.saturating_duration_since(since);
         if passed >= RATE_INTERVAL {
             // A log that goes away makes no arrivals less.
-            self.rate = end.saturating_sub(self.end).max(0) as f64 / passed.as_secs_f64();
-            (self.end, self.since) = (end, now);
+            self.rate = end.saturating_sub(last).max(0) as f64 / passed.as_secs_f64();
+            self.last = Some((end, now));
         }
     }
 }
@@ -154,8 +160,8 @@ impl Turns<'_> {
         if count > 0 { Duration::ZERO } else { next.saturating_duration_since(Instant::now()) }
     }
 
-    /// Indexes whose logs have more than they, and how much; and the sum of the ends of all logs. Partitions are asked on another thread: this one may be made to
-    /// wait at any moment, and must not hold their locks then.
+    /// Indexes whose logs have more than they, and how much; and where all logs together end. Partitions are asked on another
+    /// thread: this one may be made to wait at any moment, and must not hold their locks then.
     fn behind(&self, indexes: Vec<Arc<PartitionIndex>>) -> (Vec<(Arc<PartitionIndex>, i64)>, i64) {
         let now = self.shared.engine().now();
         let look = async move {
@@ -409,13 +415,14 @@ mod tests {
     #[test]
     fn arrivals_are_measured_over_a_second_and_are_never_less_than_none() {
         let began = Instant::now();
-        let mut arrivals = Arrivals { end: 0, since: began, rate: 0.0 };
+        let mut arrivals = Arrivals::default();
         let after = |ms| began + Duration::from_millis(ms);
-        arrivals.note(20_000, after(500));
-        assert_eq!(arrivals.rate, 0.0, "too soon to tell");
-        arrivals.note(40_000, after(2000));
+        arrivals.note(1_000_000, began);
+        arrivals.note(1_020_000, after(500));
+        assert_eq!(arrivals.rate, 0.0, "too soon to tell, and the first million was there before");
+        arrivals.note(1_040_000, after(2000));
         assert_eq!(arrivals.rate, 20_000.0);
-        arrivals.note(45_000, after(3000));
+        arrivals.note(1_045_000, after(3000));
         assert_eq!(arrivals.rate, 5_000.0);
         arrivals.note(1_000, after(4000));
         assert_eq!(arrivals.rate, 0.0, "a topic was deleted");

@@ -38,6 +38,23 @@ pub struct Rules {
     pub now: Millis,
 }
 
+impl Rules {
+    /// What a topic of Kafka's default configuration demands, at `now`.
+    #[must_use]
+    pub fn with_defaults(now: Millis) -> Rules {
+        Rules {
+            max_message_bytes: 1_048_588,
+            segment_bytes: 1 << 30,
+            compression: None,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max: Millis(i64::MAX),
+            timestamp_after_max: Millis(3_600_000),
+            compacted: false,
+            now,
+        }
+    }
+}
+
 /// A batch that may be appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {

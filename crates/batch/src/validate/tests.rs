@@ -7,16 +7,7 @@ use crate::{Batch, BatchBuilder, Compression, TimestampType, end_transaction_mar
 const NOW: Millis = Millis(1_700_000_000_000);
 
 fn rules() -> Rules {
-    Rules {
-        max_message_bytes: 1_048_588,
-        segment_bytes: 1 << 30,
-        compression: None,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max: Millis(i64::MAX),
-        timestamp_after_max: Millis(3_600_000),
-        compacted: false,
-        now: NOW,
-    }
+    Rules::with_defaults(NOW)
 }
 
 fn batch(codec: Compression, keys: &[Option<&[u8]>]) -> Bytes {

@@ -1,21 +1,17 @@
 //! Batches that no producer would write.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use eddy_batch::{Compression, Rules, TimestampType};
+use eddy_batch::{Compression, Rules};
 use eddy_types::Millis;
 
 pub(crate) const MIB: usize = 1 << 20;
 
 pub(crate) fn rules() -> Rules {
+    let any_age = Millis(i64::MAX);
     Rules {
         max_message_bytes: 8 * MIB,
-        segment_bytes: 1 << 30,
-        compression: None,
-        timestamp_type: TimestampType::CreateTime,
-        timestamp_before_max: Millis(i64::MAX),
-        timestamp_after_max: Millis(i64::MAX),
-        compacted: false,
-        now: Millis(1_000_000),
+        timestamp_after_max: any_age,
+        ..Rules::with_defaults(Millis(1_000_000))
     }
 }
 

@@ -186,7 +186,10 @@ const FIGURES: [Figure; 6] = [
     Figure {
         name: "broker µs/record",
         more_is_better: false,
-        of: |report| Some(report.broker_cores? * 1e6 / report.stage.records_per_second),
+        of: |report| {
+            let rate = Some(report.stage.records_per_second).filter(|rate| *rate > 0.0)?;
+            Some(report.broker_cores? * 1e6 / rate)
+        },
     },
 ];
 
