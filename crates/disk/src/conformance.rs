@@ -3,7 +3,9 @@
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 
-use crate::{DIRECT_BLOCK, Disk, Open, RealDisk, SimDisk, read, replace};
+use crate::{
+    AlignedBuffer, DIRECT_BLOCK, Disk, Durable, Open, RealDisk, SimDisk, read, replace, write_past_cache,
+};
 
 macro_rules! on_every_disk {
     ($($claim:ident)*) => {
@@ -28,6 +30,7 @@ on_every_disk! {
     reads_end_where_the_file_ends
     gaps_and_growth_read_as_zeros
     blocks_past_the_page_cache_are_read_like_others
+    a_write_past_the_page_cache_goes_anywhere
     what_was_cut_does_not_come_back
     directories_list_their_entries_sorted
     rename_replaces_a_file_and_moves_a_directory
@@ -108,12 +111,31 @@ fn blocks_past_the_page_cache_are_read_like_others(disk: &dyn Disk, dir: &Path) 
     let start = memory.as_ptr().align_offset(DIRECT_BLOCK);
     let block = &memory[start..start + DIRECT_BLOCK];
     // Where a disk does not offer it, the usual way comes to the same.
-    let written = file.write_direct_at(block, DIRECT_BLOCK as u64);
+    let written = file.write_direct_at(block, DIRECT_BLOCK as u64, Durable::AtOnce);
     written.unwrap_or_else(|| file.write_at(&parts(block), DIRECT_BLOCK as u64)).unwrap();
     file.write_at(&parts(b"x"), 2 * DIRECT_BLOCK as u64).unwrap();
     let contents = read(disk, &dir.join("file")).unwrap();
     let expected = [&old[..DIRECT_BLOCK], block, b"x", &old[2 * DIRECT_BLOCK + 1..]].concat();
     assert!(contents == expected);
+}
+
+fn a_write_past_the_page_cache_goes_anywhere(disk: &dyn Disk, dir: &Path) {
+    let contents: Vec<u8> = (0..5 * DIRECT_BLOCK).map(|byte| (byte / 7) as u8).collect();
+    let cuts = [0, 1, 100, DIRECT_BLOCK, DIRECT_BLOCK + 1, 3 * DIRECT_BLOCK + 5, contents.len()];
+    let mut buffer = AlignedBuffer::new(2 * DIRECT_BLOCK);
+    for (number, &first) in cuts.iter().enumerate() {
+        let path = dir.join(format!("file{number}"));
+        let file = disk.open(&path, Open::Create).unwrap();
+        // One write after the other, each of them in pieces, as a log grows.
+        let mut written = 0;
+        for upto in [first, first + 10, first + DIRECT_BLOCK, contents.len()] {
+            let upto = upto.min(contents.len());
+            let pieces: Vec<_> = contents[written..upto].chunks(1000).map(std::io::IoSlice::new).collect();
+            write_past_cache(&*file, &mut buffer, &pieces, written as u64).unwrap();
+            written = upto;
+        }
+        assert!(read(disk, &path).unwrap() == contents, "cut at {first}");
+    }
 }
 
 fn what_was_cut_does_not_come_back(disk: &dyn Disk, dir: &Path) {

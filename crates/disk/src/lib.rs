@@ -14,9 +14,11 @@ use std::sync::Arc;
 #[cfg(test)]
 mod conformance;
 pub mod lock;
+mod past_cache;
 mod real;
 pub mod sim;
 
+pub use past_cache::{AlignedBuffer, write_past_cache};
 pub use real::RealDisk;
 pub use sim::SimDisk;
 
@@ -36,6 +38,9 @@ pub trait Disk: Send + Sync + 'static {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes everything on the file system that holds `path` durable, names too: for many files this costs less than one sync each.
+    /// As with [`File::sync_data`], a failure is final.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
     /// Free and total bytes of the file system that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
 }
@@ -67,6 +72,15 @@ pub struct Space {
     pub total: u64,
 }
 
+/// When the bytes of a [`File::write_direct_at`] are durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// When it returns, which costs less than a write and a sync.
+    AtOnce,
+    /// After the next [`File::sync_data`], as those of [`File::write_at`].
+    AfterSync,
+}
+
 /// What [`File::write_direct_at`] is aligned to, in bytes.
 pub const DIRECT_BLOCK: usize = 4096;
 
@@ -81,10 +95,10 @@ pub trait File: Send + Sync {
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()>;
     /// Makes the bytes written so far, and the file's size, durable (fdatasync).
     fn sync_data(&self) -> io::Result<()>;
-    /// Writes whole blocks of [`DIRECT_BLOCK`] bytes, from memory and to a position that are multiples of it, and makes them durable
-    /// before it returns; past the page cache, which costs less than a write and a sync. `None` when this disk does not offer it:
-    /// nothing has happened that [`File::write_at`] of the same bytes does not repair. Sizes of files are not made durable.
-    fn write_direct_at(&self, _bytes: &[u8], _position: u64) -> Option<io::Result<()>> {
+    /// Writes whole blocks of [`DIRECT_BLOCK`] bytes, from memory and to a position that are multiples of it, past the page
+    /// cache. `None` when this disk does not offer it: nothing has happened that [`File::write_at`] of the same bytes does not
+    /// repair. The size of a file is not durable before [`File::sync_data`] in any case.
+    fn write_direct_at(&self, _bytes: &[u8], _position: u64, _durable: Durable) -> Option<io::Result<()>> {
         None
     }
     /// Size of the file in bytes.
@@ -96,15 +110,24 @@ pub trait File: Send + Sync {
 /// Writes `contents` to `path` so that after a crash the file is either the old or the new one, whole: write to a
 /// temporary name, sync, rename, sync the directory.
 pub fn replace(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
     let temporary = path.with_extension("new");
-    let file = disk.open(&temporary, Open::Create)?;
+    write_new(disk, &temporary, contents)?.sync_data()?;
+    disk.rename(&temporary, path)?;
+    disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// As [`replace`], but durable, and whole after a power cut, only once [`Disk::sync_all`] has returned.
+pub fn replace_unsynced(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    write_new(disk, &temporary, contents)?;
+    disk.rename(&temporary, path)
+}
+
+fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<Arc<dyn File>> {
+    let file = disk.open(path, Open::Create)?;
     file.set_size(0)?;
     file.write_at(&[IoSlice::new(contents)], 0)?;
-    file.sync_data()?;
-    drop(file);
-    disk.rename(&temporary, path)?;
-    disk.sync_dir(dir)
+    Ok(file)
 }
 
 /// Reads a whole file.

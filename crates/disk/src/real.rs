@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::{DirEntry, Disk, File, Open, Space};
+use crate::{DirEntry, Disk, Durable, File, Open, Space};
 
 /// Parts that the kernel takes in one vectored write (IOV_MAX).
 const PARTS_MAX: usize = 1024;
@@ -72,6 +72,10 @@ impl Disk for RealDisk {
         fs::File::open(dir)?.sync_all()
     }
 
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
         // `f_bavail` leaves out the blocks that only root may take.
@@ -93,7 +97,7 @@ impl RealFile {
         let open = || {
             // By its descriptor: the file may have another name by now.
             let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::DSYNC | OFlags::CLOEXEC;
+            let flags = OFlags::RDWR | OFlags::DIRECT | OFlags::CLOEXEC;
             rustix::fs::open(path, flags, Mode::empty()).ok().map(fs::File::from)
         };
         self.direct.get_or_init(open).as_ref()
@@ -145,12 +149,27 @@ impl File for RealFile {
         Ok(rustix::fs::fdatasync(&self.file)?)
     }
 
-    fn write_direct_at(&self, bytes: &[u8], position: u64) -> Option<io::Result<()>> {
-        match self.direct()?.write_all_at(bytes, position) {
-            // The file system wants another alignment, or none of this.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => None,
-            written => Some(written),
+    fn write_direct_at(&self, bytes: &[u8], position: u64, durable: Durable) -> Option<io::Result<()>> {
+        let file = self.direct()?;
+        let flags = match durable {
+            Durable::AtOnce => ReadWriteFlags::DSYNC,
+            Durable::AfterSync => ReadWriteFlags::empty(),
+        };
+        let (mut rest, mut at) = (bytes, position);
+        while !rest.is_empty() {
+            match rustix::io::pwritev2(file, &[IoSlice::new(rest)], at, flags) {
+                Ok(0) => return Some(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => {
+                    at += written as u64;
+                    rest = rest.get(written..).unwrap_or_default();
+                }
+                Err(Errno::INTR) => {}
+                // The file system wants another alignment, or none of this.
+                Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => return None,
+                Err(error) => return Some(Err(error.into())),
+            }
         }
+        Some(Ok(()))
     }
 
     fn size(&self) -> io::Result<u64> {

@@ -22,7 +22,7 @@ use self::contents::check_range;
 use self::faults::{Faults, power_is_off};
 use self::random::Random;
 use self::tree::{Shared, Tree};
-use crate::{DirEntry, Disk, File, Open, Space};
+use crate::{DIRECT_BLOCK, DirEntry, Disk, Durable, File, Open, Space};
 
 pub use self::contents::SECTOR;
 pub use self::faults::{Counters, Fault, SyncGate, SyncHook};
@@ -239,6 +239,31 @@ impl Disk for SimDisk {
         self.change_tree(|tree| tree.sync_dir(dir))
     }
 
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        let hook = {
+            let mut faults = self.machine.faults.lock();
+            faults.counters.syncs += 1;
+            faults.hook.clone()
+        };
+        if let Some(hook) = hook {
+            hook(path);
+        }
+        let mut tree = self.machine.tree.lock();
+        self.changing()?;
+        let outcome = self.machine.faults.lock().sync();
+        match outcome {
+            Ok(()) => {
+                tree.files().for_each(|file| file.lock().sync());
+                tree.sync_all();
+                Ok(())
+            }
+            Err(fault) => {
+                tree.files().for_each(|file| file.lock().sync_failed());
+                Err(fault.error())
+            }
+        }
+    }
+
     fn space(&self, _path: &Path) -> io::Result<Space> {
         self.alive()?;
         let total = self.machine.faults.lock().capacity.unwrap_or(CAPACITY_UNLIMITED);
@@ -306,6 +331,17 @@ impl File for SimFile {
         // A write during which the power goes has begun: any of it may be found later.
         contents.write(parts, position);
         outcome
+    }
+
+    fn write_direct_at(&self, bytes: &[u8], position: u64, durable: Durable) -> Option<io::Result<()>> {
+        let block = DIRECT_BLOCK as u64;
+        let aligned = [bytes.as_ptr().addr() as u64, bytes.len() as u64, position];
+        assert!(aligned.iter().all(|number| number.is_multiple_of(block)), "a kernel refuses this");
+        if durable == Durable::AtOnce {
+            return None;
+        }
+        self.machine.faults.lock().counters.bytes_past_cache += bytes.len() as u64;
+        Some(self.write_at(&[IoSlice::new(bytes)], position))
     }
 
     fn sync_data(&self) -> io::Result<()> {

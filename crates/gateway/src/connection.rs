@@ -5,7 +5,7 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use eddy_wire::Frame;
@@ -198,8 +198,9 @@ impl Outgoing {
         state.set_sending(false);
         pipeline.sent(self.done.len());
         state.answered(self.done.len());
+        let now = Instant::now();
         for queued in self.done.drain(..) {
-            queued.metrics.seconds.observe(queued.started.elapsed().as_secs_f64());
+            queued.metrics.seconds.observe(now.saturating_duration_since(queued.started).as_secs_f64());
             drop(queued.permit);
         }
         ctx.metrics.bytes_sent.inc_by(self.bytes as u64);

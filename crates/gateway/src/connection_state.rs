@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 
 /// What a client sends of a frame in a second, at least.
@@ -48,7 +49,8 @@ pub(crate) struct ConnectionState {
     pub(crate) peer: SocketAddr,
     /// The address it reached us on.
     pub(crate) local: SocketAddr,
-    opened: Instant,
+    /// By [`coarse_clock`], as everything here.
+    opened: Duration,
     /// Milliseconds from `opened` to the last byte in either direction.
     last_active: AtomicU64,
     turn: AtomicU8,
@@ -72,7 +74,7 @@ impl ConnectionState {
         ConnectionState {
             peer,
             local,
-            opened: Instant::now(),
+            opened: coarse_clock(),
             last_active: AtomicU64::new(0),
             turn: AtomicU8::new(Turn::Idle as u8),
             body_due: AtomicU64::new(u64::MAX),
@@ -130,8 +132,12 @@ impl ConnectionState {
         }
     }
 
+    fn age(&self) -> Duration {
+        coarse_clock().saturating_sub(self.opened)
+    }
+
     fn millis(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Bytes came or went.
@@ -171,7 +177,7 @@ impl ConnectionState {
     /// when the client does not read its answers. A request under way, a parked fetch for example, is activity.
     pub(crate) fn end_if_silent(&self, idle: Duration, stall: Duration) {
         let active = Duration::from_millis(self.last_active.load(Ordering::Relaxed));
-        let silent = self.opened.elapsed().saturating_sub(active);
+        let silent = self.age().saturating_sub(active);
         if self.sending.load(Ordering::Relaxed) {
             if silent > idle {
                 self.end.notify_one();
@@ -196,6 +202,12 @@ impl ConnectionState {
         self.end.notified().await;
         if self.stalled.load(Ordering::Relaxed) { Silence::Stalled } else { Silence::Idle }
     }
+}
+
+/// A clock that only goes on, some milliseconds at a time, and costs next to nothing: every request asks for the time often.
+fn coarse_clock() -> Duration {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

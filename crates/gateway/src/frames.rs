@@ -12,6 +12,8 @@ use crate::foreign::Foreign;
 
 /// Read buffer of a connection without a large frame.
 const READ_BYTES: usize = 16 << 10;
+/// How much larger than the last frame the next one may be to fit into one buffer.
+const SLACK_BYTES: usize = 512;
 const LENGTH_BYTES: usize = 4;
 /// Memory that a frame takes before its bytes are here: a length alone never makes the broker hold much.
 const CLAIM_BYTES: usize = 128 << 10;
@@ -55,6 +57,8 @@ pub(crate) struct FrameReader<R> {
     frame_bytes_max: usize,
     state: Arc<ConnectionState>,
     first: bool,
+    /// Room for a frame like the last one: it is read in one go, and nearly alone in its memory.
+    read_bytes: usize,
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
@@ -64,7 +68,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         frame_bytes_max: usize,
         state: Arc<ConnectionState>,
     ) -> FrameReader<R> {
-        FrameReader { socket, buffer: BytesMut::new(), budget, frame_bytes_max, state, first: true }
+        let (buffer, read_bytes) = (BytesMut::new(), READ_BYTES);
+        FrameReader { socket, buffer, budget, frame_bytes_max, state, first: true, read_bytes }
     }
 
     /// Whether bytes of a next frame are here already.
@@ -76,7 +81,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) async fn next(&mut self) -> Result<RequestFrame, FrameError> {
         if self.buffer.is_empty() {
             self.state.set_turn(Turn::Idle);
-            self.buffer.reserve(READ_BYTES);
+            self.buffer.reserve(self.read_bytes);
             self.fill(FrameError::Closed).await?;
         }
         self.state.set_turn(Turn::Client);
@@ -91,21 +96,21 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(RequestFrame { bytes, memory, permit })
     }
 
-    /// The first `length` bytes of the buffer, and the memory they keep. A small frame is copied: a batch of it that stays in the
-    /// tail cache would otherwise keep the whole read buffer there.
+    /// The first `length` bytes of the buffer, and the memory they keep. It is theirs alone, so that a batch can be stamped in place
+    /// and keeps nothing else in the tail cache: a frame that is small, or smaller than what follows it, is copied out, else
+    /// what follows is.
     fn take_frame(&mut self, length: usize) -> (Bytes, usize) {
-        if length < READ_BYTES {
+        self.read_bytes = (length + LENGTH_BYTES + SLACK_BYTES).clamp(READ_BYTES, CLAIM_BYTES);
+        if length < READ_BYTES || self.buffer.len() - length > length {
             let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
             self.buffer.advance(length);
             return (bytes, length);
         }
         let memory = self.buffer.capacity();
-        let bytes = self.buffer.split_to(length).freeze();
-        if self.buffer.is_empty() {
-            // Nothing but the frame is in this memory: let go of it, so that its batch can be stamped in place.
-            self.buffer = BytesMut::new();
-        }
-        (bytes, memory)
+        let rest = BytesMut::from(&self.buffer[length..]);
+        let mut frame = std::mem::replace(&mut self.buffer, rest);
+        frame.truncate(length);
+        (frame.freeze(), memory)
     }
 
     /// Memory that a request is counted with. A produce is decoded without copying. Decoding another request may take up to

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
-use eddy_disk::{Disk, File, Open};
+use eddy_disk::{AlignedBuffer, Disk, File, Open};
 use parking_lot::Mutex;
 
 use crate::deleted::{Deleted, PIECE_BYTES};
@@ -19,7 +19,12 @@ pub struct FileCache {
     capacity: usize,
     open: Mutex<VecDeque<Weak<FileSlot>>>,
     pub(crate) deleted: Deleted,
+    /// For batches on their way past the page cache: one flusher writes for all logs.
+    pub(crate) aligned: Mutex<AlignedBuffer>,
 }
+
+/// Bytes of one write past the page cache.
+const ALIGNED_BYTES: usize = 1 << 20;
 
 /// A file that is opened when it is needed.
 pub(crate) struct FileSlot {
@@ -67,7 +72,8 @@ impl FileCache {
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, capacity: usize) -> Self {
         let open = Mutex::new(VecDeque::new());
-        FileCache { disk, capacity: capacity.max(1), open, deleted: Deleted::new(PIECE_BYTES) }
+        let aligned = Mutex::new(AlignedBuffer::new(ALIGNED_BYTES));
+        FileCache { disk, capacity: capacity.max(1), open, deleted: Deleted::new(PIECE_BYTES), aligned }
     }
 
     /// The same, with pieces of another size in which larger files of deleted segments are given back to the disk

@@ -7,7 +7,7 @@ use eddy_types::{LeaderEpoch, Offset};
 use crate::error::LogError;
 use crate::index::fits;
 use crate::log::Log;
-use crate::segment::{Extent, Segment};
+use crate::segment::{Extent, Segment, Way};
 use crate::{LogConfig, TailBatch};
 
 /// Batches and bytes of one write: large enough to be sequential, small enough to tell readers soon.
@@ -78,19 +78,22 @@ enum Next {
 impl Log {
     /// Writes unflushed batches that end at or below `upto` into segments, in order, and makes their index entries; returns
     /// the bytes written. `upto` is at most the durable end: what is in a segment must be in the write-ahead log too until
-    /// it is synced. The batches stay in memory until they are evicted.
+    /// it is synced. The batches stay in memory until they are evicted. Where nobody has read behind them since the last flush they
+    /// leave nothing in the page cache.
     ///
     /// # Errors
     /// When the disk refuses: the batches are then as unflushed as before, and it may be tried again.
     pub fn flush(&self, upto: Offset) -> Result<u64, LogError> {
         let mut flusher = self.flusher.lock();
+        let read_behind = std::mem::take(&mut self.state.lock().read_behind);
+        let way = if read_behind { Way::PageCache } else { Way::PastPageCache };
         let mut written = 0;
         loop {
             match self.next_run(upto) {
                 Next::Nothing => break,
                 Next::Cut => self.carry_out_cut(&mut flusher)?,
                 Next::Write(run) => {
-                    let outcome = self.write_run(&mut flusher, &run);
+                    let outcome = self.write_run(&mut flusher, &run, way);
                     self.state.lock().in_flight = None;
                     written += outcome?;
                 }
@@ -126,7 +129,7 @@ impl Log {
         })
     }
 
-    fn write_run(&self, flusher: &mut Flusher, run: &Run) -> Result<u64, LogError> {
+    fn write_run(&self, flusher: &mut Flusher, run: &Run, way: Way) -> Result<u64, LogError> {
         let mut rest = &run.batches[..];
         let mut end = run.start;
         // A sealed segment is last when a crash has left the active one missing. Until the replay is over it may be one that a
@@ -140,7 +143,7 @@ impl Log {
             };
             flusher.mark_dirty(&segment);
             let appended =
-                if flusher.roll { Ok((0, 0)) } else { segment.append(&self.files, rest, &run.config) };
+                if flusher.roll { Ok((0, 0)) } else { segment.append(&self.files, rest, &run.config, way) };
             let Some((count, bytes)) = self.unless_unreadable(&segment, end, appended)? else { continue };
             if count == 0 {
                 let sealed = segment.seal(&self.files, run.config.index_interval_bytes);

@@ -17,7 +17,7 @@ mod clean;
 mod config;
 mod cut;
 mod deleted;
-pub mod epoch_checkpoint;
+mod epoch_checkpoint;
 mod epochs;
 mod error;
 mod file_cache;

@@ -98,6 +98,7 @@ impl Log {
                 doomed: Vec::new(),
                 missing: opened.missing,
                 replaying: at.is_some(),
+                read_behind: false,
             }),
             flusher: Mutex::new(Flusher::new(dir_state, opened.dirty)),
             cleaning: Mutex::new(()),

@@ -64,7 +64,7 @@ impl Log {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<ReadOutcome, ReadError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if from < state.start || from > state.end {
             return Err(ReadError::OutOfRange { start: state.start, end: state.end });
         }
@@ -73,6 +73,7 @@ impl Log {
         if from >= limit || cached || from >= state.flushed_end {
             return Ok(ReadOutcome::Ready(state.read_tail(from, limit, max_bytes, at_least_one)));
         }
+        state.read_behind = true;
         let Some((segment, next)) = state.segment_at(from) else {
             if state.missing.is_empty() {
                 // All that was flushed is a gap.

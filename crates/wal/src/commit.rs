@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use eddy_disk::{AlignedBuffer, Durable, write_past_cache};
+
 use crate::admission::Amount;
-use crate::blocks::Blocks;
 use crate::ends::Ends;
 use crate::files::{Files, Lack, WalFile};
 use crate::group::{Builder, Place, count_that_fits};
@@ -13,6 +14,9 @@ use crate::{Cause, Lsn, Sink, WalError};
 
 /// From this many bytes on in its active file a log is in use, and is worth a next file.
 const IN_USE_BYTES: u64 = 1 << 20;
+
+/// Groups up to this size are one write that is durable when it returns, larger ones several writes and a sync.
+pub(crate) const DIRECT_BYTES_MAX: usize = 1 << 20;
 
 /// A list with room for more than this that is not used is given back: a burst must not cost memory for ever.
 const IDLE_ENTRIES: usize = 4096;
@@ -30,7 +34,8 @@ pub(crate) struct Committer {
     /// Size up to which a file may grow while no next one is ready.
     pub(crate) file_bytes: u64,
     pub(crate) builder: Builder,
-    pub(crate) blocks: Blocks,
+    /// Where groups are put together for writes past the page cache.
+    pub(crate) aligned: AlignedBuffer,
     pub(crate) ends: Ends,
     pub(crate) next_wanted: bool,
     /// Why nobody is let in: no file can be written to.
@@ -89,7 +94,7 @@ impl Committer {
                 Place { generation: self.active.generation.0, sequence: self.sequence, first_lsn },
             );
             let mut begun = Instant::now();
-            if !self.write_direct(group)? {
+            if !self.write_at_once(group)? {
                 match self.write(group) {
                     Ok(()) => {}
                     Err(error) if error.is_no_space() => {
@@ -180,15 +185,15 @@ impl Committer {
         }
     }
 
-    /// Writes a small group past the page cache and makes it durable, where a file has been prepared for it and the disk offers that;
-    /// tells whether it did.
-    fn write_direct(&mut self, group: &[Queued]) -> Result<bool, WalError> {
+    /// Writes a small group and makes it durable in one go, where a file has been prepared for it and the disk offers that; tells
+    /// whether it did.
+    fn write_at_once(&mut self, group: &[Queued]) -> Result<bool, WalError> {
         // A write that makes the file longer is not durable without its size.
         if self.position + self.builder.bytes_on_disk() > self.active.bytes {
             return Ok(false);
         }
-        let Some(bytes) = self.blocks.fill(&self.builder.parts(group)) else { return Ok(false) };
-        match self.active.file.write_direct_at(bytes, self.position) {
+        let Some(bytes) = self.aligned.fill(&self.builder.parts(group)) else { return Ok(false) };
+        match self.active.file.write_direct_at(bytes, self.position, Durable::AtOnce) {
             Some(Ok(())) => Ok(true),
             // A full disk is a matter of the usual way.
             Some(Err(error)) if error.kind() != std::io::ErrorKind::StorageFull => {
@@ -198,9 +203,14 @@ impl Committer {
         }
     }
 
-    fn write(&self, group: &[Queued]) -> Result<(), WalError> {
-        let parts = self.builder.parts(group);
-        self.active.file.write_at(&parts, self.position).map_err(WalError::io("write", &self.active.path))
+    fn write(&mut self, group: &[Queued]) -> Result<(), WalError> {
+        write_past_cache(
+            self.active.file.as_ref(),
+            &mut self.aligned,
+            &self.builder.parts(group),
+            self.position,
+        )
+        .map_err(WalError::io("write", &self.active.path))
     }
 
     /// The group at `position` is durable: the next one follows it.

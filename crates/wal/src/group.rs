@@ -13,8 +13,8 @@ pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const VERSION: u16 = 1;
 const MAGIC: [u8; 4] = *b"EdWG";
 
-/// Batches from this size on are written from where they are; smaller ones are cheaper to copy than to list.
-const COPY_BELOW_BYTES: usize = 32 << 10;
+/// Batches from this size on are taken from where they are when the group is written; smaller ones are cheaper to copy than to list.
+const COPY_BELOW_BYTES: usize = 4 << 10;
 /// A buffer larger than this that a group does not need is given back.
 const IDLE_BUFFER_BYTES: usize = 4 << 20;
 

@@ -16,7 +16,6 @@
 //! ```
 
 mod admission;
-mod blocks;
 mod commit;
 mod config;
 mod ends;

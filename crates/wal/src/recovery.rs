@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use eddy_disk::{Disk, Open};
+use eddy_disk::{AlignedBuffer, Disk, Open};
 use parking_lot::Mutex;
 
-use crate::blocks::Blocks;
-use crate::commit::Committer;
+use crate::commit::{Committer, DIRECT_BYTES_MAX};
 use crate::ends::Ends;
 use crate::entry::DecodeError;
 use crate::files::{Files, Found, Retained, WalFile};
@@ -61,7 +60,7 @@ impl Recovered {
             sequence: self.sequence,
             file_bytes: self.config.file_bytes,
             builder: Builder::default(),
-            blocks: Blocks::default(),
+            aligned: AlignedBuffer::new(DIRECT_BYTES_MAX),
             ends: Ends::default(),
             next_wanted: false,
             held: None,

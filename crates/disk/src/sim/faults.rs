@@ -32,6 +32,8 @@ pub struct Counters {
     pub writes: u64,
     /// Bytes in them.
     pub bytes_written: u64,
+    /// Those of the bytes that went past the page cache.
+    pub bytes_past_cache: u64,
     /// Calls of `sync_data`.
     pub syncs: u64,
     /// Calls of `sync_dir`.

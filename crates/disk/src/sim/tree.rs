@@ -168,6 +168,14 @@ impl Tree {
         Ok(())
     }
 
+    /// Makes the pending changes of all directories durable.
+    pub(super) fn sync_all(&mut self) {
+        for step in std::mem::take(&mut self.pending) {
+            self.apply(step, |names| &mut names.durable);
+        }
+        self.forget_unreachable();
+    }
+
     /// Keeps the steps that `keep` picks out of those not yet durable; what the process sees is then what is durable.
     pub(super) fn power_cut(&mut self, mut keep: impl FnMut() -> bool) {
         for step in std::mem::take(&mut self.pending) {

@@ -24,7 +24,7 @@ use crate::partitions::Partitions;
 pub struct FlushConfig {
     /// A partition with this many unflushed bytes is flushed at once.
     pub bytes: usize,
-    /// A dirty partition is flushed after this time whatever it holds.
+    /// A dirty partition is flushed after this time, unless it holds little.
     pub age: Duration,
     /// A checkpoint is taken this long after the first append that follows the last one.
     pub checkpoint_interval: Duration,
@@ -49,6 +49,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// Flushed batches stay in memory up to this. Readers that are further behind find them in the page cache; memory that is
 /// used again and again costs less than fresh memory for every batch (ADR 7).
 const CACHED_BYTES_MAX: usize = 32 << 20;
+
+/// A partition that is old but holds less than this waits for the checkpoint: where many partitions get a little each, writing each
+/// of them every second would be most of the work.
+const SMALL_BYTES: usize = 64 << 10;
+
+/// A checkpoint of this many partitions syncs the file system, one of fewer file by file.
+const SYNC_ALL_PARTITIONS: usize = 128;
 
 /// Time for the WAL's thread to tell the partitions of its last group. When it is over, the next start replays that group.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -146,12 +153,16 @@ impl Worker {
         }
     }
 
-    /// Writes unflushed batches to segments: of every dirty partition when `all`, else of those that are large or old.
+    /// Writes unflushed batches to segments: of every dirty partition when `all`, else of those that are large, or old and not
+    /// small. While memory is short, small ones are written too.
     fn flush(&mut self, all: bool) {
         let now = Instant::now();
+        let budget = self.partitions.tail_budget();
+        let small = if budget.used() > budget.limit() / 4 { 0 } else { SMALL_BYTES };
         let is_due = |partition: &Partition, since: Instant| {
-            all || partition.log().unflushed_bytes() >= self.config.bytes
-                || now.duration_since(since) >= self.config.age
+            let bytes = partition.log().unflushed_bytes();
+            let is_old = now.duration_since(since) >= self.config.age;
+            all || bytes >= self.config.bytes || (is_old && bytes >= small)
         };
         let due: Vec<PartitionKey> = self
             .unflushed
@@ -211,11 +222,13 @@ impl Worker {
         let late = self.queue.take_dirty();
         self.absorb(late);
         self.checkpoint_due = None;
-        for (key, partition) in std::mem::take(&mut self.touched) {
+        let touched = std::mem::take(&mut self.touched);
+        let sync_all = touched.len() >= SYNC_ALL_PARTITIONS;
+        for (key, partition) in touched {
             if partition.is_gone() {
                 continue;
             }
-            let (record, more_to_come) = self.checkpoint_one(&partition);
+            let (record, more_to_come) = self.checkpoint_one(&partition, sync_all);
             if more_to_come {
                 self.touched.insert(key, Arc::clone(&partition));
                 self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
@@ -225,6 +238,9 @@ impl Worker {
             self.unstored.insert(key, Arc::clone(&partition));
             self.cached.insert(key, partition);
             self.recorded.insert(key, record);
+        }
+        if sync_all && let Err(error) = self.partitions.disk().sync_all(self.partitions.data_dir()) {
+            self.fatal("cannot sync the segments", &error);
         }
         self.store(lsn);
     }
@@ -255,12 +271,14 @@ impl Worker {
         stats.retained_bytes > self.config.replay_bytes.min(stats.file_bytes_max / 2)
     }
 
-    /// The record of one partition, and whether the next checkpoint is to look again.
-    fn checkpoint_one(&self, partition: &Partition) -> (PartitionCheckpoint, bool) {
+    /// The record of one partition, and whether the next checkpoint is to look again. With `sync_all` its files are still to be
+    /// made durable.
+    fn checkpoint_one(&self, partition: &Partition, sync_all: bool) -> (PartitionCheckpoint, bool) {
         let (mark, log) = loop {
             let mark = partition.mark();
             self.flush_one(partition, mark.durable_end);
-            let log = match partition.log().sync() {
+            let log = if sync_all { partition.log().prepare_sync() } else { partition.log().sync() };
+            let log = match log {
                 Ok(log) => log,
                 Err(error) => self.fatal("cannot sync a segment", &error),
             };

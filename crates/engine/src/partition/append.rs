@@ -36,8 +36,9 @@ impl Partition {
             Err(shared) => (BytesMut::from(shared.as_ref()), shared.len()),
         };
         let lease_is_held = self.shared.lease.is_held();
+        let now = self.shared.clock.steady();
         let mut state = self.state.lock();
-        let admitted = admit(&mut state, lease_is_held, self.shared.clock.steady(), acks, &facts);
+        let admitted = admit(&mut state, lease_is_held, now, acks, &facts);
         let range = match admitted {
             Err(error) => {
                 // The token completes when it is dropped: not under the lock.
@@ -67,7 +68,7 @@ impl Partition {
             let _ = state.pending.push(range.end, acks, (range, token));
         }
         self.settle(state);
-        self.note_append();
+        self.note_append(now);
         Ok(())
     }
 

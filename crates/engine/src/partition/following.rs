@@ -79,7 +79,7 @@ impl Partition {
             }
         }
         self.settle(state);
-        self.note_append();
+        self.note_append(self.shared.clock.steady());
         match bad {
             Some(source) => Err(ReplicateError::Batch { at: self.offsets().log_end, source }),
             None => Ok(()),

@@ -200,8 +200,9 @@ impl Partition {
         }
     }
 
-    fn note_append(&self) {
-        self.last_append.store(self.shared.clock.steady().0, Ordering::Relaxed);
+    /// `at` is by the steady clock.
+    fn note_append(&self, at: Millis) {
+        self.last_append.store(at.0, Ordering::Relaxed);
     }
 
     /// The ends of the partition and its last stable offset.

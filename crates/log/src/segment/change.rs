@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
-use eddy_disk::Open;
+use eddy_disk::{Open, write_past_cache};
 use eddy_types::{Millis, Offset};
 
 use super::{Extent, Segment};
@@ -15,25 +15,42 @@ use crate::index::{
 use crate::scan::{Access, HeaderScan, NARROW, Reader};
 use crate::{LogConfig, TailBatch};
 
+/// Less than this goes through the page cache whatever is asked: a write of its own costs more than its pages do.
+const PAST_CACHE_BYTES_MIN: u64 = 64 << 10;
+
+/// How batches reach their file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Readers will find them in memory.
+    PageCache,
+    /// Nobody reads them soon: they cost no pages.
+    PastPageCache,
+}
+
 impl Segment {
-    /// Makes empty files for a new segment; leftovers of the same name are emptied. Blocks.
+    /// Makes an empty file for the batches of a new segment; its indexes are made with their first entries. Leftovers of the same
+    /// names are emptied. Blocks.
     pub(crate) fn create(&self, files: &FileCache) -> Result<(), LogError> {
         let _alone = self.files_change.lock();
+        files.get(&self.log, Open::Create)?;
         for slot in self.slots() {
-            let file = files.get(slot, Open::Create)?;
-            file.set_size(0).map_err(|error| LogError::io("create", slot.path(), error))?;
+            match resize(files, slot, 0) {
+                Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+                other => other?,
+            }
         }
         self.extent.lock().facts = Some(Facts::EMPTY);
         Ok(())
     }
 
-    /// Appends batches from the front of `batches` in one write, up to the one for which the log must roll;
-    /// returns how many and their bytes. Nothing has happened when it fails. Blocks.
+    /// Appends batches from the front of `batches`, up to the one for which the log must roll; returns how many and
+    /// their bytes. Nothing has happened when it fails. Blocks.
     pub(crate) fn append(
         &self,
         files: &FileCache,
         batches: &[TailBatch],
         config: &LogConfig,
+        way: Way,
     ) -> Result<(usize, u64), LogError> {
         let _alone = self.files_change.lock();
         let before = self.facts_alone(files, config.index_interval_bytes)?;
@@ -61,7 +78,12 @@ impl Segment {
             return Ok((0, 0));
         }
         let log = files.get(&self.log, Open::Existing)?;
-        log.write_at(&parts, extent.bytes).map_err(|error| LogError::io("write", self.log.path(), error))?;
+        let written = if way == Way::PastPageCache && bytes - extent.bytes >= PAST_CACHE_BYTES_MIN {
+            write_past_cache(log.as_ref(), &mut files.aligned.lock(), &parts, extent.bytes)
+        } else {
+            log.write_at(&parts, extent.bytes)
+        };
+        written.map_err(|error| LogError::io("write", self.log.path(), error))?;
         self.write_entries(files, &before, &builder)?;
         *self.extent.lock() = Extent { bytes, end, facts: Some(builder.facts), ..extent };
         Ok((parts.len(), bytes - extent.bytes))
@@ -105,6 +127,10 @@ impl Segment {
         let mut builder = IndexBuilder::new(self.base, before);
         builder.seal();
         self.write_entries(files, &before, &builder)?;
+        // Also those without entries: a missing one would be taken for a lost one.
+        for slot in [&self.index, &self.time_index] {
+            files.get(slot, Open::Create)?;
+        }
         let mut extent = self.extent.lock();
         extent.facts = Some(builder.facts);
         extent.sealed = true;
@@ -192,10 +218,12 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes the segment's files durable. Blocks.
+    /// Makes the segment's files durable; as long as it grows only the batches, against which its indexes are checked when it is
+    /// opened. Blocks.
     pub(crate) fn sync(&self, files: &FileCache) -> Result<(), LogError> {
         let _alone = self.files_change.lock();
-        for slot in self.slots() {
+        let slots = self.slots();
+        for slot in if self.extent().sealed { &slots[..] } else { &slots[..1] } {
             let file = files.get(slot, Open::Create)?;
             file.sync_data().map_err(|error| LogError::io("sync", slot.path(), error))?;
         }

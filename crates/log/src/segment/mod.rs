@@ -6,6 +6,8 @@
 mod change;
 mod facts;
 
+pub(crate) use self::change::Way;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

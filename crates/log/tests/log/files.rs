@@ -5,10 +5,15 @@ use std::path::Path;
 use eddy_log::{Log, LogConfig};
 use eddy_types::{Millis, Offset};
 
-use crate::support::{Machine, Plan, concat, fill, read, small};
+use crate::support::{Machine, Plan, concat, fill, read, read_all, small};
 
 fn contents(machine: &Machine, name: &str) -> Vec<u8> {
     eddy_disk::read(machine.disk().as_ref(), &machine.dir().join(name)).unwrap()
+}
+
+/// Entries of an index, which a segment that grows lacks until there is one.
+fn entries(machine: &Machine, name: &str) -> Vec<u8> {
+    eddy_disk::read(machine.disk().as_ref(), &machine.dir().join(name)).unwrap_or_default()
 }
 
 fn names(machine: &Machine) -> Vec<String> {
@@ -47,6 +52,39 @@ fn a_log_without_data_has_no_directory() {
 }
 
 #[test]
+fn large_flushes_go_past_the_page_cache_unless_somebody_reads_behind() {
+    for machine in [Machine::sim(), Machine::real()] {
+        let past_cache = || match &machine {
+            Machine::Sim(disk) => disk.counters().bytes_past_cache,
+            Machine::Real(_) => 0,
+        };
+        let log = machine.open(&LogConfig::default(), None);
+        let mut batches = Vec::new();
+        let flush = |batches: &mut Vec<_>, records: usize| {
+            let before = past_cache();
+            // An odd size, so that no flush but the first begins at a block.
+            let batch =
+                Plan::new(log.end_offset().0, &vec![5; records]).value_bytes(70_001 / records).build();
+            log.append(batch.clone());
+            log.flush(log.end_offset()).unwrap();
+            log.evict(0);
+            batches.push(batch);
+            past_cache() - before
+        };
+        let (first, second) = (flush(&mut batches, 1), flush(&mut batches, 7));
+        assert_eq!(read_all(&log, 0), concat(&batches));
+        let after_a_read = flush(&mut batches, 3);
+        let and_then = flush(&mut batches, 1);
+        assert_eq!(read_all(&log, 0), concat(&batches));
+        assert_eq!(contents(&machine, "00000000000000000000.log"), concat(&batches));
+        if matches!(machine, Machine::Sim(_)) {
+            assert!(first > 60_000 && second > 60_000 && and_then > 60_000, "{first} {second} {and_then}");
+            assert_eq!(after_a_read, 0);
+        }
+    }
+}
+
+#[test]
 fn segment_files_are_the_batches_and_nothing_else() {
     for machine in [Machine::sim(), Machine::real()] {
         let log = machine.open(&small(), None);
@@ -65,13 +103,13 @@ fn index_entries_lead_to_their_batches() {
     let machine = Machine::sim();
     let log = machine.open(&small(), None);
     let batches = fill(&log, 100, 3, |number| (number * 37) % 100);
-    let mut entries = 0;
+    let mut count = 0;
     let bases = bases(&machine);
     for (index, base) in bases.iter().enumerate() {
         let end = bases.get(index + 1).copied().unwrap_or(i64::MAX);
         let here = || batches.iter().filter(|batch| (*base..end).contains(&batch.base_offset.0));
         let mut last = 0;
-        for entry in contents(&machine, &format!("{base:020}.index")).chunks(8) {
+        for entry in entries(&machine, &format!("{base:020}.index")).chunks(8) {
             let offset = base + i64::from(i32::from_be_bytes(entry[..4].try_into().unwrap()));
             let position = i32::from_be_bytes(entry[4..].try_into().unwrap()) as usize;
             let below: usize =
@@ -80,10 +118,10 @@ fn index_entries_lead_to_their_batches() {
             assert_eq!(position, below);
             assert!(position - last > 200, "entries at {last} and {position}");
             last = position;
-            entries += 1;
+            count += 1;
         }
         let mut last_time = -1;
-        for entry in contents(&machine, &format!("{base:020}.timeindex")).chunks(12) {
+        for entry in entries(&machine, &format!("{base:020}.timeindex")).chunks(12) {
             let timestamp = i64::from_be_bytes(entry[..8].try_into().unwrap());
             let offset = base + i64::from(i32::from_be_bytes(entry[8..].try_into().unwrap()));
             let first = here().find(|batch| batch.max_timestamp.0 >= timestamp).unwrap();
@@ -95,7 +133,7 @@ fn index_entries_lead_to_their_batches() {
         let newest = here().map(|batch| batch.max_timestamp.0).max().unwrap();
         assert!(!is_sealed || last_time == newest, "segment {base} ends with {last_time}, not {newest}");
     }
-    assert!(entries > 20, "{entries} entries");
+    assert!(count > 20, "{count} entries");
 }
 
 #[test]

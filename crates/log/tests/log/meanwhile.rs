@@ -47,6 +47,9 @@ impl Disk for Slow {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.disk.sync_dir(dir)
     }
+    fn sync_all(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_all(dir)
+    }
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.disk.space(path)
     }

@@ -144,7 +144,14 @@ impl World {
             Step::EndCheckpoint => {
                 let position = self.next_checkpoint.take().unwrap_or(self.wal.len());
                 self.log.flush(Offset(self.end)).unwrap();
-                self.checkpoint = (self.log.sync().unwrap(), position);
+                let checkpoint = if position % 2 == 0 {
+                    self.log.sync().unwrap()
+                } else {
+                    let prepared = self.log.prepare_sync().unwrap();
+                    self.machine.disk().sync_all(&self.machine.dir()).unwrap();
+                    prepared
+                };
+                self.checkpoint = (checkpoint, position);
                 assert_eq!(self.checkpoint.0.flushed_end.0, self.end);
             }
             Step::Truncate { back, inside } => self.truncate(usize::from(*back) % 12, *inside),

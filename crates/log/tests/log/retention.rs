@@ -123,7 +123,8 @@ fn segments_below_the_start_are_removed_and_the_rest_stays() {
         assert_eq!((log.start_offset(), log.end_offset(), log.segment_count()), (Offset(3), Offset(5), 2));
         assert_eq!(read_all(&log, 3).len() as i64, 2 * batch_bytes());
         let files = machine.disk().list(&machine.dir()).unwrap();
-        assert_eq!(files.len(), 2 * 3);
+        // A sealed segment has its indexes, one that grows only as far as there are entries.
+        assert_eq!(files.len(), 3 + 1);
     }
 }
 
