@@ -51,6 +51,11 @@ impl Disk {
         &self.synced[partition]
     }
 
+    /// Gives all that is durable of a partition to another one.
+    pub(crate) fn rename(&mut self, from: usize, to: usize) {
+        self.synced[to] = std::mem::take(&mut self.synced[from]);
+    }
+
     /// Queues an entry and gives its number.
     pub(crate) fn push(&mut self, entry: Entry) -> u64 {
         self.waiting.push_back(entry);

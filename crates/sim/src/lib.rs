@@ -16,6 +16,7 @@ mod log;
 mod message;
 mod mutant;
 mod network;
+mod operators;
 mod oracle;
 mod queue;
 mod raft;
@@ -24,6 +25,7 @@ mod scenario;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wholeness;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,6 +134,8 @@ pub struct Totals {
     pub moves: u64,
     /// Replicas that left their broker.
     pub drops: u64,
+    /// Topics created after one of the same name was deleted.
+    pub recreations: u64,
     /// Faults.
     pub faults: u64,
     /// The longest recovery after the end of the faults, in virtual milliseconds.
@@ -150,6 +154,7 @@ impl Totals {
         self.isr_changes += run.isr_changes;
         self.moves += run.moves;
         self.drops += run.drops;
+        self.recreations += run.recreations;
         self.faults += run.faults;
         self.longest_recovery_ms = self.longest_recovery_ms.max(run.recovery_ms);
     }

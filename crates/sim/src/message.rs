@@ -2,7 +2,8 @@
 
 use eddy_core::{Acks, IsrProposal};
 use eddy_metadata::Record;
-use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset};
+use eddy_metadata::controller::NewTopic;
+use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, TopicId};
 
 use crate::log::Batch;
 
@@ -81,8 +82,15 @@ pub(crate) enum Call {
 /// From a broker to a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Produced { request: u64, result: Result<Offset, ProduceError> },
+    Produced { request: u64, result: Result<Written, ProduceError> },
     Fetched { request: u64, result: Fetched },
+}
+
+/// Where a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) partition: usize,
+    pub(crate) base: Offset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +123,19 @@ pub(crate) enum Wish {
         partition: usize,
         proposal: IsrProposal,
     },
-    /// Other replicas; `None` goes back to those there were.
+    /// Other replicas of a partition of the topic; `None` goes back to those there were.
     Reassign {
-        partition: usize,
+        index: usize,
         target: Option<Vec<BrokerId>>,
+    },
+    /// The topic, unless it has been created since.
+    CreateTopic {
+        incarnation: usize,
+        topic: NewTopic,
+    },
+    DeleteTopic,
+    /// What the broker had of these topics is gone from its disk.
+    Reclaim {
+        topics: Vec<TopicId>,
     },
 }

@@ -47,6 +47,10 @@ pub enum Mutant {
     LeaseByTimeOfDay,
     /// A start acts on the metadata that the disk has, before it has what was committed since.
     StartsWithOldMetadata,
+    /// The directory of a partition has the topic's name instead of its id: what a deleted topic left is the new one's log.
+    DirectoriesByName,
+    /// Followers name the topic to their leader instead of its id: what they say of a deleted one counts for the new one.
+    FollowersNameTheTopic,
 }
 
 impl Mutant {
@@ -74,5 +78,7 @@ impl Mutant {
         Mutant::LivesAfterItsSession,
         Mutant::LeaseByTimeOfDay,
         Mutant::StartsWithOldMetadata,
+        Mutant::DirectoriesByName,
+        Mutant::FollowersNameTheTopic,
     ];
 }

@@ -11,8 +11,9 @@ use eddy_types::{BrokerId, LeaderEpoch, Offset};
 
 use crate::broker::{Role, Token};
 use crate::log::Batch;
+use crate::message::Written;
 use crate::scenario::Scenario;
-use crate::view::{View, directory};
+use crate::view::View;
 use crate::world::{World, id_of, index_of};
 
 /// A property that does not hold.
@@ -36,8 +37,6 @@ struct Truth {
     acked_end: Offset,
     /// The log may begin here at most.
     deleted: Offset,
-    /// Values that were certainly not written.
-    rejected: BTreeSet<u64>,
 }
 
 impl Truth {
@@ -51,6 +50,8 @@ impl Truth {
 pub(crate) struct Oracle {
     pub(crate) violation: Option<Violation>,
     truths: Vec<Truth>,
+    /// Values that were certainly not written.
+    rejected: BTreeSet<u64>,
     /// Who led each partition in each epoch: broker and run.
     leaders: BTreeMap<(usize, i32), (usize, u64)>,
     /// Replicas whose disk was replaced, until they are in sync again.
@@ -63,7 +64,8 @@ impl Oracle {
     pub(crate) fn new(scenario: &Scenario) -> Oracle {
         Oracle {
             violation: None,
-            truths: (0..scenario.partitions).map(|_| Truth::default()).collect(),
+            truths: (0..scenario.numbers()).map(|_| Truth::default()).collect(),
+            rejected: BTreeSet::new(),
             leaders: BTreeMap::new(),
             wiped: BTreeSet::new(),
             dropped: BTreeSet::new(),
@@ -109,16 +111,18 @@ impl Oracle {
     }
 
     /// A producer learned that its batch was not written.
-    pub(crate) fn rejected(&mut self, partition: usize, batch: &Batch) {
-        if self.truths[partition].places.contains_key(&batch.value) {
+    pub(crate) fn rejected(&mut self, batch: &Batch) {
+        if self.truths.iter().any(|truth| truth.places.contains_key(&batch.value)) {
             self.report("L9", format!("value {} was refused and is in the log", batch.value));
         }
-        self.truths[partition].rejected.insert(batch.value);
+        self.rejected.insert(batch.value);
     }
 
     /// A producer with acks=all got its answer.
-    pub(crate) fn acknowledged(&mut self, partition: usize, batch: &Batch, base: Offset, floor: Offset) {
-        if base < floor {
+    pub(crate) fn acknowledged(&mut self, batch: &Batch, written: Written, floor: (usize, Offset)) {
+        let Written { partition, base } = written;
+        let (floor_of, floor) = floor;
+        if floor_of == partition && base < floor {
             let value = batch.value;
             self.report("L5", format!("value {value} at {base}, acknowledged before it began: {floor}"));
         }
@@ -179,8 +183,12 @@ impl World {
     }
 
     fn compare(&mut self, broker: usize, partition: usize, leads: bool, batch: &Batch) {
+        let refused = self.oracle.rejected.contains(&batch.value);
         let truth = &mut self.oracle.truths[partition];
         let who = format!("broker {broker} partition {partition}: {batch:?}");
+        if batch.partition != partition {
+            return self.oracle.report("a deleted topic is seen again", who);
+        }
         if batch.end() <= truth.end {
             if truth.at(batch.base) != Some(batch) {
                 let property = if leads { "L1" } else { "R1" };
@@ -195,7 +203,6 @@ impl World {
             return;
         }
         let earlier = truth.places.insert(batch.value, batch.base);
-        let rejected = truth.rejected.contains(&batch.value);
         let falls = truth.batches.last().is_some_and(|last| last.epoch > batch.epoch);
         // A replica that was filled again after a deletion does not know the producers of what is deleted.
         let deleted = truth.deleted;
@@ -204,7 +211,7 @@ impl World {
         if let Some(earlier) = earlier.filter(|earlier| *earlier >= deleted && batch.producer.is_some()) {
             self.oracle.report("L3", format!("value at {earlier} again: {who}"));
         }
-        if rejected {
+        if refused {
             self.oracle.report("L9", format!("was refused: {who}"));
         }
         if falls {
@@ -215,6 +222,9 @@ impl World {
     /// What the high watermark covers is on the disks of the whole ISR as its leader sees it, and of enough brokers (R5).
     fn judge_copies(&mut self, broker: usize, partition: usize, high_watermark: Offset) {
         let Role::Leader(leader) = &self.brokers[broker].replicas[partition].role else { return };
+        if self.raft.head().partition(partition).is_none() {
+            return;
+        }
         let members: Vec<usize> = leader.isr().map(index_of).collect();
         let required = self.scenario.min_insync.min(self.scenario.replication_factor.min(self.brokers.len()));
         if members.len() < required {
@@ -237,7 +247,7 @@ impl World {
         if other != run && !(alone && other.0 == broker) {
             self.oracle.report("R3", format!("partition {partition} epoch {epoch}: {other:?} and {run:?}"));
         }
-        if epoch < self.raft.head().partition(partition).leader_epoch {
+        if self.raft.head().partition(partition).is_none_or(|state| epoch < state.leader_epoch) {
             // It learns late of a leadership that has ended: it can neither acknowledge nor serve what matters.
             return;
         }
@@ -287,12 +297,10 @@ impl World {
 
     /// The metadata group commits: elections are clean (R4), members of the ISR hold what was promised (R6), epochs rise.
     pub(crate) fn judge_commit(&mut self, before: &View, after: &View) {
-        for partition in 0..self.scenario.partitions {
-            let (was, is) = (before.partition(partition), after.partition(partition));
+        for partition in after.numbers() {
+            let Some(is) = after.partition(partition) else { continue };
             self.judge_members(after, is);
-            if was == is {
-                continue;
-            }
+            let Some(was) = before.partition(partition).filter(|was| *was != is) else { continue };
             let place = format!("partition {partition}: {was:?}, then {is:?}");
             if is.leader_epoch < was.leader_epoch || is.partition_epoch <= was.partition_epoch {
                 self.oracle.report("EP-1", place.clone());
@@ -316,9 +324,8 @@ impl World {
             }
             let promised = self.oracle.truths[partition].end;
             for member in is.isr.iter().map(|id| index_of(*id)) {
-                let state = after.image().broker(id_of(member));
                 let disk = &self.brokers[member].disk;
-                let noticed = state.is_some_and(|state| state.directory == directory(disk.directory));
+                let noticed = after.has_directory(id_of(member), disk.directory);
                 let end = disk.synced(partition).end();
                 if noticed && end < promised {
                     let seen = format!("broker {member} has {end} of {promised} on disk");
@@ -350,9 +357,10 @@ impl World {
 
     /// Everything is well: the same log on every replica, known to be replicated to its end (R1).
     pub(crate) fn judge_end(&mut self) {
-        for partition in 0..self.scenario.partitions {
-            let replicas = self.raft.head().partition(partition).replicas.to_vec();
-            for broker in replicas.into_iter().map(index_of) {
+        let head = self.raft.head();
+        for partition in head.numbers() {
+            let replicas = head.partition(partition).into_iter().flat_map(|state| state.replicas.iter());
+            for broker in replicas.map(|id| index_of(*id)) {
                 let log = self.brokers[broker].disk.synced(partition).clone();
                 for batch in log.read(log.start, log.end()) {
                     self.compare(broker, partition, false, batch);

@@ -99,6 +99,7 @@ impl World {
         };
         self.judge_commit(&before, &after);
         self.trace(|| format!("committed {records:?}"));
+        self.topic_comes_and_goes(&before, &after);
         self.raft.images.push(Rc::new(after));
         let end = self.raft.end();
         for broker in 0..self.brokers.len() {

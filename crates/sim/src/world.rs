@@ -44,9 +44,11 @@ pub(crate) enum Event {
     Client(usize),
     /// Somebody wants other replicas of a partition.
     Reassign {
-        partition: usize,
+        index: usize,
         target: Vec<BrokerId>,
     },
+    /// Somebody creates the topic, until it is there.
+    CreateTopic,
     /// The next fault.
     Fault,
     /// Faults are over.
@@ -77,6 +79,8 @@ pub struct Statistics {
     pub moves: u64,
     /// Replicas that left their broker.
     pub drops: u64,
+    /// Topics created after one of the same name was deleted.
+    pub recreations: u64,
     /// Records served to consumers.
     pub reads: u64,
     /// Faults.
@@ -111,7 +115,7 @@ impl World {
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>, tracing: bool) -> World {
         let scenario = Scenario::draw(seed);
         let nodes = scenario.brokers + 1;
-        let brokers = (0..scenario.brokers).map(|index| Broker::new(index, scenario.partitions)).collect();
+        let brokers = (0..scenario.brokers).map(|index| Broker::new(index, scenario.numbers())).collect();
         let mut world = World {
             now: 0,
             queue: Queue::new(),
@@ -195,7 +199,8 @@ impl World {
             Event::Start(broker) => self.start(broker),
             Event::Raft => self.raft_tick(),
             Event::Client(client) => self.client_acts(client),
-            Event::Reassign { partition, target } => self.reassign(partition, Some(target)),
+            Event::Reassign { index, target } => self.reassign(index, Some(target)),
+            Event::CreateTopic => self.create_topic(),
             Event::Fault => self.next_fault(),
             Event::Heal => self.heal(),
             Event::Watch => self.watch(),

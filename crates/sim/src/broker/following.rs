@@ -26,7 +26,7 @@ impl World {
         let Some(broker_epoch) = image.broker_epoch(id_of(broker), self.brokers[broker].incarnation) else {
             return;
         };
-        for partition in 0..self.scenario.partitions {
+        for partition in 0..self.scenario.numbers() {
             let replica = &self.brokers[broker].replicas[partition];
             if replica.cutting.is_some() {
                 continue;

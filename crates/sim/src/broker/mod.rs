@@ -6,6 +6,7 @@ mod leading;
 mod membership;
 mod replica;
 mod serving;
+mod topics;
 mod wishes;
 
 use std::collections::BTreeMap;
@@ -119,7 +120,7 @@ impl World {
         if self.brokers[index].up {
             return;
         }
-        let partitions = self.scenario.partitions;
+        let partitions = self.scenario.numbers();
         let clock_base = self.time_of_day(index) - self.passed();
         let broker = &mut self.brokers[index];
         broker.up = true;
@@ -205,9 +206,10 @@ impl World {
 
     fn tick(&mut self, broker: usize) {
         self.later(broker, 100 * MILLI, Task::Tick);
-        for partition in 0..self.scenario.partitions {
+        for partition in 0..self.scenario.numbers() {
             self.tick_replica(broker, partition);
         }
+        self.reclaim(broker);
         self.controller_duties(broker);
         self.connect(broker);
     }
@@ -227,6 +229,8 @@ impl World {
                 }
             }
             Call::Produce { client, request, partition, acks, batch } => {
+                let partition =
+                    if self.scenario.by_name { self.same_name(broker, partition) } else { partition };
                 self.produce(broker, partition, batch, Token { client, request, acks, value: batch.value });
             }
             Call::Fetch { client, request, partition, offset } => {
@@ -249,7 +253,7 @@ impl World {
 
     fn synced(&mut self, broker: usize) {
         let entries = self.brokers[broker].disk.finish_write();
-        let partitions = self.scenario.partitions;
+        let partitions = self.scenario.numbers();
         let mut ends = vec![Offset::NONE; partitions];
         let mut cuts = Vec::new();
         for (number, entry) in entries {

@@ -116,6 +116,9 @@ impl World {
             Wish::Fence { .. }
             | Wish::BeginShutdown
             | Wish::Reassign { .. }
+            | Wish::CreateTopic { .. }
+            | Wish::DeleteTopic
+            | Wish::Reclaim { .. }
             | Wish::Upkeep
             | Wish::PreferredLeaders => {}
         }
@@ -156,7 +159,10 @@ fn decided(
         Wish::Register => decider.register(view).ok()?,
         Wish::Fence { broker, broker_epoch } => decider.fence(view, id_of(*broker), *broker_epoch),
         Wish::BeginShutdown => decider.begin_shutdown(view),
-        Wish::Reassign { partition, target } => decider.reassign(view, *partition, target.as_deref()),
+        Wish::Reassign { index, target } => decider.reassign(view, *index, target.as_deref()),
+        Wish::CreateTopic { incarnation, topic } => decider.create_topic(view, *incarnation, topic),
+        Wish::DeleteTopic => decider.delete_topic(view),
+        Wish::Reclaim { topics } => controller::reclaim_directories(view.image(), decider.me, topics, &[]),
         Wish::Upkeep => controller::upkeep(view.image()),
         Wish::PreferredLeaders => controller::preferred_leaders(view.image()),
         Wish::Isr { partition, proposal } => {

@@ -9,14 +9,17 @@ use crate::world::World;
 
 #[derive(Debug)]
 pub(super) struct Consumer {
+    /// Index of the partition in the topic.
+    pub(super) index: usize,
+    /// The partition that it reads: of the newest topic that it has heard of.
     pub(super) partition: usize,
     pub(super) position: Offset,
     request: Option<(u64, Micros)>,
 }
 
 impl Consumer {
-    pub(super) fn new(partition: usize) -> Consumer {
-        Consumer { partition, position: Offset::ZERO, request: None }
+    pub(super) fn new(index: usize) -> Consumer {
+        Consumer { index, partition: index, position: Offset::ZERO, request: None }
     }
 }
 
@@ -34,12 +37,18 @@ impl World {
         if consumer.request.is_some_and(|(_, since)| since + PATIENCE > now) {
             return;
         }
-        let (partition, offset) = (consumer.partition, consumer.position);
+        let index = consumer.index;
         let request = self.request_number();
-        let leader = self.leader_of(partition);
-        if let Some(consumer) = self.consumer(client) {
-            consumer.request = Some((request, now));
+        let Some((partition, leader)) = self.leader_of(index) else { return };
+        let Some(consumer) = self.consumer(client) else { return };
+        if partition < consumer.partition {
+            return;
         }
+        if partition > consumer.partition {
+            (consumer.partition, consumer.position) = (partition, Offset::ZERO);
+        }
+        let offset = consumer.position;
+        consumer.request = Some((request, now));
         self.send(node, leader, Call::Fetch { client, request, partition, offset });
         if self.scenario.deletes && !self.healed && self.workload.percent(1) {
             let before = Offset(self.workload.below(offset.0.unsigned_abs() + 1).cast_signed());
