@@ -131,6 +131,32 @@ impl Decider {
         deleted.map(|(records, _)| records).unwrap_or_default()
     }
 
+    /// Begins to empty a broker when enough others are left.
+    pub(crate) fn drain(&self, view: &View, broker: BrokerId, others: usize) -> Vec<Record> {
+        if view.others_than(broker).len() < others {
+            return Vec::new();
+        }
+        controller::drain_broker(view.image(), broker).unwrap_or_default()
+    }
+
+    /// Empties a broker when enough others are left, and removes it once it is empty.
+    pub(crate) fn decommission(&self, view: &View, broker: BrokerId, others: usize) -> Vec<Record> {
+        if view.others_than(broker).len() < others || view.is_gone(broker) {
+            return Vec::new();
+        }
+        if self.is(Mutant::RemovedBeforeItIsEmpty) {
+            return vec![Record::BrokerRemoved { broker }];
+        }
+        controller::decommission(view.image(), broker).map(|(records, _)| records).unwrap_or_default()
+    }
+
+    pub(crate) fn upkeep(&self, view: &View) -> Vec<Record> {
+        let mut records = controller::upkeep(view.image());
+        let moves = |record: &Record| matches!(record, Record::PartitionChanged { assignment: Some(_), .. });
+        records.retain(|record| !self.is(Mutant::UpkeepForgetsDrains) || !moves(record));
+        records
+    }
+
     /// The image that decisions are made on.
     fn seen(&self, view: &View) -> Image {
         let mut image = view.image().clone();

@@ -96,6 +96,8 @@ impl World {
                 }
             }
             Fault::Recreate => self.delete_topic(),
+            Fault::Drain => self.drain(target),
+            Fault::Decommission => self.decommission(target),
         }
     }
 
@@ -158,7 +160,10 @@ impl World {
     /// A new topic may be placed on a broker whose disk is gone, before anybody notices that.
     fn new_topics_bear_a_wipe(&self) -> bool {
         let (scenario, image) = (&self.scenario, self.raft.head());
-        let is_noticed = |other: usize| image.has_directory(id_of(other), self.brokers[other].disk.directory);
+        let is_noticed = |other: usize| {
+            let directory = self.brokers[other].disk.directory;
+            image.is_gone(id_of(other)) || image.has_directory(id_of(other), directory)
+        };
         scenario.incarnations == 1
             || (scenario.min_insync.min(scenario.replication_factor) >= 2
                 && (0..self.brokers.len()).all(is_noticed))

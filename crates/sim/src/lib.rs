@@ -10,6 +10,7 @@
 mod broker;
 mod client;
 mod decisions;
+mod departures;
 mod disk;
 mod faults;
 mod log;
@@ -136,6 +137,8 @@ pub struct Totals {
     pub drops: u64,
     /// Topics created after one of the same name was deleted.
     pub recreations: u64,
+    /// Brokers taken out of their cluster.
+    pub removals: u64,
     /// Faults.
     pub faults: u64,
     /// The longest recovery after the end of the faults, in virtual milliseconds.
@@ -155,6 +158,7 @@ impl Totals {
         self.moves += run.moves;
         self.drops += run.drops;
         self.recreations += run.recreations;
+        self.removals += run.removals;
         self.faults += run.faults;
         self.longest_recovery_ms = self.longest_recovery_ms.max(run.recovery_ms);
     }

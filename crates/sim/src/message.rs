@@ -134,6 +134,19 @@ pub(crate) enum Wish {
         topic: NewTopic,
     },
     DeleteTopic,
+    /// A broker is emptied, if so many others are not.
+    Drain {
+        broker: usize,
+        others: usize,
+    },
+    Undrain {
+        broker: usize,
+    },
+    /// A broker is emptied, and removed once it is empty.
+    Decommission {
+        broker: usize,
+        others: usize,
+    },
     /// What the broker had of these topics is gone from its disk.
     Reclaim {
         topics: Vec<TopicId>,

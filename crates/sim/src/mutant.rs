@@ -51,6 +51,10 @@ pub enum Mutant {
     DirectoriesByName,
     /// Followers name the topic to their leader instead of its id: what they say of a deleted one counts for the new one.
     FollowersNameTheTopic,
+    /// A decommission removes the broker at once, with all that it holds.
+    RemovedBeforeItIsEmpty,
+    /// What a drain cannot move when it begins stays where it is.
+    UpkeepForgetsDrains,
 }
 
 impl Mutant {
@@ -80,5 +84,7 @@ impl Mutant {
         Mutant::StartsWithOldMetadata,
         Mutant::DirectoriesByName,
         Mutant::FollowersNameTheTopic,
+        Mutant::RemovedBeforeItIsEmpty,
+        Mutant::UpkeepForgetsDrains,
     ];
 }

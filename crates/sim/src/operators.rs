@@ -120,7 +120,7 @@ impl World {
     }
 
     /// Asks any broker that runs.
-    fn ask(&mut self, wish: Wish) {
+    pub(crate) fn ask(&mut self, wish: Wish) {
         let up: Vec<usize> = (0..self.brokers.len()).filter(|broker| self.brokers[*broker].up).collect();
         if let Some(broker) = self.chance.pick(&up) {
             self.wish(broker, wish);

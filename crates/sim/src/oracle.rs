@@ -273,9 +273,11 @@ impl World {
             let seen = format!("value {value} acknowledged at {base} of {end}, there is {near:?}");
             self.oracle.report("L1", seen);
         }
-        // With a lease it falls silent before others can have taken its place. Who leaves is fenced at its own wish.
+        // With a lease it falls silent before others can have taken its place. Who leaves is fenced at its own wish, and who is taken
+        // out of the cluster has given up its leaderships before.
         let (state, head) = (&self.brokers[broker], self.raft.head());
-        if self.scenario.lease && !state.leaving && !head.is_alive(id_of(broker), state.incarnation) {
+        let may = state.leaving || head.is_gone(id_of(broker));
+        if self.scenario.lease && !may && !head.is_alive(id_of(broker), state.incarnation) {
             self.oracle.report("lease", format!("broker {broker} acknowledges and is fenced"));
         }
     }
@@ -347,6 +349,9 @@ impl World {
             Some(_) => led && !isr.iter().any(fenced),
             None => isr.len() <= 1 && isr.iter().chain(elr.iter()).all(fenced),
         };
+        if partition.replicas.iter().any(|id| image.is_gone(*id)) {
+            self.oracle.report("a removed broker among the replicas", format!("{partition:?}"));
+        }
         if !sound || elr.iter().any(|id| isr.contains(id)) {
             self.oracle.report(
                 "ISR-1",

@@ -11,7 +11,7 @@ use crate::mutant::Mutant;
 use crate::queue::{MILLI, Micros};
 use crate::scenario::Scenario;
 use crate::view::View;
-use crate::world::{Event, World};
+use crate::world::{Event, World, id_of};
 
 const TICK: Micros = 100 * MILLI;
 
@@ -72,8 +72,11 @@ impl World {
         let lives = |other: usize| self.brokers[other].up && self.brokers[other].paused_until <= self.now;
         let reached =
             |other: usize| other == broker || (lives(other) && self.links.pass_both(self.now, broker, other));
-        let count = (0..self.brokers.len()).filter(|other| reached(*other)).count();
-        lives(broker) && count * 2 > self.brokers.len()
+        let head = self.raft.head();
+        let voters = (0..self.brokers.len()).filter(|other| !head.is_gone(id_of(*other)));
+        let (count, all) =
+            voters.fold((0, 0), |(count, all), other| (count + usize::from(reached(other)), all + 1));
+        lives(broker) && !head.is_gone(id_of(broker)) && count * 2 > all
     }
 
     /// A proposal reached `at`: committed if it leads and the log is where the proposer thinks.
@@ -100,6 +103,8 @@ impl World {
         self.judge_commit(&before, &after);
         self.trace(|| format!("committed {records:?}"));
         self.topic_comes_and_goes(&before, &after);
+        let brokers = |view: &View| view.image().brokers().count() as u64;
+        self.statistics.removals += brokers(&before).saturating_sub(brokers(&after));
         self.raft.images.push(Rc::new(after));
         let end = self.raft.end();
         for broker in 0..self.brokers.len() {

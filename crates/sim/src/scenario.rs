@@ -34,6 +34,10 @@ pub(crate) enum Fault {
     SetClock,
     /// The topic is deleted, and created again with the same name.
     Recreate,
+    /// A broker is emptied, or that ends.
+    Drain,
+    /// A broker is emptied and taken out of the cluster.
+    Decommission,
 }
 
 const FAULTS: &[Fault] = &[
@@ -109,9 +113,13 @@ impl Scenario {
         if recreates {
             faults.push(Fault::Recreate);
         }
+        let shrinks = operators.percent(15);
+        if shrinks {
+            faults.extend([Fault::Drain, Fault::Decommission]);
+        }
         let faults_end = random.between(4_000, 16_000) * MILLI;
         Scenario {
-            brokers,
+            brokers: if shrinks { operators.index(2) + 4 } else { brokers },
             partitions: random.index(3) + 1,
             incarnations: if recreates { INCARNATIONS_MAX } else { 1 },
             by_name: operators.percent(50),

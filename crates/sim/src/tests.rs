@@ -19,6 +19,7 @@ fn no_seed_breaks_a_promise() {
     assert!(totals.moves > SEEDS / 4, "{totals:?}");
     assert!(totals.drops > SEEDS / 4, "{totals:?}");
     assert!(totals.recreations > SEEDS / 10, "{totals:?}");
+    assert!(totals.removals > SEEDS / 20, "{totals:?}");
 }
 
 #[test]

@@ -131,6 +131,21 @@ impl View {
         self.image.broker(broker).is_some_and(|known| known.incarnation == incarnation && !known.fenced)
     }
 
+    /// Whether a broker was taken out of the cluster.
+    pub(crate) fn is_gone(&self, broker: BrokerId) -> bool {
+        self.image.broker(broker).is_none()
+    }
+
+    pub(crate) fn is_draining(&self, broker: BrokerId) -> bool {
+        self.image.broker(broker).is_some_and(|known| known.draining)
+    }
+
+    /// Brokers that stay when this one is drained.
+    pub(crate) fn others_than(&self, broker: BrokerId) -> Vec<BrokerId> {
+        let stays = self.image.brokers().filter(|other| !other.draining && other.id != broker);
+        stays.map(|other| other.id).collect()
+    }
+
     /// Whether a broker is registered with that data directory.
     pub(crate) fn has_directory(&self, broker: BrokerId, number: u64) -> bool {
         self.image.broker(broker).is_some_and(|known| known.directory == directory(number))

@@ -3,7 +3,9 @@
 use eddy_metadata::Partition;
 
 use crate::broker::{Replica, Role};
+use crate::departures::is_led;
 use crate::queue::MILLI;
+use crate::view::View;
 use crate::world::{Event, World, id_of};
 
 impl World {
@@ -26,8 +28,11 @@ impl World {
             return Some("the topic is not there".to_owned());
         }
         let partitions = || head.numbers().filter_map(|number| Some((number, head.partition(number)?)));
-        if let Some((number, partition)) = partitions().find(|(_, partition)| !is_whole(partition)) {
+        if let Some((number, partition)) = partitions().find(|(_, partition)| !is_whole(&head, partition)) {
             return Some(format!("partition {number}: {partition:?}"));
+        }
+        if let Some(missing) = self.who_is_not_drained() {
+            return Some(missing);
         }
         if !self.producers_went_on(self.scenario.faults_end) {
             return Some("a producer gets no acknowledgement".to_owned());
@@ -37,8 +42,11 @@ impl World {
         }
         for (broker, state) in self.brokers.iter().enumerate() {
             for (number, partition) in partitions() {
+                if !partition.replicas.contains(&id_of(broker)) {
+                    continue;
+                }
                 let replica = &state.replicas[number];
-                if partition.replicas.contains(&id_of(broker)) && !self.is_filled(number, replica) {
+                if !self.is_filled(number, replica) {
                     return Some(format!("broker {broker} partition {number}: {:?}", replica.role));
                 }
             }
@@ -60,12 +68,11 @@ impl World {
     }
 }
 
-/// Whether all replicas are in sync, and the preferred one leads.
-fn is_whole(partition: &Partition) -> bool {
+/// Whether all replicas are in sync, and the right one leads.
+fn is_whole(head: &View, partition: &Partition) -> bool {
     let mut isr = partition.isr.to_vec();
     let mut replicas = partition.replicas.to_vec();
     isr.sort_unstable();
     replicas.sort_unstable();
-    let preferred = partition.leader.is_some() && partition.leader == partition.replicas.first().copied();
-    preferred && isr == replicas && !partition.is_reassigning()
+    is_led(head, partition) && isr == replicas && !partition.is_reassigning()
 }

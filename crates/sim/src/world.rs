@@ -1,5 +1,6 @@
 //! The simulated world: virtual time, brokers, links, clients, and the order in which things happen.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use eddy_types::{BrokerId, Millis};
@@ -49,6 +50,8 @@ pub(crate) enum Event {
     },
     /// Somebody creates the topic, until it is there.
     CreateTopic,
+    /// Somebody takes a broker out of the cluster, until it is gone.
+    Decommission(usize),
     /// The next fault.
     Fault,
     /// Faults are over.
@@ -81,6 +84,8 @@ pub struct Statistics {
     pub drops: u64,
     /// Topics created after one of the same name was deleted.
     pub recreations: u64,
+    /// Brokers taken out of their cluster.
+    pub removals: u64,
     /// Records served to consumers.
     pub reads: u64,
     /// Faults.
@@ -105,6 +110,8 @@ pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) oracle: Oracle,
     pub(crate) statistics: Statistics,
+    /// Brokers that somebody is taking out of the cluster.
+    pub(crate) decommissioned: BTreeSet<usize>,
     pub(crate) healed: bool,
     pub(crate) done: bool,
     tracing: bool,
@@ -129,6 +136,7 @@ impl World {
             clients: Clients::default(),
             oracle: Oracle::new(&scenario),
             statistics: Statistics::default(),
+            decommissioned: BTreeSet::new(),
             healed: false,
             done: false,
             tracing,
@@ -201,6 +209,7 @@ impl World {
             Event::Client(client) => self.client_acts(client),
             Event::Reassign { index, target } => self.reassign(index, Some(target)),
             Event::CreateTopic => self.create_topic(),
+            Event::Decommission(broker) => self.decommission(broker),
             Event::Fault => self.next_fault(),
             Event::Heal => self.heal(),
             Event::Watch => self.watch(),

@@ -21,7 +21,7 @@ use crate::message::Call;
 use crate::mutant::Mutant;
 use crate::network::Node;
 use crate::queue::{MILLI, Micros};
-use crate::world::{Event, World};
+use crate::world::{Event, World, id_of};
 
 /// Something that a broker does later.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ impl Broker {
 impl World {
     /// A process starts: it knows what its disk knows.
     pub(crate) fn start(&mut self, index: usize) {
-        if self.brokers[index].up {
+        if self.brokers[index].up || self.raft.head().is_gone(id_of(index)) {
             return;
         }
         let partitions = self.scenario.numbers();

@@ -118,6 +118,9 @@ impl World {
             | Wish::Reassign { .. }
             | Wish::CreateTopic { .. }
             | Wish::DeleteTopic
+            | Wish::Drain { .. }
+            | Wish::Undrain { .. }
+            | Wish::Decommission { .. }
             | Wish::Reclaim { .. }
             | Wish::Upkeep
             | Wish::PreferredLeaders => {}
@@ -162,8 +165,13 @@ fn decided(
         Wish::Reassign { index, target } => decider.reassign(view, *index, target.as_deref()),
         Wish::CreateTopic { incarnation, topic } => decider.create_topic(view, *incarnation, topic),
         Wish::DeleteTopic => decider.delete_topic(view),
+        Wish::Drain { broker, others } => decider.drain(view, id_of(*broker), *others),
+        Wish::Undrain { broker } => {
+            controller::undrain_broker(view.image(), id_of(*broker)).unwrap_or_default()
+        }
+        Wish::Decommission { broker, others } => decider.decommission(view, id_of(*broker), *others),
         Wish::Reclaim { topics } => controller::reclaim_directories(view.image(), decider.me, topics, &[]),
-        Wish::Upkeep => controller::upkeep(view.image()),
+        Wish::Upkeep => decider.upkeep(view),
         Wish::PreferredLeaders => controller::preferred_leaders(view.image()),
         Wish::Isr { partition, proposal } => {
             let (records, decision) = decider.alter(view, *partition, proposal);
