@@ -3,10 +3,11 @@
 
 use eddy_core::{IsrDecision, IsrMember, IsrProposal};
 use eddy_metadata::controller::{
-    self, IsrAccepted, IsrChange, IsrRefusal, NewReplicas, NewTopic, RegisterError, Registration, TopicRef,
+    self, ElectionKind, IsrAccepted, IsrChange, IsrRefusal, NewReplicas, NewTopic, RegisterError,
+    Registration, TopicRef,
 };
 use eddy_metadata::{Image, Record, Resource};
-use eddy_types::{BrokerId, TopicPartition};
+use eddy_types::{BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
 
 use crate::mutant::Mutant;
 use crate::view::{TOPIC_NAME, View, directory};
@@ -126,6 +127,26 @@ impl Decider {
         created.map(|(records, _)| records).unwrap_or_default()
     }
 
+    /// Somebody wants a leader of a partition, even if records are lost.
+    pub(crate) fn elect_unclean(&self, view: &View, index: usize) -> Vec<Record> {
+        let (mut image, targets) = (view.image().clone(), [partition_of_topic(index)]);
+        let before = view.number_of(index).and_then(|number| view.partition(number));
+        let Some(before) = before.filter(|_| self.is(Mutant::UncleanThoughSomebodyCanLead)) else {
+            return controller::elect_leaders(&image, ElectionKind::Unclean, Some(&targets)).0;
+        };
+        for holder in before.isr.iter().chain(before.elr.iter()) {
+            controller::fence_broker(&image, *holder).iter().for_each(|record| commit(&mut image, record));
+        }
+        let (mut records, _) = controller::elect_leaders(&image, ElectionKind::Unclean, Some(&targets));
+        for record in &mut records {
+            if let Record::PartitionChanged { leader_epoch, partition_epoch, .. } = record {
+                *leader_epoch = LeaderEpoch(before.leader_epoch.0 + 1);
+                *partition_epoch = PartitionEpoch(before.partition_epoch.0 + 1);
+            }
+        }
+        records
+    }
+
     pub(crate) fn delete_topic(&self, view: &View) -> Vec<Record> {
         let deleted = controller::delete_topic(view.image(), &TopicRef::Name(TOPIC_NAME));
         deleted.map(|(records, _)| records).unwrap_or_default()
@@ -152,6 +173,9 @@ impl Decider {
 
     pub(crate) fn upkeep(&self, view: &View) -> Vec<Record> {
         let mut records = controller::upkeep(view.image());
+        if self.is(Mutant::UpkeepElectsUnclean) && records.is_empty() {
+            records = controller::elect_leaders(view.image(), ElectionKind::Unclean, None).0;
+        }
         let moves = |record: &Record| matches!(record, Record::PartitionChanged { assignment: Some(_), .. });
         records.retain(|record| !self.is(Mutant::UpkeepForgetsDrains) || !moves(record));
         records

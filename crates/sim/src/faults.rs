@@ -6,6 +6,7 @@ use eddy_types::Millis;
 use crate::broker::Role;
 use crate::disk::Disk;
 use crate::message::Wish;
+use crate::oracle::Reported;
 use crate::queue::{MILLI, Micros};
 use crate::scenario::Fault;
 use crate::world::{Event, World, id_of};
@@ -98,6 +99,7 @@ impl World {
             Fault::Recreate => self.delete_topic(),
             Fault::Drain => self.drain(target),
             Fault::Decommission => self.decommission(target),
+            Fault::ElectUnclean => self.strand(),
         }
     }
 
@@ -120,7 +122,7 @@ impl World {
         }
     }
 
-    fn crash(&mut self, broker: usize, down_for: Micros) {
+    pub(crate) fn crash(&mut self, broker: usize, down_for: Micros) {
         self.stop(broker, false);
         self.queue.push(self.now + down_for, Event::Start(broker));
     }
@@ -150,23 +152,21 @@ impl World {
         let mut all = 0..self.brokers.len();
         let image = self.raft.head();
         let is_move = |wish: &Wish| matches!(wish, Wish::Reassign { .. });
-        self.new_topics_bear_a_wipe()
+        image.topic().is_some()
             && !all.any(|other| self.is_wanted(other, is_move))
             && image.numbers().all(|number| {
                 image.partition(number).is_none_or(|state| self.bears_a_wipe(number, state, broker))
             })
     }
 
-    /// A new topic may be placed on a broker whose disk is gone, before anybody notices that.
-    fn new_topics_bear_a_wipe(&self) -> bool {
-        let (scenario, image) = (&self.scenario, self.raft.head());
-        let is_noticed = |other: usize| {
-            let directory = self.brokers[other].disk.directory;
-            image.is_gone(id_of(other)) || image.has_directory(id_of(other), directory)
-        };
-        scenario.incarnations == 1
-            || (scenario.min_insync.min(scenario.replication_factor) >= 2
-                && (0..self.brokers.len()).all(is_noticed))
+    /// Whether the cluster knows of every disk that was replaced. A new topic may be placed on a broker whose disk is gone, before
+    /// anybody notices that.
+    pub(crate) fn wipes_are_noticed(&self) -> bool {
+        let head = self.raft.head();
+        (0..self.brokers.len()).all(|broker| {
+            let directory = self.brokers[broker].disk.directory;
+            head.is_gone(id_of(broker)) || head.has_directory(id_of(broker), directory)
+        })
     }
 
     fn bears_a_wipe(&self, number: usize, state: &Partition, broker: usize) -> bool {
@@ -184,7 +184,7 @@ impl World {
         let state = &mut self.brokers[broker];
         state.disk = Disk::new(directory, partitions);
         state.applied = 0;
-        state.reported.iter_mut().for_each(|end| *end = eddy_types::Offset::ZERO);
+        state.reported.iter_mut().for_each(|end| *end = Reported::default());
         let image = self.raft.head();
         for partition in image.numbers() {
             if image.partition(partition).is_some_and(|state| state.replicas.contains(&id_of(broker))) {

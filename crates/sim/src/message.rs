@@ -31,7 +31,7 @@ pub(crate) enum Up {
 pub(crate) enum Down {
     Data { partition: usize, generation: u32, high_watermark: Offset, log_start: Offset, batches: Vec<Batch> },
     Diverging { partition: usize, generation: u32, epoch: LeaderEpoch, end: Offset },
-    OutOfRange { partition: usize, generation: u32, log_start: Offset },
+    OutOfRange { partition: usize, generation: u32, log_start: Offset, log_end: Offset },
     Refused { partition: usize, generation: u32 },
 }
 
@@ -53,6 +53,8 @@ pub(crate) enum Call {
         incarnation: u64,
         version: u64,
         records: Vec<Record>,
+        /// Whether somebody asked for an election that may lose records.
+        unclean: bool,
     },
     /// Committed up to this entry, or refused because the log is at this entry.
     Proposed {
@@ -90,6 +92,7 @@ pub(crate) enum Answer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) partition: usize,
+    pub(crate) epoch: LeaderEpoch,
     pub(crate) base: Offset,
 }
 
@@ -146,6 +149,10 @@ pub(crate) enum Wish {
     Decommission {
         broker: usize,
         others: usize,
+    },
+    /// Somebody wants a leader of a partition of the topic, even if records are lost.
+    ElectUnclean {
+        index: usize,
     },
     /// What the broker had of these topics is gone from its disk.
     Reclaim {

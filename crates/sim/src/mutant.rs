@@ -55,6 +55,10 @@ pub enum Mutant {
     RemovedBeforeItIsEmpty,
     /// What a drain cannot move when it begins stays where it is.
     UpkeepForgetsDrains,
+    /// The controller elects anybody for a partition without a leader, though nobody asked for that.
+    UpkeepElectsUnclean,
+    /// An unclean election that somebody asks for takes place though others can lead without a loss.
+    UncleanThoughSomebodyCanLead,
 }
 
 impl Mutant {
@@ -86,5 +90,7 @@ impl Mutant {
         Mutant::FollowersNameTheTopic,
         Mutant::RemovedBeforeItIsEmpty,
         Mutant::UpkeepForgetsDrains,
+        Mutant::UpkeepElectsUnclean,
+        Mutant::UncleanThoughSomebodyCanLead,
     ];
 }

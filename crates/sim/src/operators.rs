@@ -1,4 +1,4 @@
-//! What operators ask of the cluster while it suffers: other replicas, another topic of the same name.
+//! What operators ask of the cluster while it suffers: other replicas, another topic of the same name, a leader at any price.
 
 use eddy_metadata::Partition;
 use eddy_metadata::controller::NewTopic;
@@ -106,7 +106,9 @@ impl World {
             assignments: Vec::new(),
             configs: configs.into_iter().map(|(key, value)| (key, Some(value))).collect(),
         };
-        self.ask(Wish::CreateTopic { incarnation, topic });
+        if self.wipes_are_noticed() {
+            self.ask(Wish::CreateTopic { incarnation, topic });
+        }
         self.queue.push(self.now + 300 * MILLI, Event::CreateTopic);
     }
 
@@ -116,6 +118,29 @@ impl World {
         if before.topic().is_some() && after.topic().is_none() {
             let pause = self.chance.below(1_500 * MILLI);
             self.queue.push(self.now + pause, Event::CreateTopic);
+        }
+    }
+
+    /// A partition without a leader gets one, whatever it lacks. If there is none, the followers of a partition are down while it goes
+    /// on, then its leader is when they are back, and somebody asks for an election.
+    pub(crate) fn strand(&mut self) {
+        let head = self.raft.head();
+        let is_leaderless =
+            |number: &usize| head.partition(*number).is_some_and(|state| state.leader.is_none());
+        let leaderless = head.numbers().position(|number| is_leaderless(&number));
+        let index = leaderless.unwrap_or(self.chance.index(self.scenario.partitions));
+        self.ask(Wish::ElectUnclean { index });
+        let Some(state) = head.number_of(index).and_then(|number| head.partition(number)) else { return };
+        let Some(leader) = state.leader.map(index_of) else { return };
+        let away = self.scenario.session_timeout + self.chance.between(500, 2_500) * MILLI;
+        for follower in state.replicas.iter().map(|id| index_of(*id)).filter(|id| *id != leader) {
+            self.crash(follower, away);
+        }
+        let down_for = self.scenario.session_timeout + self.chance.between(2_000, 5_000) * MILLI;
+        self.queue.push(self.now + away, Event::Crash { broker: leader, down_for });
+        for after in [300, 800, 1_500] {
+            let at = self.now + away + self.scenario.session_timeout + after * MILLI;
+            self.queue.push(at, Event::ElectUnclean { index });
         }
     }
 

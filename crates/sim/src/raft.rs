@@ -85,6 +85,7 @@ impl World {
         at: usize,
         version: u64,
         records: &[Record],
+        unclean: bool,
     ) -> Option<Result<usize, usize>> {
         if self.raft.leader != Some(at) || !self.can_lead_raft(at) {
             return None;
@@ -100,7 +101,7 @@ impl World {
                 return None;
             }
         };
-        self.judge_commit(&before, &after);
+        self.judge_commit(&before, &after, unclean);
         self.trace(|| format!("committed {records:?}"));
         self.topic_comes_and_goes(&before, &after);
         let brokers = |view: &View| view.image().brokers().count() as u64;
@@ -152,6 +153,7 @@ impl World {
         while self.brokers[broker].applied < upto {
             self.brokers[broker].applied += 1;
             if self.brokers[broker].entered {
+                self.note_unclean_elections(broker);
                 self.image_moved(broker);
             }
         }

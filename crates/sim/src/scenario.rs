@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Drain,
     /// A broker is emptied and taken out of the cluster.
     Decommission,
+    /// A partition is left to a replica that lacks records, and somebody asks that it leads.
+    ElectUnclean,
 }
 
 const FAULTS: &[Fault] = &[
@@ -117,6 +119,15 @@ impl Scenario {
         if shrinks {
             faults.extend([Fault::Drain, Fault::Decommission]);
         }
+        let loses = operators.percent(20);
+        if loses {
+            faults.extend([Fault::ElectUnclean; 2]);
+        }
+        // While others are down there is a majority, and one replica alone.
+        let pairs = loses && operators.percent(70);
+        let replication_factor = if pairs { 2 } else { replication_factor };
+        let brokers = if loses && !pairs { 5 } else { brokers };
+        let min_insync = if loses && operators.percent(70) { 1 } else { min_insync.min(replication_factor) };
         let faults_end = random.between(4_000, 16_000) * MILLI;
         Scenario {
             brokers: if shrinks { operators.index(2) + 4 } else { brokers },

@@ -20,6 +20,7 @@ fn no_seed_breaks_a_promise() {
     assert!(totals.drops > SEEDS / 4, "{totals:?}");
     assert!(totals.recreations > SEEDS / 10, "{totals:?}");
     assert!(totals.removals > SEEDS / 20, "{totals:?}");
+    assert!(totals.losses > SEEDS / 100, "{totals:?}");
 }
 
 #[test]

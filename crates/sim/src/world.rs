@@ -7,7 +7,7 @@ use eddy_types::{BrokerId, Millis};
 
 use crate::broker::{Broker, Task};
 use crate::client::Clients;
-use crate::message::{Answer, Call};
+use crate::message::{Answer, Call, Wish};
 use crate::mutant::Mutant;
 use crate::network::{Links, Node, Pipe, Stream};
 use crate::oracle::{Oracle, Violation};
@@ -52,6 +52,15 @@ pub(crate) enum Event {
     CreateTopic,
     /// Somebody takes a broker out of the cluster, until it is gone.
     Decommission(usize),
+    /// A process dies.
+    Crash {
+        broker: usize,
+        down_for: Micros,
+    },
+    /// Somebody wants a leader of a partition, even if records are lost.
+    ElectUnclean {
+        index: usize,
+    },
     /// The next fault.
     Fault,
     /// Faults are over.
@@ -86,6 +95,10 @@ pub struct Statistics {
     pub recreations: u64,
     /// Brokers taken out of their cluster.
     pub removals: u64,
+    /// Unclean elections that somebody asked for.
+    pub unclean_elections: u64,
+    /// Those of them that lost records.
+    pub losses: u64,
     /// Records served to consumers.
     pub reads: u64,
     /// Faults.
@@ -209,6 +222,12 @@ impl World {
             Event::Client(client) => self.client_acts(client),
             Event::Reassign { index, target } => self.reassign(index, Some(target)),
             Event::CreateTopic => self.create_topic(),
+            Event::Crash { broker, down_for } => {
+                if !self.healed {
+                    self.crash(broker, down_for);
+                }
+            }
+            Event::ElectUnclean { index } => self.ask(Wish::ElectUnclean { index }),
             Event::Decommission(broker) => self.decommission(broker),
             Event::Fault => self.next_fault(),
             Event::Heal => self.heal(),

@@ -1,6 +1,6 @@
 //! What a follower does: opens a stream to each leader, copies, cuts its log where it leaves the leader's.
 
-use eddy_core::{Effects, TruncationKind};
+use eddy_core::Effects;
 use eddy_types::{LeaderEpoch, Offset};
 
 use super::Task;
@@ -9,6 +9,7 @@ use crate::disk::Entry;
 use crate::log::{Batch, Log};
 use crate::message::{Down, Up};
 use crate::mutant::Mutant;
+use crate::oracle::Reported;
 use crate::queue::{MILLI, Micros};
 use crate::world::{World, id_of, index_of};
 
@@ -122,7 +123,9 @@ impl World {
                 self.carry_out(broker, partition, out);
             }
             Down::Diverging { epoch, end, .. } => self.diverged(broker, partition, epoch, end),
-            Down::OutOfRange { log_start, .. } => self.cut(broker, partition, Cut::Restart(log_start)),
+            Down::OutOfRange { log_start, log_end, .. } => {
+                self.out_of_range(broker, partition, log_start..log_end);
+            }
             Down::Refused { .. } => {
                 // One of the two has old metadata: it will have newer soon.
                 self.brokers[broker].replicas[partition].following = None;
@@ -162,6 +165,7 @@ impl World {
     fn diverged(&mut self, broker: usize, partition: usize, epoch: LeaderEpoch, end: Offset) {
         let log = &self.brokers[broker].replicas[partition].log;
         let (own, own_end) = log.end_of(epoch);
+        let start = log.start;
         let to = match own == epoch {
             true => own_end.min(end),
             // The epoch is not in this log: the leader is asked again about the one before.
@@ -172,7 +176,7 @@ impl World {
         if to < log.start {
             self.cut(broker, partition, Cut::Restart(to));
         } else if to < log.end() {
-            self.cut(broker, partition, Cut::Truncate(to));
+            self.truncate(broker, partition, to, start);
         } else {
             self.send_follow(broker, partition);
         }
@@ -196,12 +200,13 @@ impl World {
     /// The entry of a cut is synced.
     pub(crate) fn carry_out_cut(&mut self, broker: usize, partition: usize, number: u64) {
         let now = self.machines_clock(broker);
+        let kind = self.kind_of_truncation(broker, partition);
         let replica = &mut self.brokers[broker].replicas[partition];
         let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
         if cut == Cut::Drop {
             let generation = replica.generation;
             *replica = Replica { generation, ..Replica::open(&Log::default()) };
-            self.brokers[broker].reported[partition] = Offset::ZERO;
+            self.brokers[broker].reported[partition] = Reported::default();
             self.oracle.dropped(broker, partition);
             self.statistics.drops += 1;
             return self.assume_roles(broker);
@@ -211,7 +216,7 @@ impl World {
             Cut::Truncate(to) => {
                 replica.log.truncate(to);
                 let (last, producers) = (replica.log.last_epoch(), replica.log.producers(now));
-                let done = machine.truncate(to, last, TruncationKind::Clean, producers);
+                let done = machine.truncate(to, last, kind, producers);
                 self.statistics.truncations += 1;
                 if let Err(error) = done {
                     self.oracle.report("R2", format!("broker {broker} partition {partition}: {error}"));

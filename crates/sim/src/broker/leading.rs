@@ -90,7 +90,8 @@ impl World {
                 return Some(Down::Diverging { partition, generation, epoch: at.epoch, end: at.end_offset });
             }
             EpochMatch::OutOfRange => {
-                return Some(Down::OutOfRange { partition, generation, log_start: replica.log.floor() });
+                let (log_start, log_end) = (replica.log.floor(), replica.log.end());
+                return Some(Down::OutOfRange { partition, generation, log_start, log_end });
             }
         }
         let leader_epoch = machine.epoch();
@@ -104,7 +105,8 @@ impl World {
                 None
             }
             Err(Some(FetchError::OutOfRange { .. })) => {
-                Some(Down::OutOfRange { partition, generation, log_start: floor })
+                let log_end = self.brokers[leader].replicas[partition].log.end();
+                Some(Down::OutOfRange { partition, generation, log_start: floor, log_end })
             }
             Err(_) => refused,
         }

@@ -3,6 +3,7 @@
 mod duty;
 mod following;
 mod leading;
+mod losing;
 mod membership;
 mod replica;
 mod serving;
@@ -11,7 +12,7 @@ mod wishes;
 
 use std::collections::BTreeMap;
 
-use eddy_types::{Millis, Offset};
+use eddy_types::{LeaderEpoch, Millis, Offset};
 
 use self::duty::Duty;
 pub(crate) use self::replica::{Replica, Role, Token};
@@ -20,6 +21,7 @@ use crate::disk::{Disk, Entry};
 use crate::message::Call;
 use crate::mutant::Mutant;
 use crate::network::Node;
+use crate::oracle::Reported;
 use crate::queue::{MILLI, Micros};
 use crate::world::{Event, World, id_of};
 
@@ -69,7 +71,9 @@ pub(crate) struct Broker {
     pub(crate) clock_base: Millis,
     pub(crate) replicas: Vec<Replica>,
     /// The greatest high watermark that this disk's replica of each partition has ever reported.
-    pub(crate) reported: Vec<Offset>,
+    pub(crate) reported: Vec<Reported>,
+    /// Unclean elections that this run has heard of, with their leader epochs.
+    pub(crate) unclean: BTreeMap<usize, LeaderEpoch>,
     pub(crate) wanted: BTreeMap<u64, Wanted>,
     pub(crate) next_token: u64,
     pub(crate) lease_until: Millis,
@@ -96,7 +100,8 @@ impl Broker {
             set_by: Millis(0),
             clock_base: Millis(0),
             replicas: Vec::new(),
-            reported: vec![Offset::ZERO; partitions],
+            reported: vec![Reported::default(); partitions],
+            unclean: BTreeMap::new(),
             wanted: BTreeMap::new(),
             next_token: 0,
             lease_until: Millis(0),
@@ -132,6 +137,7 @@ impl World {
         broker.clock_base = clock_base;
         broker.replicas =
             (0..partitions).map(|partition| Replica::open(broker.disk.synced(partition))).collect();
+        broker.unclean.clear();
         broker.wanted.clear();
         broker.lease_until = Millis(0);
         broker.duty = None;
@@ -218,8 +224,8 @@ impl World {
         match call {
             Call::Heartbeat { incarnation, sent } => self.heard(broker, from, incarnation, sent),
             Call::Alive { incarnation, sent } => self.alive(broker, incarnation, sent),
-            Call::Propose { token, incarnation, version, records } => {
-                if let Some(result) = self.propose_at(broker, version, &records) {
+            Call::Propose { token, incarnation, version, records, unclean } => {
+                if let Some(result) = self.propose_at(broker, version, &records, unclean) {
                     self.send(broker, from, Call::Proposed { token, incarnation, result });
                 }
             }

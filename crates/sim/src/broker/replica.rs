@@ -29,6 +29,17 @@ pub(crate) enum Role {
     },
 }
 
+impl Role {
+    /// Epoch of the leader, also of one that is followed.
+    pub(crate) fn epoch(&self) -> LeaderEpoch {
+        match self {
+            Role::None => LeaderEpoch::NONE,
+            Role::Leader(leader) => leader.epoch(),
+            Role::Follower { epoch, .. } => *epoch,
+        }
+    }
+}
+
 impl std::fmt::Debug for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -351,12 +362,13 @@ impl World {
         let replica = &mut self.brokers[broker].replicas[partition];
         let Role::Leader(leader) = &replica.role else { return };
         let offsets = leader.offsets();
+        let epoch = leader.epoch();
         let released = replica.pending.release(offsets.durable_end, offsets.high_watermark);
         replica.pending.check();
         for (token, base) in released {
             self.judge_ack(broker, partition, &token, base);
             self.statistics.acks += 1;
-            self.answer_produce(broker, &token, Ok(Written { partition, base }));
+            self.answer_produce(broker, &token, Ok(Written { partition, epoch, base }));
         }
     }
 

@@ -14,12 +14,14 @@ pub(super) struct Consumer {
     /// The partition that it reads: of the newest topic that it has heard of.
     pub(super) partition: usize,
     pub(super) position: Offset,
+    /// The line of the partition's history that it reads.
+    pub(super) line: usize,
     request: Option<(u64, Micros)>,
 }
 
 impl Consumer {
     pub(super) fn new(index: usize) -> Consumer {
-        Consumer { index, partition: index, position: Offset::ZERO, request: None }
+        Consumer { index, partition: index, position: Offset::ZERO, line: 0, request: None }
     }
 }
 
@@ -45,7 +47,7 @@ impl World {
             return;
         }
         if partition > consumer.partition {
-            (consumer.partition, consumer.position) = (partition, Offset::ZERO);
+            (consumer.partition, consumer.position, consumer.line) = (partition, Offset::ZERO, 0);
         }
         let offset = consumer.position;
         consumer.request = Some((request, now));
@@ -62,12 +64,18 @@ impl World {
             return;
         }
         consumer.request = None;
-        let (partition, mut position) = (consumer.partition, consumer.position);
+        let (partition, mut position, mut line) = (consumer.partition, consumer.position, consumer.line);
         match result {
             Fetched::NotLeader => {}
             Fetched::BelowStart(start) => {
                 position = start;
                 self.oracle.skipped(partition, start);
+            }
+            Fetched::Records { epoch, .. } if self.oracle.histories[partition].line(epoch) != line => {
+                // An old leader's answer is dropped; a new leader may lack what was read, and then it goes on where that begins.
+                let history = &self.oracle.histories[partition];
+                position = history.left_of(position, line, history.line(epoch));
+                line = line.max(history.line(epoch));
             }
             Fetched::Records { high_watermark, epoch, batches } => {
                 for batch in batches {
@@ -78,7 +86,7 @@ impl World {
             }
         }
         if let Some(consumer) = self.consumer(client) {
-            consumer.position = position;
+            (consumer.position, consumer.line) = (position, line);
         }
     }
 }

@@ -99,7 +99,9 @@ impl World {
             Client::Producer(_) => true,
             Client::Consumer(consumer) => {
                 let there = self.raft.head().number_of(consumer.index);
-                there == Some(consumer.partition) && consumer.position >= self.oracle.end(consumer.partition)
+                let newest = self.oracle.histories[consumer.partition].newest_line();
+                (there, newest) == (Some(consumer.partition), consumer.line)
+                    && consumer.position >= self.oracle.end(consumer.partition)
             }
         })
     }

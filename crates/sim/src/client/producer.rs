@@ -8,6 +8,7 @@ use eddy_types::{LeaderEpoch, Millis, Offset};
 use super::{Client, PATIENCE};
 use crate::log::Batch;
 use crate::message::{Call, ProduceError, Written};
+use crate::oracle::Floor;
 use crate::queue::{MILLI, Micros};
 use crate::world::World;
 
@@ -41,7 +42,7 @@ struct Open {
     ambiguous: bool,
     begun: Micros,
     /// What was acknowledged of the partition when it began: it must come later (L5).
-    floor: (usize, Offset),
+    floor: Floor,
 }
 
 impl Producer {
@@ -119,7 +120,7 @@ impl World {
             None => return,
         };
         let floor = match self.raft.head().number_of(index) {
-            Some(partition) => (partition, self.oracle.acked_end(partition)),
+            Some(partition) => self.oracle.floor(partition),
             None => return,
         };
         let Some(producer) = self.producer(client) else { return };
@@ -131,7 +132,7 @@ impl World {
         let identity = producer.idempotent.then_some((producer.id, producer.next_sequence));
         producer.next_sequence += offsets;
         let batch = Batch {
-            partition: floor.0,
+            partition: index,
             base: Offset::NONE,
             offsets,
             epoch: LeaderEpoch::NONE,
