@@ -25,5 +25,5 @@ pub use replica::{
     Acks, AppendError, Appended, Correction, DeleteError, Diverging, Effect, Effects, EpochError, EpochMatch,
     FetchError, FetchGrant, Follower, FollowerError, FollowerFetch, FollowerStart, InvalidAcks, IsrDecision,
     IsrMember, IsrProposal, Leader, LeaderStart, Offsets, PartitionChange, PendingAcks, TruncationKind,
-    correction, divergence,
+    correction, divergence, straddled,
 };

@@ -98,6 +98,13 @@ pub fn correction(own: Range<Offset>, leaders: Range<Offset>) -> Correction {
     }
 }
 
+/// Where a follower's log, if it is empty, begins anew when the leader's first batch for it begins at `base`, before its start: batches
+/// are stored whole.
+#[must_use]
+pub fn straddled(own: Range<Offset>, base: Offset) -> Option<Offset> {
+    (own.is_empty() && Offset::ZERO <= base && base < own.start).then_some(base)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +132,14 @@ mod tests {
         assert_eq!(decide(0..5, 7..9), Correction::Restart(Offset(7)));
         assert_eq!(decide(6..9, 0..5), Correction::Restart(Offset(0)));
         assert_eq!(decide(6..6, 0..5), Correction::Restart(Offset(0)));
+    }
+
+    #[test]
+    fn an_empty_log_begins_where_the_batch_at_its_start_does() {
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(18)), Some(Offset(18)));
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(19)), None);
+        assert_eq!(straddled(Offset(19)..Offset(20), Offset(18)), None);
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(-1)), None);
     }
 
     #[test]
