@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     /// Random id of the data directory: another one after a wipe.
     pub(crate) directory: u64,
     synced: Vec<Log>,
+    /// High watermarks as a checkpoint has them.
+    pub(crate) high_watermarks: Vec<Offset>,
     waiting: VecDeque<Entry>,
     /// Number of the first entry that waits.
     next: u64,
@@ -43,7 +45,8 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(directory: u64, partitions: usize) -> Disk {
         let synced = vec![Log::default(); partitions];
-        Disk { directory, synced, waiting: VecDeque::new(), next: 0, writing: 0 }
+        let high_watermarks = vec![Offset::ZERO; partitions];
+        Disk { directory, synced, high_watermarks, waiting: VecDeque::new(), next: 0, writing: 0 }
     }
 
     /// What is durable of a partition.

@@ -251,8 +251,10 @@ impl World {
         if other != run && !(alone && other.0 == broker) {
             self.oracle.report("R3", format!("partition {partition} epoch {epoch}: {other:?} and {run:?}"));
         }
-        let Replica { log, durable_end, .. } = &self.brokers[broker].replicas[partition];
-        let lost = self.oracle.histories[partition].led_by(epoch, log, *durable_end);
+        let replica = &self.brokers[broker].replicas[partition];
+        let Replica { log, durable_end, .. } = replica;
+        let lost =
+            self.oracle.histories[partition].led_by(epoch, log, *durable_end, replica.high_watermark());
         self.statistics.losses += u64::from(lost);
         if self.raft.head().partition(partition).is_none_or(|state| epoch < state.leader_epoch) {
             // It learns late of a leadership that has ended: it can neither acknowledge nor serve what matters.

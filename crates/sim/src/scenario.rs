@@ -70,6 +70,8 @@ pub(crate) struct Scenario {
     pub(crate) incarnations: usize,
     /// Whether producers name the topic instead of its id.
     pub(crate) by_name: bool,
+    /// Whether a start knows the high watermarks of the run before.
+    pub(crate) remembers: bool,
     pub(crate) replication_factor: usize,
     pub(crate) min_insync: usize,
     /// Mean one-way delay between two nodes.
@@ -134,6 +136,7 @@ impl Scenario {
             partitions: random.index(3) + 1,
             incarnations: if recreates { INCARNATIONS_MAX } else { 1 },
             by_name: operators.percent(50),
+            remembers: loses,
             replication_factor,
             min_insync,
             latency: random.pick(&[100, 500, 2_000, 10_000, 40_000]).unwrap_or(500),

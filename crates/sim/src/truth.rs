@@ -25,18 +25,21 @@ impl Truth {
         self.batches.get(index).filter(|batch| batch.base == base)
     }
 
-    /// What stays true when this log, durable up to `durable_end`, takes the place of the others.
-    fn kept_by(&self, log: &Log, durable_end: Offset) -> Truth {
+    /// What stays true when a replica's log, durable up to `durable_end`, takes the place of the others, and up to where. What its own
+    /// high watermark covers may be of an earlier line: that is true again.
+    fn kept_by(&self, log: &Log, durable_end: Offset, high_watermark: Offset) -> (Truth, Offset) {
         let own = log.read(log.start, durable_end);
         let first = own.first().map_or(log.start, |batch| batch.base);
-        let before = self.batches.partition_point(|batch| batch.end() <= first);
-        let (deleted, rest) = self.batches.split_at(before);
+        let (deleted, rest) =
+            self.batches.split_at(self.batches.partition_point(|batch| batch.end() <= first));
         let equal = own.iter().zip(rest).take_while(|(one, other)| one == other).count();
-        let batches: Vec<Batch> = deleted.iter().chain(own.iter().take(equal)).copied().collect();
-        let last = equal.checked_sub(1).and_then(|index| own.get(index));
-        let end = last.map_or(first, Batch::end);
+        let covered = own.partition_point(|batch| batch.end() <= high_watermark);
+        let end_of = |count: usize| count.checked_sub(1).map_or(first, |last| own[last].end());
+        let (kept, end) = (end_of(equal), end_of(equal.max(covered)));
+        let batches: Vec<Batch> =
+            deleted.iter().chain(own.iter().take(equal.max(covered))).copied().collect();
         let places = batches.iter().map(|batch| (batch.value, batch.base)).collect();
-        Truth { batches, end, places, acked_end: self.acked_end.min(end) }
+        (Truth { batches, end, places, acked_end: self.acked_end.min(kept) }, kept)
     }
 }
 
@@ -95,14 +98,20 @@ impl History {
     }
 
     /// A replica leads: when it is the first of its line, that line is what it has. Whether something was lost with that.
-    pub(crate) fn led_by(&mut self, epoch: LeaderEpoch, log: &Log, durable_end: Offset) -> bool {
+    pub(crate) fn led_by(
+        &mut self,
+        epoch: LeaderEpoch,
+        log: &Log,
+        durable_end: Offset,
+        high_watermark: Offset,
+    ) -> bool {
         let line = self.line(epoch);
         let (earlier, later) = self.lines.split_at_mut(line);
         let Some(line) = later.first_mut().filter(|line| line.kept.is_none()) else { return false };
         let Some(before) = earlier.iter().rfind(|line| line.kept.is_some()) else { return false };
-        line.truth = before.truth.kept_by(log, durable_end);
-        line.kept = Some(line.truth.end);
-        line.truth.end < before.truth.end
+        let (truth, kept) = before.truth.kept_by(log, durable_end, high_watermark);
+        (line.truth, line.kept) = (truth, Some(kept));
+        kept < before.truth.end
     }
 
     /// What is left, on a later line, of everything up to an offset that was true on an earlier one.

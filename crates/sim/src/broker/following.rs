@@ -1,6 +1,6 @@
 //! What a follower does: opens a stream to each leader, copies, cuts its log where it leaves the leader's.
 
-use eddy_core::Effects;
+use eddy_core::{Effects, straddled};
 use eddy_types::{LeaderEpoch, Offset};
 
 use super::Task;
@@ -115,6 +115,11 @@ impl World {
         }
         match message {
             Down::Data { high_watermark, log_start, batches, .. } => {
+                let log = &self.brokers[broker].replicas[partition].log;
+                let begins_at = batches.first().and_then(|first| straddled(log.start..log.end(), first.base));
+                if let Some(at) = begins_at {
+                    return self.cut(broker, partition, Cut::Restart(at));
+                }
                 self.copy(broker, partition, &batches);
                 let mut out = Effects::new();
                 if let Role::Follower { machine, .. } = &mut self.brokers[broker].replicas[partition].role {
@@ -205,7 +210,7 @@ impl World {
         let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
         if cut == Cut::Drop {
             let generation = replica.generation;
-            *replica = Replica { generation, ..Replica::open(&Log::default()) };
+            *replica = Replica { generation, ..Replica::open(&Log::default(), Offset::ZERO) };
             self.brokers[broker].reported[partition] = Reported::default();
             self.oracle.dropped(broker, partition);
             self.statistics.drops += 1;

@@ -135,8 +135,9 @@ impl World {
         broker.entered = false;
         broker.leaving = false;
         broker.clock_base = clock_base;
-        broker.replicas =
-            (0..partitions).map(|partition| Replica::open(broker.disk.synced(partition))).collect();
+        let disk = &broker.disk;
+        let open = |partition| Replica::open(disk.synced(partition), disk.high_watermarks[partition]);
+        broker.replicas = (0..partitions).map(open).collect();
         broker.unclean.clear();
         broker.wanted.clear();
         broker.lease_until = Millis(0);
@@ -178,6 +179,9 @@ impl World {
             broker.disk.sync_all();
         } else {
             broker.disk.crash(&mut self.chance);
+        }
+        if self.scenario.remembers {
+            broker.disk.high_watermarks = broker.replicas.iter().map(Replica::high_watermark).collect();
         }
         broker.replicas.clear();
         for stream in 0..self.streams.len() {

@@ -108,18 +108,27 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn open(synced: &Log) -> Replica {
+    /// A replica as a start finds it, with the high watermark of a checkpoint.
+    pub(crate) fn open(synced: &Log, high_watermark: Offset) -> Replica {
         Replica {
             role: Role::None,
             log: synced.clone(),
             durable_end: synced.end(),
-            high_watermark: synced.start,
+            high_watermark: high_watermark.min(synced.end()).max(synced.start),
             cutting: None,
             pending: PendingAcks::new(10_000),
             generation: 0,
             following: None,
             sessions: BTreeMap::new(),
             verified: synced.start,
+        }
+    }
+
+    pub(crate) fn high_watermark(&self) -> Offset {
+        match &self.role {
+            Role::None => self.high_watermark,
+            Role::Leader(leader) => leader.offsets().high_watermark,
+            Role::Follower { machine, .. } => machine.offsets().high_watermark,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A broker's part in the life of topics: what of deleted ones it still has to remove, and which one a name means.
 
+use eddy_types::Offset;
+
 use super::replica::{Replica, Role};
 use crate::message::Wish;
 use crate::view::topic_id;
@@ -36,7 +38,7 @@ impl World {
         let left = (partition % of..partition).step_by(of).rfind(|old| !state.disk.synced(*old).is_empty());
         if let Some(old) = left.filter(|_| is_new) {
             state.disk.rename(old, partition);
-            state.replicas[partition] = Replica::open(state.disk.synced(partition));
+            state.replicas[partition] = Replica::open(state.disk.synced(partition), Offset::ZERO);
         }
     }
 
