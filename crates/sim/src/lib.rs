@@ -6,7 +6,8 @@
 //! its replicas promise. Then the faults end, and everything must be well again soon.
 //!
 //! The machines are the product's own, and so are the decisions of the controller and the image that they change; what a broker
-//! does around them (streams, proposals, roles, sessions) is written here a second time, without sockets and files. [`Mutant`]s show that the assertions can fail.
+//! does around them (streams, proposals, roles, sessions) is written here a second time, without sockets and files.
+//! [`Mutant`]s show that the assertions can fail.
 
 mod broker;
 mod client;
