@@ -22,7 +22,8 @@ pub use producer::{
 };
 pub use quota::{BucketQuotas, Pace, QuotaWindows, RateQuotas, TokenBucket, Tracked};
 pub use replica::{
-    Acks, AppendError, Appended, DeleteError, Diverging, Effect, Effects, EpochError, EpochMatch, FetchError,
-    FetchGrant, Follower, FollowerError, FollowerFetch, FollowerStart, InvalidAcks, IsrDecision, IsrMember,
-    IsrProposal, Leader, LeaderStart, Offsets, PartitionChange, PendingAcks, TruncationKind, divergence,
+    Acks, AppendError, Appended, Correction, DeleteError, Diverging, Effect, Effects, EpochError, EpochMatch,
+    FetchError, FetchGrant, Follower, FollowerError, FollowerFetch, FollowerStart, InvalidAcks, IsrDecision,
+    IsrMember, IsrProposal, Leader, LeaderStart, Offsets, PartitionChange, PendingAcks, TruncationKind,
+    correction, divergence, straddled,
 };

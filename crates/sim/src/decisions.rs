@@ -3,13 +3,14 @@
 
 use eddy_core::{IsrDecision, IsrMember, IsrProposal};
 use eddy_metadata::controller::{
-    self, IsrAccepted, IsrChange, IsrRefusal, NewReplicas, RegisterError, Registration,
+    self, ElectionKind, IsrAccepted, IsrChange, IsrRefusal, NewReplicas, NewTopic, RegisterError,
+    Registration, TopicRef,
 };
 use eddy_metadata::{Image, Record, Resource};
-use eddy_types::{BrokerId, TopicPartition};
+use eddy_types::{BrokerId, LeaderEpoch, PartitionEpoch, TopicPartition};
 
 use crate::mutant::Mutant;
-use crate::view::{TOPIC, TOPIC_NAME, View, directory};
+use crate::view::{TOPIC_NAME, View, directory};
 
 /// A broker that decides.
 #[derive(Clone, Copy, Debug)]
@@ -73,10 +74,10 @@ impl Decider {
         proposal: &IsrProposal,
     ) -> (Vec<Record>, IsrDecision) {
         let mut image = self.seen(view);
-        let mut change = self.change(&image, partition, proposal);
-        if self.is(Mutant::NoCompareAndSet) {
-            change.leader_epoch = view.partition(partition).leader_epoch;
-            change.partition_epoch = view.partition(partition).partition_epoch;
+        let mut change = self.change(view, &image, partition, proposal);
+        if let Some(now) = view.partition(partition).filter(|_| self.is(Mutant::NoCompareAndSet)) {
+            change.leader_epoch = now.leader_epoch;
+            change.partition_epoch = now.partition_epoch;
         }
         for (member, epoch) in &mut change.isr {
             let asks_nothing = self.is(Mutant::FencedJoins) || self.is(Mutant::StaleEpochJoins);
@@ -93,35 +94,99 @@ impl Decider {
         (self.in_the_same_epoch(view, records), decision)
     }
 
-    fn change(&self, image: &Image, partition: usize, proposal: &IsrProposal) -> IsrChange {
+    fn change(&self, view: &View, image: &Image, partition: usize, proposal: &IsrProposal) -> IsrChange {
+        let (topic, partition) = view.place_of(partition);
         let member = |member: &IsrMember| match member.broker_epoch {
             // One that has not been heard in this leadership is a member in its present life.
             -1 => (member.broker, image.broker(member.broker).map_or(-1, |known| known.epoch)),
             said => (member.broker, said),
         };
         IsrChange {
-            topic: TOPIC,
-            partition: index(partition),
+            topic,
+            partition,
             leader_epoch: proposal.leader_epoch,
             partition_epoch: proposal.partition_epoch,
             isr: proposal.isr.iter().map(member).collect(),
         }
     }
 
-    /// Somebody wants other replicas of a partition, or to go back to those there were (`None`).
-    pub(crate) fn reassign(&self, view: &View, partition: usize, target: Option<&[BrokerId]>) -> Vec<Record> {
-        let partition = TopicPartition { topic: TOPIC_NAME.into(), partition: index(partition) };
+    /// Somebody wants other replicas of a partition of the topic, or to go back to those there were (`None`).
+    pub(crate) fn reassign(&self, view: &View, index: usize, target: Option<&[BrokerId]>) -> Vec<Record> {
+        let partition = partition_of_topic(index);
         let wish = NewReplicas { partition, replicas: target.map(<[BrokerId]>::to_vec) };
         let (records, _) = controller::alter_reassignments(&self.seen(view), &[wish], false);
         self.in_the_same_epoch(view, records)
     }
 
+    /// Creates the topic, unless one has been created since.
+    pub(crate) fn create_topic(&self, view: &View, incarnation: usize, topic: &NewTopic) -> Vec<Record> {
+        if view.created() > incarnation {
+            return Vec::new();
+        }
+        let created = controller::create_topic(view.image(), topic);
+        created.map(|(records, _)| records).unwrap_or_default()
+    }
+
+    /// Somebody wants a leader of a partition, even if records are lost.
+    pub(crate) fn elect_unclean(&self, view: &View, index: usize) -> Vec<Record> {
+        let (mut image, targets) = (view.image().clone(), [partition_of_topic(index)]);
+        let before = view.number_of(index).and_then(|number| view.partition(number));
+        let Some(before) = before.filter(|_| self.is(Mutant::UncleanThoughSomebodyCanLead)) else {
+            return controller::elect_leaders(&image, ElectionKind::Unclean, Some(&targets)).0;
+        };
+        for holder in before.isr.iter().chain(before.elr.iter()) {
+            controller::fence_broker(&image, *holder).iter().for_each(|record| commit(&mut image, record));
+        }
+        let (mut records, _) = controller::elect_leaders(&image, ElectionKind::Unclean, Some(&targets));
+        for record in &mut records {
+            if let Record::PartitionChanged { leader_epoch, partition_epoch, .. } = record {
+                *leader_epoch = LeaderEpoch(before.leader_epoch.0 + 1);
+                *partition_epoch = PartitionEpoch(before.partition_epoch.0 + 1);
+            }
+        }
+        records
+    }
+
+    pub(crate) fn delete_topic(&self, view: &View) -> Vec<Record> {
+        let deleted = controller::delete_topic(view.image(), &TopicRef::Name(TOPIC_NAME));
+        deleted.map(|(records, _)| records).unwrap_or_default()
+    }
+
+    /// Begins to empty a broker when enough others are left.
+    pub(crate) fn drain(&self, view: &View, broker: BrokerId, others: usize) -> Vec<Record> {
+        if view.others_than(broker).len() < others {
+            return Vec::new();
+        }
+        controller::drain_broker(view.image(), broker).unwrap_or_default()
+    }
+
+    /// Empties a broker when enough others are left, and removes it once it is empty.
+    pub(crate) fn decommission(&self, view: &View, broker: BrokerId, others: usize) -> Vec<Record> {
+        if view.others_than(broker).len() < others || view.is_gone(broker) {
+            return Vec::new();
+        }
+        if self.is(Mutant::RemovedBeforeItIsEmpty) {
+            return vec![Record::BrokerRemoved { broker }];
+        }
+        controller::decommission(view.image(), broker).map(|(records, _)| records).unwrap_or_default()
+    }
+
+    pub(crate) fn upkeep(&self, view: &View) -> Vec<Record> {
+        let mut records = controller::upkeep(view.image());
+        if self.is(Mutant::UpkeepElectsUnclean) && records.is_empty() {
+            records = controller::elect_leaders(view.image(), ElectionKind::Unclean, None).0;
+        }
+        let moves = |record: &Record| matches!(record, Record::PartitionChanged { assignment: Some(_), .. });
+        records.retain(|record| !self.is(Mutant::UpkeepForgetsDrains) || !moves(record));
+        records
+    }
+
     /// The image that decisions are made on.
     fn seen(&self, view: &View) -> Image {
         let mut image = view.image().clone();
-        if self.is(Mutant::EligibleThoughTheLogGrows) {
+        if let Some(topic) = view.topic().filter(|_| self.is(Mutant::EligibleThoughTheLogGrows)) {
             let changes = [("min.insync.replicas".to_owned(), Some("5".to_owned()))].into();
-            commit(&mut image, &Record::ConfigsSet { resource: Resource::Topic(TOPIC), changes });
+            commit(&mut image, &Record::ConfigsSet { resource: Resource::Topic(topic), changes });
         }
         image
     }
@@ -130,7 +195,8 @@ impl Decider {
     fn in_the_same_epoch(&self, view: &View, mut records: Vec<Record>) -> Vec<Record> {
         for record in &mut records {
             let Record::PartitionChanged { partition, leader, leader_epoch, .. } = record else { continue };
-            let before = usize::try_from(*partition).ok().and_then(|index| view.partitions().get(index));
+            let index = usize::try_from(*partition).ok();
+            let before = index.and_then(|index| view.partition(view.number_of(index)?));
             if let Some(before) = before.filter(|_| self.is(Mutant::ReplicaLeavesInTheSameEpoch))
                 && before.leader == *leader
             {
@@ -141,8 +207,8 @@ impl Decider {
     }
 }
 
-fn index(partition: usize) -> i32 {
-    i32::try_from(partition).unwrap_or(i32::MAX)
+fn partition_of_topic(index: usize) -> TopicPartition {
+    TopicPartition { topic: TOPIC_NAME.into(), partition: i32::try_from(index).unwrap_or(i32::MAX) }
 }
 
 /// Lets a broker live that is fenced, and gives its new epoch.

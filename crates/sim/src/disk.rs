@@ -33,6 +33,8 @@ pub(crate) struct Disk {
     /// Random id of the data directory: another one after a wipe.
     pub(crate) directory: u64,
     synced: Vec<Log>,
+    /// High watermarks as a checkpoint has them.
+    pub(crate) high_watermarks: Vec<Offset>,
     waiting: VecDeque<Entry>,
     /// Number of the first entry that waits.
     next: u64,
@@ -43,12 +45,18 @@ pub(crate) struct Disk {
 impl Disk {
     pub(crate) fn new(directory: u64, partitions: usize) -> Disk {
         let synced = vec![Log::default(); partitions];
-        Disk { directory, synced, waiting: VecDeque::new(), next: 0, writing: 0 }
+        let high_watermarks = vec![Offset::ZERO; partitions];
+        Disk { directory, synced, high_watermarks, waiting: VecDeque::new(), next: 0, writing: 0 }
     }
 
     /// What is durable of a partition.
     pub(crate) fn synced(&self, partition: usize) -> &Log {
         &self.synced[partition]
+    }
+
+    /// Gives all that is durable of a partition to another one.
+    pub(crate) fn rename(&mut self, from: usize, to: usize) {
+        self.synced[to] = std::mem::take(&mut self.synced[from]);
     }
 
     /// Queues an entry and gives its number.

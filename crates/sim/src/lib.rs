@@ -1,21 +1,26 @@
 //! Simulated clusters: the pure machines of `core` and `metadata` under faults, every step decided by one seed.
 //!
 //! A run draws a cluster from its seed (brokers, partitions, timeouts, which kinds of faults), lets producers and consumers work while
-//! processes die, disks lose what was not synced, links are cut, time stands still for some and clocks are set, and asserts
-//! after every event what a log and its replicas promise. Then the faults end, and everything must be well again soon.
+//! processes die, disks lose what was not synced, links are cut, time stands still for some and clocks are set, while operators
+//! move replicas, drain and remove brokers, delete topics and ask for unclean elections, and asserts after every event what a log and
+//! its replicas promise. Then the faults end, and everything must be well again soon.
 //!
 //! The machines are the product's own, and so are the decisions of the controller and the image that they change; what a broker
-//! does around them (streams, proposals, roles, sessions) is written here a second time, without sockets and files. [`Mutant`]s show that the assertions can fail.
+//! does around them (streams, proposals, roles, sessions) is written here a second time, without sockets and files.
+//! [`Mutant`]s show that the assertions can fail.
 
 mod broker;
 mod client;
+mod commits;
 mod decisions;
+mod departures;
 mod disk;
 mod faults;
 mod log;
 mod message;
 mod mutant;
 mod network;
+mod operators;
 mod oracle;
 mod queue;
 mod raft;
@@ -23,7 +28,9 @@ mod random;
 mod scenario;
 #[cfg(test)]
 mod tests;
+mod truth;
 mod view;
+mod wholeness;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -132,6 +139,14 @@ pub struct Totals {
     pub moves: u64,
     /// Replicas that left their broker.
     pub drops: u64,
+    /// Topics created after one of the same name was deleted.
+    pub recreations: u64,
+    /// Brokers taken out of their cluster.
+    pub removals: u64,
+    /// Unclean elections that somebody asked for.
+    pub unclean_elections: u64,
+    /// Those of them that lost records.
+    pub losses: u64,
     /// Faults.
     pub faults: u64,
     /// The longest recovery after the end of the faults, in virtual milliseconds.
@@ -150,6 +165,10 @@ impl Totals {
         self.isr_changes += run.isr_changes;
         self.moves += run.moves;
         self.drops += run.drops;
+        self.recreations += run.recreations;
+        self.removals += run.removals;
+        self.unclean_elections += run.unclean_elections;
+        self.losses += run.losses;
         self.faults += run.faults;
         self.longest_recovery_ms = self.longest_recovery_ms.max(run.recovery_ms);
     }

@@ -6,6 +6,8 @@ use eddy_types::{BatchFacts, LeaderEpoch, Millis, Offset, ProducerEpoch, Produce
 /// One batch: the values `value..value + offsets`, all unique in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
+    /// Number of the partition that it was written to.
+    pub(crate) partition: usize,
     pub(crate) base: Offset,
     pub(crate) offsets: i32,
     pub(crate) epoch: LeaderEpoch,
@@ -148,6 +150,7 @@ mod tests {
 
     fn batch(base: i64, offsets: i32, epoch: i32) -> Batch {
         Batch {
+            partition: 0,
             base: Offset(base),
             offsets,
             epoch: LeaderEpoch(epoch),

@@ -2,7 +2,8 @@
 
 use eddy_core::{Acks, IsrProposal};
 use eddy_metadata::Record;
-use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset};
+use eddy_metadata::controller::NewTopic;
+use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset, TopicId};
 
 use crate::log::Batch;
 
@@ -30,7 +31,7 @@ pub(crate) enum Up {
 pub(crate) enum Down {
     Data { partition: usize, generation: u32, high_watermark: Offset, log_start: Offset, batches: Vec<Batch> },
     Diverging { partition: usize, generation: u32, epoch: LeaderEpoch, end: Offset },
-    OutOfRange { partition: usize, generation: u32, log_start: Offset },
+    OutOfRange { partition: usize, generation: u32, log_start: Offset, log_end: Offset },
     Refused { partition: usize, generation: u32 },
 }
 
@@ -52,6 +53,8 @@ pub(crate) enum Call {
         incarnation: u64,
         version: u64,
         records: Vec<Record>,
+        /// Whether somebody asked for an election that may lose records.
+        unclean: bool,
     },
     /// Committed up to this entry, or refused because the log is at this entry.
     Proposed {
@@ -81,8 +84,16 @@ pub(crate) enum Call {
 /// From a broker to a client.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    Produced { request: u64, result: Result<Offset, ProduceError> },
+    Produced { request: u64, result: Result<Written, ProduceError> },
     Fetched { request: u64, result: Fetched },
+}
+
+/// Where a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub(crate) partition: usize,
+    pub(crate) epoch: LeaderEpoch,
+    pub(crate) base: Offset,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +126,36 @@ pub(crate) enum Wish {
         partition: usize,
         proposal: IsrProposal,
     },
-    /// Other replicas; `None` goes back to those there were.
+    /// Other replicas of a partition of the topic; `None` goes back to those there were.
     Reassign {
-        partition: usize,
+        index: usize,
         target: Option<Vec<BrokerId>>,
+    },
+    /// The topic, unless it has been created since.
+    CreateTopic {
+        incarnation: usize,
+        topic: NewTopic,
+    },
+    DeleteTopic,
+    /// A broker is emptied, if so many others are not.
+    Drain {
+        broker: usize,
+        others: usize,
+    },
+    Undrain {
+        broker: usize,
+    },
+    /// A broker is emptied, and removed once it is empty.
+    Decommission {
+        broker: usize,
+        others: usize,
+    },
+    /// Somebody wants a leader of a partition of the topic, even if records are lost.
+    ElectUnclean {
+        index: usize,
+    },
+    /// What the broker had of these topics is gone from its disk.
+    Reclaim {
+        topics: Vec<TopicId>,
     },
 }

@@ -47,6 +47,18 @@ pub enum Mutant {
     LeaseByTimeOfDay,
     /// A start acts on the metadata that the disk has, before it has what was committed since.
     StartsWithOldMetadata,
+    /// The directory of a partition has the topic's name instead of its id: what a deleted topic left is the new one's log.
+    DirectoriesByName,
+    /// Followers name the topic to their leader instead of its id: what they say of a deleted one counts for the new one.
+    FollowersNameTheTopic,
+    /// A decommission removes the broker at once, with all that it holds.
+    RemovedBeforeItIsEmpty,
+    /// What a drain cannot move when it begins stays where it is.
+    UpkeepForgetsDrains,
+    /// The controller elects anybody for a partition without a leader, though nobody asked for that.
+    UpkeepElectsUnclean,
+    /// An unclean election that somebody asks for takes place though others can lead without a loss.
+    UncleanThoughSomebodyCanLead,
 }
 
 impl Mutant {
@@ -74,5 +86,11 @@ impl Mutant {
         Mutant::LivesAfterItsSession,
         Mutant::LeaseByTimeOfDay,
         Mutant::StartsWithOldMetadata,
+        Mutant::DirectoriesByName,
+        Mutant::FollowersNameTheTopic,
+        Mutant::RemovedBeforeItIsEmpty,
+        Mutant::UpkeepForgetsDrains,
+        Mutant::UpkeepElectsUnclean,
+        Mutant::UncleanThoughSomebodyCanLead,
     ];
 }

@@ -11,7 +11,7 @@ use crate::mutant::Mutant;
 use crate::queue::{MILLI, Micros};
 use crate::scenario::Scenario;
 use crate::view::View;
-use crate::world::{Event, World};
+use crate::world::{Event, World, id_of};
 
 const TICK: Micros = 100 * MILLI;
 
@@ -72,8 +72,11 @@ impl World {
         let lives = |other: usize| self.brokers[other].up && self.brokers[other].paused_until <= self.now;
         let reached =
             |other: usize| other == broker || (lives(other) && self.links.pass_both(self.now, broker, other));
-        let count = (0..self.brokers.len()).filter(|other| reached(*other)).count();
-        lives(broker) && count * 2 > self.brokers.len()
+        let head = self.raft.head();
+        let voters = (0..self.brokers.len()).filter(|other| !head.is_gone(id_of(*other)));
+        let (count, all) =
+            voters.fold((0, 0), |(count, all), other| (count + usize::from(reached(other)), all + 1));
+        lives(broker) && !head.is_gone(id_of(broker)) && count * 2 > all
     }
 
     /// A proposal reached `at`: committed if it leads and the log is where the proposer thinks.
@@ -82,6 +85,7 @@ impl World {
         at: usize,
         version: u64,
         records: &[Record],
+        unclean: bool,
     ) -> Option<Result<usize, usize>> {
         if self.raft.leader != Some(at) || !self.can_lead_raft(at) {
             return None;
@@ -97,8 +101,11 @@ impl World {
                 return None;
             }
         };
-        self.judge_commit(&before, &after);
+        self.judge_commit(&before, &after, unclean);
         self.trace(|| format!("committed {records:?}"));
+        self.topic_comes_and_goes(&before, &after);
+        let brokers = |view: &View| view.image().brokers().count() as u64;
+        self.statistics.removals += brokers(&before).saturating_sub(brokers(&after));
         self.raft.images.push(Rc::new(after));
         let end = self.raft.end();
         for broker in 0..self.brokers.len() {
@@ -146,6 +153,7 @@ impl World {
         while self.brokers[broker].applied < upto {
             self.brokers[broker].applied += 1;
             if self.brokers[broker].entered {
+                self.note_unclean_elections(broker);
                 self.image_moved(broker);
             }
         }

@@ -32,6 +32,14 @@ pub(crate) enum Fault {
     Reassign,
     /// Somebody sets the time of day of a broker, ahead or back, by minutes or days.
     SetClock,
+    /// The topic is deleted, and created again with the same name.
+    Recreate,
+    /// A broker is emptied, or that ends.
+    Drain,
+    /// A broker is emptied and taken out of the cluster.
+    Decommission,
+    /// A partition is left to a replica that lacks records, and somebody asks that it leads.
+    ElectUnclean,
 }
 
 const FAULTS: &[Fault] = &[
@@ -50,11 +58,20 @@ const FAULTS: &[Fault] = &[
     Fault::SetClock,
 ];
 
+/// Topics of one name, one after another, in a run in which topics are deleted.
+const INCARNATIONS_MAX: usize = 4;
+
 /// The configuration of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) brokers: usize,
     pub(crate) partitions: usize,
+    /// How many topics there can be, one after another.
+    pub(crate) incarnations: usize,
+    /// Whether producers name the topic instead of its id.
+    pub(crate) by_name: bool,
+    /// Whether a start knows the high watermarks of the run before.
+    pub(crate) remembers: bool,
     pub(crate) replication_factor: usize,
     pub(crate) min_insync: usize,
     /// Mean one-way delay between two nodes.
@@ -94,10 +111,32 @@ impl Scenario {
         if faults.is_empty() {
             faults.push(Fault::Crash);
         }
+        // Draws of their own: the rest of a seed's scenario is the same without them.
+        let operators = &mut Random::new(seed, 5);
+        let recreates = operators.percent(20);
+        if recreates {
+            faults.push(Fault::Recreate);
+        }
+        let shrinks = operators.percent(15);
+        if shrinks {
+            faults.extend([Fault::Drain, Fault::Decommission]);
+        }
+        let loses = operators.percent(20);
+        if loses {
+            faults.extend([Fault::ElectUnclean; 2]);
+        }
+        // While others are down there is a majority, and one replica alone.
+        let pairs = loses && operators.percent(70);
+        let replication_factor = if pairs { 2 } else { replication_factor };
+        let brokers = if loses && !pairs { 5 } else { brokers };
+        let min_insync = if loses && operators.percent(70) { 1 } else { min_insync.min(replication_factor) };
         let faults_end = random.between(4_000, 16_000) * MILLI;
         Scenario {
-            brokers,
+            brokers: if shrinks { operators.index(2) + 4 } else { brokers },
             partitions: random.index(3) + 1,
+            incarnations: if recreates { INCARNATIONS_MAX } else { 1 },
+            by_name: operators.percent(50),
+            remembers: loses,
             replication_factor,
             min_insync,
             latency: random.pick(&[100, 500, 2_000, 10_000, 40_000]).unwrap_or(500),
@@ -115,5 +154,11 @@ impl Scenario {
             faults_end,
             deadline: faults_end + 60_000 * MILLI,
         }
+    }
+
+    /// How many partitions there can be in all, those of deleted topics included. They are numbered: those of the first topic, those
+    /// of the next one, and so on.
+    pub(crate) fn numbers(&self) -> usize {
+        self.partitions * self.incarnations
     }
 }

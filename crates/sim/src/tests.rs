@@ -18,6 +18,9 @@ fn no_seed_breaks_a_promise() {
     assert!(totals.leaderships > 5 * SEEDS, "{totals:?}");
     assert!(totals.moves > SEEDS / 4, "{totals:?}");
     assert!(totals.drops > SEEDS / 4, "{totals:?}");
+    assert!(totals.recreations > SEEDS / 10, "{totals:?}");
+    assert!(totals.removals > SEEDS / 20, "{totals:?}");
+    assert!(totals.losses > SEEDS / 100, "{totals:?}");
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! The simulated world: virtual time, brokers, links, clients, and the order in which things happen.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use eddy_types::{BrokerId, Millis};
 
 use crate::broker::{Broker, Task};
 use crate::client::Clients;
-use crate::message::{Answer, Call};
+use crate::message::{Answer, Call, Wish};
 use crate::mutant::Mutant;
 use crate::network::{Links, Node, Pipe, Stream};
 use crate::oracle::{Oracle, Violation};
@@ -44,8 +45,21 @@ pub(crate) enum Event {
     Client(usize),
     /// Somebody wants other replicas of a partition.
     Reassign {
-        partition: usize,
+        index: usize,
         target: Vec<BrokerId>,
+    },
+    /// Somebody creates the topic, until it is there.
+    CreateTopic,
+    /// Somebody takes a broker out of the cluster, until it is gone.
+    Decommission(usize),
+    /// A process dies.
+    Crash {
+        broker: usize,
+        down_for: Micros,
+    },
+    /// Somebody wants a leader of a partition, even if records are lost.
+    ElectUnclean {
+        index: usize,
     },
     /// The next fault.
     Fault,
@@ -77,6 +91,14 @@ pub struct Statistics {
     pub moves: u64,
     /// Replicas that left their broker.
     pub drops: u64,
+    /// Topics created after one of the same name was deleted.
+    pub recreations: u64,
+    /// Brokers taken out of their cluster.
+    pub removals: u64,
+    /// Unclean elections that somebody asked for.
+    pub unclean_elections: u64,
+    /// Those of them that lost records.
+    pub losses: u64,
     /// Records served to consumers.
     pub reads: u64,
     /// Faults.
@@ -101,6 +123,8 @@ pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) oracle: Oracle,
     pub(crate) statistics: Statistics,
+    /// Brokers that somebody is taking out of the cluster.
+    pub(crate) decommissioned: BTreeSet<usize>,
     pub(crate) healed: bool,
     pub(crate) done: bool,
     tracing: bool,
@@ -111,7 +135,7 @@ impl World {
     pub(crate) fn new(seed: u64, mutant: Option<Mutant>, tracing: bool) -> World {
         let scenario = Scenario::draw(seed);
         let nodes = scenario.brokers + 1;
-        let brokers = (0..scenario.brokers).map(|index| Broker::new(index, scenario.partitions)).collect();
+        let brokers = (0..scenario.brokers).map(|index| Broker::new(index, scenario.numbers())).collect();
         let mut world = World {
             now: 0,
             queue: Queue::new(),
@@ -125,6 +149,7 @@ impl World {
             clients: Clients::default(),
             oracle: Oracle::new(&scenario),
             statistics: Statistics::default(),
+            decommissioned: BTreeSet::new(),
             healed: false,
             done: false,
             tracing,
@@ -195,7 +220,15 @@ impl World {
             Event::Start(broker) => self.start(broker),
             Event::Raft => self.raft_tick(),
             Event::Client(client) => self.client_acts(client),
-            Event::Reassign { partition, target } => self.reassign(partition, Some(target)),
+            Event::Reassign { index, target } => self.reassign(index, Some(target)),
+            Event::CreateTopic => self.create_topic(),
+            Event::Crash { broker, down_for } => {
+                if !self.healed {
+                    self.crash(broker, down_for);
+                }
+            }
+            Event::ElectUnclean { index } => self.ask(Wish::ElectUnclean { index }),
+            Event::Decommission(broker) => self.decommission(broker),
             Event::Fault => self.next_fault(),
             Event::Heal => self.heal(),
             Event::Watch => self.watch(),

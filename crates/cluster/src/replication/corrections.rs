@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use eddy_core::{Diverging, FollowerError};
+use eddy_core::{Correction, Diverging, FollowerError, correction};
 use eddy_engine::{Partition, PartitionKey, ReplicateError};
 use eddy_types::Offset;
 
@@ -30,7 +30,8 @@ impl Stream<'_> {
             Err(ReplicateError::Refused(FollowerError::BelowHighWatermark { high_watermark, .. }))
                 if !self.is_in_sync(partition.key()) =>
             {
-                self.start_over(slot, generation, &partition, high_watermark).await;
+                let at = partition.offsets().log_start;
+                self.start_over(slot, generation, &partition, at, high_watermark).await;
             }
             Err(error) => self.failed(slot, generation, &partition, &error),
         }
@@ -43,16 +44,16 @@ impl Stream<'_> {
     }
 
     /// The leader lacks what was committed here, and this broker is outside the ISR: an operator has accepted that loss with an
-    /// unclean election. The leader's log is the log now, from where ours begins.
+    /// unclean election. The leader's log is the log now, from `at`.
     async fn start_over(
         &self,
         slot: u32,
         generation: u32,
         partition: &Arc<Partition>,
+        at: Offset,
         high_watermark: Offset,
     ) {
         let Some((_, epoch)) = self.current(slot, generation) else { return };
-        let at = partition.offsets().log_start;
         match partition.restart_at(epoch, at).await {
             Ok(()) => {
                 self.fetcher.counters.truncations.fetch_add(1, Ordering::Relaxed);
@@ -69,11 +70,14 @@ impl Stream<'_> {
     pub(super) async fn out_of_range(&self, slot: u32, generation: u32, log_start: Offset, log_end: Offset) {
         let Some((partition, epoch)) = self.current(slot, generation) else { return };
         let Some(position) = partition.position() else { return };
-        let done = if position.log_end > log_end {
-            let to = log_end.max(position.log_start);
-            partition.truncate(epoch, to).await
-        } else {
-            partition.restart_at(epoch, log_start).await
+        let (start, high_watermark) = (position.log_start, position.high_watermark);
+        let done = match correction(start..position.log_end, log_start..log_end) {
+            Correction::Truncate(to) => partition.truncate(epoch, to).await,
+            // All of it lies beyond the leader's end: committed records are lost.
+            Correction::Restart(at) if start > log_end && self.is_in_sync(partition.key()) => {
+                Err(FollowerError::BelowHighWatermark { to: at, high_watermark }.into())
+            }
+            Correction::Restart(at) => partition.restart_at(epoch, at).await,
         };
         match done {
             Ok(()) => {
@@ -81,6 +85,11 @@ impl Stream<'_> {
                 tracing::warn!(%partition, %leader, %epoch, ends = %position.log_end, leader_starts = %log_start,
                     leader_ends = %log_end, "the leader's log does not reach ours: going on where it is");
                 self.follow_again(slot, generation, true);
+            }
+            Err(ReplicateError::Refused(FollowerError::BelowHighWatermark { .. }))
+                if !self.is_in_sync(partition.key()) =>
+            {
+                self.start_over(slot, generation, &partition, log_start, high_watermark).await;
             }
             Err(error) => self.failed(slot, generation, &partition, &error),
         }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eddy_core::FollowerError;
+use eddy_core::{FollowerError, straddled};
 use eddy_engine::{AppendError, Partition, ReplicateError, Room};
 use eddy_peer::StreamReader;
 use eddy_types::Offset;
@@ -75,7 +75,7 @@ impl Stream<'_> {
             let Some((partition, epoch)) = self.current(slot, generation) else { return };
             let mut appended = partition.append_replicated(epoch, bytes.clone(), Some(room));
             if let Err(error) = &appended
-                && let Some(base) = straddled(&partition, error, position.log_start)
+                && let Some(base) = begins_within(&partition, error)
             {
                 appended = match partition.restart_at(epoch, base).await {
                     Ok(()) => partition.append_replicated(epoch, bytes, None),
@@ -109,10 +109,9 @@ impl Stream<'_> {
     }
 }
 
-/// Where the leader's first batch begins, when its log begins within that batch (DeleteRecords, R-3.130) and ours is empty: batches are
-/// stored whole, so ours has to begin there as well. The leader's log start follows with its position.
-fn straddled(partition: &Partition, error: &ReplicateError, leader_start: Offset) -> Option<Offset> {
+/// Where the leader's first batch for us begins, when ours is empty and begins within that batch: the leader's log begins there too
+/// (DeleteRecords, R-3.130), or we copy it anew from where ours began. The leader's log start follows with its position.
+fn begins_within(partition: &Partition, error: &ReplicateError) -> Option<Offset> {
     let ReplicateError::Refused(FollowerError::NotContiguous { base, log_end }) = error else { return None };
-    let is_empty = partition.offsets().log_start == *log_end;
-    (is_empty && *log_end == leader_start && Offset::ZERO <= *base && base < log_end).then_some(*base)
+    straddled(partition.offsets().log_start..*log_end, *base)
 }

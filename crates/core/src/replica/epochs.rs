@@ -1,4 +1,6 @@
-//! Leader epochs in requests: fencing (KIP-320) and divergence (KIP-595).
+//! Leader epochs in requests: fencing (KIP-320) and divergence (KIP-595), and what a follower does about it.
+
+use std::ops::Range;
 
 use eddy_types::{LeaderEpoch, Offset};
 
@@ -76,6 +78,33 @@ pub fn divergence(
     }
 }
 
+/// What a follower does whose log and its leader's do not reach each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Correction {
+    /// Everything from here on goes: the leader's log ends here.
+    Truncate(Offset),
+    /// Everything goes, and the log begins anew here, where the leader's begins.
+    Restart(Offset),
+}
+
+/// What a follower does when no epoch of its log is known to the leader, or its end lies outside the leader's log. A log that lies
+/// behind the leader's end as a whole has nothing to keep: to cut it to its own start would lead here again and again.
+#[must_use]
+pub fn correction(own: Range<Offset>, leaders: Range<Offset>) -> Correction {
+    if own.end > leaders.end && own.start <= leaders.end {
+        Correction::Truncate(leaders.end)
+    } else {
+        Correction::Restart(leaders.start)
+    }
+}
+
+/// Where a follower's log, if it is empty, begins anew when the leader's first batch for it begins at `base`, before its start: batches
+/// are stored whole.
+#[must_use]
+pub fn straddled(own: Range<Offset>, base: Offset) -> Option<Offset> {
+    (own.is_empty() && Offset::ZERO <= base && base < own.start).then_some(base)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +119,27 @@ mod tests {
         assert_eq!(check_epoch(asked, OURS), Err(EpochError::Fenced { asked, current: OURS }));
         let asked = LeaderEpoch(6);
         assert_eq!(check_epoch(asked, OURS), Err(EpochError::Unknown { asked, current: OURS }));
+    }
+
+    #[test]
+    fn a_log_out_of_reach_is_cut_or_begun_anew() {
+        let decide = |own: Range<i64>, leaders: Range<i64>| {
+            let offsets = |range: Range<i64>| Offset(range.start)..Offset(range.end);
+            correction(offsets(own), offsets(leaders))
+        };
+        assert_eq!(decide(0..9, 0..5), Correction::Truncate(Offset(5)));
+        assert_eq!(decide(5..9, 0..5), Correction::Truncate(Offset(5)));
+        assert_eq!(decide(0..5, 7..9), Correction::Restart(Offset(7)));
+        assert_eq!(decide(6..9, 0..5), Correction::Restart(Offset(0)));
+        assert_eq!(decide(6..6, 0..5), Correction::Restart(Offset(0)));
+    }
+
+    #[test]
+    fn an_empty_log_begins_where_the_batch_at_its_start_does() {
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(18)), Some(Offset(18)));
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(19)), None);
+        assert_eq!(straddled(Offset(19)..Offset(20), Offset(18)), None);
+        assert_eq!(straddled(Offset(19)..Offset(19), Offset(-1)), None);
     }
 
     #[test]

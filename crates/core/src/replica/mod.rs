@@ -14,7 +14,7 @@ mod pending_acks;
 
 pub use delete::DeleteError;
 pub use effect::{Effect, Effects, IsrMember, IsrProposal};
-pub use epochs::{Diverging, EpochError, EpochMatch, divergence};
+pub use epochs::{Correction, Diverging, EpochError, EpochMatch, correction, divergence, straddled};
 pub use error::{AppendError, FetchError};
 pub use follower::{Follower, FollowerError, FollowerStart, TruncationKind};
 pub use in_sync::{IsrDecision, PartitionChange};

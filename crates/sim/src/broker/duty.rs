@@ -59,7 +59,7 @@ impl World {
         }
         if now >= duty.upkeep_at {
             duty.upkeep_at = now + UPKEEP;
-            if !controller::upkeep(image.image()).is_empty() {
+            if !self.decider(broker).upkeep(&image).is_empty() {
                 self.wish(broker, Wish::Upkeep);
             }
         }

@@ -1,6 +1,6 @@
 //! What a follower does: opens a stream to each leader, copies, cuts its log where it leaves the leader's.
 
-use eddy_core::{Effects, TruncationKind};
+use eddy_core::{Effects, straddled};
 use eddy_types::{LeaderEpoch, Offset};
 
 use super::Task;
@@ -9,6 +9,7 @@ use crate::disk::Entry;
 use crate::log::{Batch, Log};
 use crate::message::{Down, Up};
 use crate::mutant::Mutant;
+use crate::oracle::Reported;
 use crate::queue::{MILLI, Micros};
 use crate::world::{World, id_of, index_of};
 
@@ -26,7 +27,7 @@ impl World {
         let Some(broker_epoch) = image.broker_epoch(id_of(broker), self.brokers[broker].incarnation) else {
             return;
         };
-        for partition in 0..self.scenario.partitions {
+        for partition in 0..self.scenario.numbers() {
             let replica = &self.brokers[broker].replicas[partition];
             if replica.cutting.is_some() {
                 continue;
@@ -114,6 +115,11 @@ impl World {
         }
         match message {
             Down::Data { high_watermark, log_start, batches, .. } => {
+                let log = &self.brokers[broker].replicas[partition].log;
+                let begins_at = batches.first().and_then(|first| straddled(log.start..log.end(), first.base));
+                if let Some(at) = begins_at {
+                    return self.cut(broker, partition, Cut::Restart(at));
+                }
                 self.copy(broker, partition, &batches);
                 let mut out = Effects::new();
                 if let Role::Follower { machine, .. } = &mut self.brokers[broker].replicas[partition].role {
@@ -122,7 +128,9 @@ impl World {
                 self.carry_out(broker, partition, out);
             }
             Down::Diverging { epoch, end, .. } => self.diverged(broker, partition, epoch, end),
-            Down::OutOfRange { log_start, .. } => self.cut(broker, partition, Cut::Restart(log_start)),
+            Down::OutOfRange { log_start, log_end, .. } => {
+                self.out_of_range(broker, partition, log_start..log_end);
+            }
             Down::Refused { .. } => {
                 // One of the two has old metadata: it will have newer soon.
                 self.brokers[broker].replicas[partition].following = None;
@@ -162,6 +170,7 @@ impl World {
     fn diverged(&mut self, broker: usize, partition: usize, epoch: LeaderEpoch, end: Offset) {
         let log = &self.brokers[broker].replicas[partition].log;
         let (own, own_end) = log.end_of(epoch);
+        let start = log.start;
         let to = match own == epoch {
             true => own_end.min(end),
             // The epoch is not in this log: the leader is asked again about the one before.
@@ -172,7 +181,7 @@ impl World {
         if to < log.start {
             self.cut(broker, partition, Cut::Restart(to));
         } else if to < log.end() {
-            self.cut(broker, partition, Cut::Truncate(to));
+            self.truncate(broker, partition, to, start);
         } else {
             self.send_follow(broker, partition);
         }
@@ -196,12 +205,13 @@ impl World {
     /// The entry of a cut is synced.
     pub(crate) fn carry_out_cut(&mut self, broker: usize, partition: usize, number: u64) {
         let now = self.machines_clock(broker);
+        let kind = self.kind_of_truncation(broker, partition);
         let replica = &mut self.brokers[broker].replicas[partition];
         let Some((_, cut)) = replica.cutting.take_if(|(cutting, _)| *cutting == number) else { return };
         if cut == Cut::Drop {
             let generation = replica.generation;
-            *replica = Replica { generation, ..Replica::open(&Log::default()) };
-            self.brokers[broker].reported[partition] = Offset::ZERO;
+            *replica = Replica { generation, ..Replica::open(&Log::default(), Offset::ZERO) };
+            self.brokers[broker].reported[partition] = Reported::default();
             self.oracle.dropped(broker, partition);
             self.statistics.drops += 1;
             return self.assume_roles(broker);
@@ -211,7 +221,7 @@ impl World {
             Cut::Truncate(to) => {
                 replica.log.truncate(to);
                 let (last, producers) = (replica.log.last_epoch(), replica.log.producers(now));
-                let done = machine.truncate(to, last, TruncationKind::Clean, producers);
+                let done = machine.truncate(to, last, kind, producers);
                 self.statistics.truncations += 1;
                 if let Err(error) = done {
                     self.oracle.report("R2", format!("broker {broker} partition {partition}: {error}"));

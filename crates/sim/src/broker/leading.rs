@@ -34,6 +34,10 @@ impl World {
             return;
         }
         self.trace(|| format!("    {message:?}"));
+        let named = |world: &World, partition| match world.mutant {
+            Some(Mutant::FollowersNameTheTopic) => world.same_name(leader, partition),
+            _ => partition,
+        };
         match message {
             Up::Follow {
                 partition,
@@ -47,6 +51,7 @@ impl World {
             } => {
                 let report = Report { broker_epoch, log_start, log_end, durable_end };
                 let at = Position { leader_epoch, last_epoch, report };
+                let partition = named(self, partition);
                 let answer = self.grant(stream, partition, generation, &at);
                 match answer {
                     Some(answer) => self.send_down(stream, answer),
@@ -54,6 +59,7 @@ impl World {
                 }
             }
             Up::Progress { partition, generation, log_start, log_end, durable_end } => {
+                let partition = named(self, partition);
                 let session = self.brokers[leader].replicas[partition].sessions.get(&stream).copied();
                 let Some(session) = session else { return };
                 if session.generation != generation {
@@ -84,7 +90,8 @@ impl World {
                 return Some(Down::Diverging { partition, generation, epoch: at.epoch, end: at.end_offset });
             }
             EpochMatch::OutOfRange => {
-                return Some(Down::OutOfRange { partition, generation, log_start: replica.log.floor() });
+                let (log_start, log_end) = (replica.log.floor(), replica.log.end());
+                return Some(Down::OutOfRange { partition, generation, log_start, log_end });
             }
         }
         let leader_epoch = machine.epoch();
@@ -98,7 +105,8 @@ impl World {
                 None
             }
             Err(Some(FetchError::OutOfRange { .. })) => {
-                Some(Down::OutOfRange { partition, generation, log_start: floor })
+                let log_end = self.brokers[leader].replicas[partition].log.end();
+                Some(Down::OutOfRange { partition, generation, log_start: floor, log_end })
             }
             Err(_) => refused,
         }

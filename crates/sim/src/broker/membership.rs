@@ -14,6 +14,10 @@ const MARGIN_PARTS: i64 = 20;
 impl World {
     /// Metadata has moved at a broker.
     pub(crate) fn image_moved(&mut self, broker: usize) {
+        // Who was taken out of the cluster stops by itself.
+        if self.image_of(broker).is_gone(id_of(broker)) {
+            return self.stop(broker, true);
+        }
         self.assume_roles(broker);
         self.register_if_needed(broker);
         self.go_on(broker);

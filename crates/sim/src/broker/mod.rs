@@ -3,14 +3,16 @@
 mod duty;
 mod following;
 mod leading;
+mod losing;
 mod membership;
 mod replica;
 mod serving;
+mod topics;
 mod wishes;
 
 use std::collections::BTreeMap;
 
-use eddy_types::{Millis, Offset};
+use eddy_types::{LeaderEpoch, Millis, Offset};
 
 use self::duty::Duty;
 pub(crate) use self::replica::{Replica, Role, Token};
@@ -19,8 +21,9 @@ use crate::disk::{Disk, Entry};
 use crate::message::Call;
 use crate::mutant::Mutant;
 use crate::network::Node;
+use crate::oracle::Reported;
 use crate::queue::{MILLI, Micros};
-use crate::world::{Event, World};
+use crate::world::{Event, World, id_of};
 
 /// Something that a broker does later.
 #[derive(Clone, Debug)]
@@ -68,7 +71,9 @@ pub(crate) struct Broker {
     pub(crate) clock_base: Millis,
     pub(crate) replicas: Vec<Replica>,
     /// The greatest high watermark that this disk's replica of each partition has ever reported.
-    pub(crate) reported: Vec<Offset>,
+    pub(crate) reported: Vec<Reported>,
+    /// Unclean elections that this run has heard of, with their leader epochs.
+    pub(crate) unclean: BTreeMap<usize, LeaderEpoch>,
     pub(crate) wanted: BTreeMap<u64, Wanted>,
     pub(crate) next_token: u64,
     pub(crate) lease_until: Millis,
@@ -95,7 +100,8 @@ impl Broker {
             set_by: Millis(0),
             clock_base: Millis(0),
             replicas: Vec::new(),
-            reported: vec![Offset::ZERO; partitions],
+            reported: vec![Reported::default(); partitions],
+            unclean: BTreeMap::new(),
             wanted: BTreeMap::new(),
             next_token: 0,
             lease_until: Millis(0),
@@ -116,10 +122,10 @@ impl Broker {
 impl World {
     /// A process starts: it knows what its disk knows.
     pub(crate) fn start(&mut self, index: usize) {
-        if self.brokers[index].up {
+        if self.brokers[index].up || self.raft.head().is_gone(id_of(index)) {
             return;
         }
-        let partitions = self.scenario.partitions;
+        let partitions = self.scenario.numbers();
         let clock_base = self.time_of_day(index) - self.passed();
         let broker = &mut self.brokers[index];
         broker.up = true;
@@ -129,8 +135,10 @@ impl World {
         broker.entered = false;
         broker.leaving = false;
         broker.clock_base = clock_base;
-        broker.replicas =
-            (0..partitions).map(|partition| Replica::open(broker.disk.synced(partition))).collect();
+        let disk = &broker.disk;
+        let open = |partition| Replica::open(disk.synced(partition), disk.high_watermarks[partition]);
+        broker.replicas = (0..partitions).map(open).collect();
+        broker.unclean.clear();
         broker.wanted.clear();
         broker.lease_until = Millis(0);
         broker.duty = None;
@@ -172,6 +180,9 @@ impl World {
         } else {
             broker.disk.crash(&mut self.chance);
         }
+        if self.scenario.remembers {
+            broker.disk.high_watermarks = broker.replicas.iter().map(Replica::high_watermark).collect();
+        }
         broker.replicas.clear();
         for stream in 0..self.streams.len() {
             let of_this = self.streams[stream].follower == index || self.streams[stream].leader == index;
@@ -205,9 +216,10 @@ impl World {
 
     fn tick(&mut self, broker: usize) {
         self.later(broker, 100 * MILLI, Task::Tick);
-        for partition in 0..self.scenario.partitions {
+        for partition in 0..self.scenario.numbers() {
             self.tick_replica(broker, partition);
         }
+        self.reclaim(broker);
         self.controller_duties(broker);
         self.connect(broker);
     }
@@ -216,8 +228,8 @@ impl World {
         match call {
             Call::Heartbeat { incarnation, sent } => self.heard(broker, from, incarnation, sent),
             Call::Alive { incarnation, sent } => self.alive(broker, incarnation, sent),
-            Call::Propose { token, incarnation, version, records } => {
-                if let Some(result) = self.propose_at(broker, version, &records) {
+            Call::Propose { token, incarnation, version, records, unclean } => {
+                if let Some(result) = self.propose_at(broker, version, &records, unclean) {
                     self.send(broker, from, Call::Proposed { token, incarnation, result });
                 }
             }
@@ -227,6 +239,8 @@ impl World {
                 }
             }
             Call::Produce { client, request, partition, acks, batch } => {
+                let partition =
+                    if self.scenario.by_name { self.same_name(broker, partition) } else { partition };
                 self.produce(broker, partition, batch, Token { client, request, acks, value: batch.value });
             }
             Call::Fetch { client, request, partition, offset } => {
@@ -249,7 +263,7 @@ impl World {
 
     fn synced(&mut self, broker: usize) {
         let entries = self.brokers[broker].disk.finish_write();
-        let partitions = self.scenario.partitions;
+        let partitions = self.scenario.numbers();
         let mut ends = vec![Offset::NONE; partitions];
         let mut cuts = Vec::new();
         for (number, entry) in entries {

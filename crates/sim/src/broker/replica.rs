@@ -6,11 +6,12 @@ use eddy_core::{
     Acks, Effect, Effects, Follower, FollowerStart, Leader, LeaderStart, PartitionChange, PendingAcks,
     ProducerWindows,
 };
+use eddy_metadata::Partition;
 use eddy_types::{BrokerId, LeaderEpoch, Millis, Offset};
 
 use crate::disk::Entry;
 use crate::log::Log;
-use crate::message::{Answer, ProduceError, Wish};
+use crate::message::{Answer, ProduceError, Wish, Written};
 use crate::mutant::Mutant;
 use crate::queue::MILLI;
 use crate::world::{World, id_of};
@@ -26,6 +27,17 @@ pub(crate) enum Role {
         leader: Option<BrokerId>,
         epoch: LeaderEpoch,
     },
+}
+
+impl Role {
+    /// Epoch of the leader, also of one that is followed.
+    pub(crate) fn epoch(&self) -> LeaderEpoch {
+        match self {
+            Role::None => LeaderEpoch::NONE,
+            Role::Leader(leader) => leader.epoch(),
+            Role::Follower { epoch, .. } => *epoch,
+        }
+    }
 }
 
 impl std::fmt::Debug for Role {
@@ -96,18 +108,27 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    pub(crate) fn open(synced: &Log) -> Replica {
+    /// A replica as a start finds it, with the high watermark of a checkpoint.
+    pub(crate) fn open(synced: &Log, high_watermark: Offset) -> Replica {
         Replica {
             role: Role::None,
             log: synced.clone(),
             durable_end: synced.end(),
-            high_watermark: synced.start,
+            high_watermark: high_watermark.min(synced.end()).max(synced.start),
             cutting: None,
             pending: PendingAcks::new(10_000),
             generation: 0,
             following: None,
             sessions: BTreeMap::new(),
             verified: synced.start,
+        }
+    }
+
+    pub(crate) fn high_watermark(&self) -> Offset {
+        match &self.role {
+            Role::None => self.high_watermark,
+            Role::Leader(leader) => leader.offsets().high_watermark,
+            Role::Follower { machine, .. } => machine.offsets().high_watermark,
         }
     }
 
@@ -130,11 +151,20 @@ impl World {
         let image = self.image_of(broker);
         let me = id_of(broker);
         let registered = image.broker_epoch(me, self.brokers[broker].incarnation).is_some();
-        for partition in 0..self.scenario.partitions {
-            let state = image.partition(partition);
+        for partition in 0..self.scenario.numbers() {
             // A new role waits for the end of a cut.
             if self.brokers[broker].replicas[partition].cutting.is_some() {
                 continue;
+            }
+            let Some(state) = image.partition(partition) else {
+                // That a topic is not there is no proof that it was deleted.
+                if image.is_removed(partition) {
+                    self.drop_replica(broker, partition);
+                }
+                continue;
+            };
+            if self.mutant == Some(Mutant::DirectoriesByName) {
+                self.find_old_log(broker, partition);
             }
             if !state.replicas.contains(&me) {
                 self.drop_replica(broker, partition);
@@ -147,12 +177,12 @@ impl World {
             }
             match &self.brokers[broker].replicas[partition].role {
                 Role::Leader(leader) if leads && leader.epoch() == state.leader_epoch => {
-                    self.reconfigure(broker, partition);
+                    self.reconfigure(broker, partition, state);
                 }
                 Role::Follower { leader, epoch, .. }
                     if *epoch == state.leader_epoch && *leader == state.leader => {}
-                _ if leads => self.lead(broker, partition),
-                _ => self.follow(broker, partition),
+                _ if leads => self.lead(broker, partition, state),
+                _ => self.follow(broker, partition, state),
             }
         }
     }
@@ -168,12 +198,10 @@ impl World {
         self.cut(broker, partition, Cut::Drop);
     }
 
-    fn change_of(&self, broker: usize, partition: usize) -> PartitionChange {
-        let image = self.image_of(broker);
-        let state = image.partition(partition);
+    fn change_of(&self, broker: usize, state: &Partition) -> PartitionChange {
         let min_insync = match self.mutant {
             Some(Mutant::NoMinInSyncFreeze) => 1,
-            _ => image.min_insync(),
+            _ => self.image_of(broker).min_insync(),
         };
         PartitionChange {
             partition_epoch: state.partition_epoch,
@@ -183,8 +211,8 @@ impl World {
         }
     }
 
-    fn reconfigure(&mut self, broker: usize, partition: usize) {
-        let change = self.change_of(broker, partition);
+    fn reconfigure(&mut self, broker: usize, partition: usize, state: &Partition) {
+        let change = self.change_of(broker, state);
         let mut out = Effects::new();
         if let Role::Leader(leader) = &mut self.brokers[broker].replicas[partition].role {
             leader.reconfigure(change, &mut out);
@@ -192,9 +220,9 @@ impl World {
         self.carry_out(broker, partition, out);
     }
 
-    fn lead(&mut self, broker: usize, partition: usize) {
-        let change = self.change_of(broker, partition);
-        let epoch = self.image_of(broker).partition(partition).leader_epoch;
+    fn lead(&mut self, broker: usize, partition: usize, state: &Partition) {
+        let change = self.change_of(broker, state);
+        let epoch = state.leader_epoch;
         self.leave_role(broker, partition);
         let lag_max = Millis(self.scenario.lag_max_ms);
         let (now, mutant) = (self.machines_clock(broker), self.mutant);
@@ -222,9 +250,7 @@ impl World {
         self.carry_out(broker, partition, vec![Effect::HighWatermark(high_watermark)]);
     }
 
-    fn follow(&mut self, broker: usize, partition: usize) {
-        let image = self.image_of(broker);
-        let state = image.partition(partition);
+    fn follow(&mut self, broker: usize, partition: usize, state: &Partition) {
         self.leave_role(broker, partition);
         let (now, mutant) = (self.machines_clock(broker), self.mutant);
         let replica = &mut self.brokers[broker].replicas[partition];
@@ -271,7 +297,7 @@ impl World {
         &mut self,
         broker: usize,
         token: &Token,
-        result: Result<Offset, ProduceError>,
+        result: Result<Written, ProduceError>,
     ) {
         let answer = Answer::Produced { request: token.request, result };
         self.reply(broker, token.client, answer);
@@ -345,12 +371,13 @@ impl World {
         let replica = &mut self.brokers[broker].replicas[partition];
         let Role::Leader(leader) = &replica.role else { return };
         let offsets = leader.offsets();
+        let epoch = leader.epoch();
         let released = replica.pending.release(offsets.durable_end, offsets.high_watermark);
         replica.pending.check();
         for (token, base) in released {
             self.judge_ack(broker, partition, &token, base);
             self.statistics.acks += 1;
-            self.answer_produce(broker, &token, Ok(base));
+            self.answer_produce(broker, &token, Ok(Written { partition, epoch, base }));
         }
     }
 

@@ -38,7 +38,7 @@ impl World {
         };
         let range = appended.range();
         if let Appended::New(range) = appended {
-            let batch = Batch { base: range.start, epoch: leader.epoch(), ..batch };
+            let batch = Batch { partition, base: range.start, epoch: leader.epoch(), ..batch };
             replica.log.append(batch);
             self.brokers[broker].disk.push(Entry::Append { partition, batch });
         }

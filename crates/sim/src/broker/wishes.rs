@@ -47,7 +47,7 @@ impl World {
         self.brokers[broker].wanted.values().any(|wanted| like(&wanted.wish))
     }
 
-    fn decider(&self, broker: usize) -> Decider {
+    pub(crate) fn decider(&self, broker: usize) -> Decider {
         let state = &self.brokers[broker];
         let (incarnation, directory) = (state.incarnation, state.disk.directory);
         Decider { me: id_of(broker), incarnation, directory, mutant: self.mutant }
@@ -68,11 +68,12 @@ impl World {
         if records.is_empty() {
             return self.done(broker, wanted.wish, decision);
         }
+        let unclean = matches!(wanted.wish, Wish::ElectUnclean { .. });
         wanted.state = State::Sent;
         wanted.decision = decision;
         self.brokers[broker].wanted.insert(token, wanted);
         let (incarnation, version) = (decider.incarnation, image.image().version());
-        self.send_to_controller(broker, Call::Propose { token, incarnation, version, records });
+        self.send_to_controller(broker, Call::Propose { token, incarnation, version, records, unclean });
     }
 
     pub(crate) fn proposed(&mut self, broker: usize, token: u64, result: Result<usize, usize>) {
@@ -116,6 +117,13 @@ impl World {
             Wish::Fence { .. }
             | Wish::BeginShutdown
             | Wish::Reassign { .. }
+            | Wish::CreateTopic { .. }
+            | Wish::DeleteTopic
+            | Wish::ElectUnclean { .. }
+            | Wish::Drain { .. }
+            | Wish::Undrain { .. }
+            | Wish::Decommission { .. }
+            | Wish::Reclaim { .. }
             | Wish::Upkeep
             | Wish::PreferredLeaders => {}
         }
@@ -156,8 +164,17 @@ fn decided(
         Wish::Register => decider.register(view).ok()?,
         Wish::Fence { broker, broker_epoch } => decider.fence(view, id_of(*broker), *broker_epoch),
         Wish::BeginShutdown => decider.begin_shutdown(view),
-        Wish::Reassign { partition, target } => decider.reassign(view, *partition, target.as_deref()),
-        Wish::Upkeep => controller::upkeep(view.image()),
+        Wish::Reassign { index, target } => decider.reassign(view, *index, target.as_deref()),
+        Wish::CreateTopic { incarnation, topic } => decider.create_topic(view, *incarnation, topic),
+        Wish::ElectUnclean { index } => decider.elect_unclean(view, *index),
+        Wish::DeleteTopic => decider.delete_topic(view),
+        Wish::Drain { broker, others } => decider.drain(view, id_of(*broker), *others),
+        Wish::Undrain { broker } => {
+            controller::undrain_broker(view.image(), id_of(*broker)).unwrap_or_default()
+        }
+        Wish::Decommission { broker, others } => decider.decommission(view, id_of(*broker), *others),
+        Wish::Reclaim { topics } => controller::reclaim_directories(view.image(), decider.me, topics, &[]),
+        Wish::Upkeep => decider.upkeep(view),
         Wish::PreferredLeaders => controller::preferred_leaders(view.image()),
         Wish::Isr { partition, proposal } => {
             let (records, decision) = decider.alter(view, *partition, proposal);

@@ -9,14 +9,19 @@ use crate::world::World;
 
 #[derive(Debug)]
 pub(super) struct Consumer {
+    /// Index of the partition in the topic.
+    pub(super) index: usize,
+    /// The partition that it reads: of the newest topic that it has heard of.
     pub(super) partition: usize,
     pub(super) position: Offset,
+    /// The line of the partition's history that it reads.
+    pub(super) line: usize,
     request: Option<(u64, Micros)>,
 }
 
 impl Consumer {
-    pub(super) fn new(partition: usize) -> Consumer {
-        Consumer { partition, position: Offset::ZERO, request: None }
+    pub(super) fn new(index: usize) -> Consumer {
+        Consumer { index, partition: index, position: Offset::ZERO, line: 0, request: None }
     }
 }
 
@@ -34,12 +39,18 @@ impl World {
         if consumer.request.is_some_and(|(_, since)| since + PATIENCE > now) {
             return;
         }
-        let (partition, offset) = (consumer.partition, consumer.position);
+        let index = consumer.index;
         let request = self.request_number();
-        let leader = self.leader_of(partition);
-        if let Some(consumer) = self.consumer(client) {
-            consumer.request = Some((request, now));
+        let Some((partition, leader)) = self.leader_of(index) else { return };
+        let Some(consumer) = self.consumer(client) else { return };
+        if partition < consumer.partition {
+            return;
         }
+        if partition > consumer.partition {
+            (consumer.partition, consumer.position, consumer.line) = (partition, Offset::ZERO, 0);
+        }
+        let offset = consumer.position;
+        consumer.request = Some((request, now));
         self.send(node, leader, Call::Fetch { client, request, partition, offset });
         if self.scenario.deletes && !self.healed && self.workload.percent(1) {
             let before = Offset(self.workload.below(offset.0.unsigned_abs() + 1).cast_signed());
@@ -53,12 +64,18 @@ impl World {
             return;
         }
         consumer.request = None;
-        let (partition, mut position) = (consumer.partition, consumer.position);
+        let (partition, mut position, mut line) = (consumer.partition, consumer.position, consumer.line);
         match result {
             Fetched::NotLeader => {}
             Fetched::BelowStart(start) => {
                 position = start;
                 self.oracle.skipped(partition, start);
+            }
+            Fetched::Records { epoch, .. } if self.oracle.histories[partition].line(epoch) != line => {
+                // An old leader's answer is dropped; a new leader may lack what was read, and then it goes on where that begins.
+                let history = &self.oracle.histories[partition];
+                position = history.left_of(position, line, history.line(epoch));
+                line = line.max(history.line(epoch));
             }
             Fetched::Records { high_watermark, epoch, batches } => {
                 for batch in batches {
@@ -69,7 +86,7 @@ impl World {
             }
         }
         if let Some(consumer) = self.consumer(client) {
-            consumer.position = position;
+            (consumer.position, consumer.line) = (position, line);
         }
     }
 }

@@ -68,16 +68,17 @@ impl World {
         }
     }
 
-    /// Whom a client takes for the leader: what a broker that it reaches says, sometimes nonsense.
-    fn leader_of(&mut self, partition: usize) -> usize {
+    /// Where a client takes a partition of the topic to be, and whom for its leader: what a broker that it reaches says, sometimes
+    /// nonsense. `None` when there is no topic.
+    fn leader_of(&mut self, index: usize) -> Option<(usize, usize)> {
         let asked = self.workload.index(self.brokers.len());
-        if self.workload.percent(2) {
-            return asked;
-        }
+        let nonsense = self.workload.percent(2);
         let clients = self.scenario.brokers;
         let reached = self.brokers[asked].entered && self.links.pass_both(self.now, clients, asked);
         let image = if reached { self.image_of(asked) } else { self.raft.head() };
-        image.partition(partition).leader.map_or(asked, index_of)
+        let number = image.number_of(index)?;
+        let leader = image.partition(number)?.leader.filter(|_| !nonsense);
+        Some((number, leader.map_or(asked, index_of)))
     }
 
     fn request_number(&mut self) -> u64 {
@@ -96,7 +97,12 @@ impl World {
     pub(crate) fn consumers_are_at_the_end(&self) -> bool {
         self.clients.clients.iter().all(|client| match client {
             Client::Producer(_) => true,
-            Client::Consumer(consumer) => consumer.position >= self.oracle.end(consumer.partition),
+            Client::Consumer(consumer) => {
+                let there = self.raft.head().number_of(consumer.index);
+                let newest = self.oracle.histories[consumer.partition].newest_line();
+                (there, newest) == (Some(consumer.partition), consumer.line)
+                    && consumer.position >= self.oracle.end(consumer.partition)
+            }
         })
     }
 }

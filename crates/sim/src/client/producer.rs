@@ -7,7 +7,8 @@ use eddy_types::{LeaderEpoch, Millis, Offset};
 
 use super::{Client, PATIENCE};
 use crate::log::Batch;
-use crate::message::{Call, ProduceError};
+use crate::message::{Call, ProduceError, Written};
+use crate::oracle::Floor;
 use crate::queue::{MILLI, Micros};
 use crate::world::World;
 
@@ -16,14 +17,16 @@ const ATTEMPTS_MAX: u32 = 12;
 
 #[derive(Debug)]
 pub(super) struct Producer {
-    partition: usize,
+    /// Index of the partition in the topic.
+    index: usize,
     idempotent: bool,
     acks: Acks,
     id: i64,
     next_sequence: i32,
     /// Batches without an outcome, in order.
     open: VecDeque<Open>,
-    leader: Option<usize>,
+    /// Where batches go: partition and leader.
+    target: Option<(usize, usize)>,
     /// When the newest acknowledged batch was begun.
     pub(super) acked_since: Micros,
 }
@@ -38,20 +41,20 @@ struct Open {
     /// Some attempt may have been written.
     ambiguous: bool,
     begun: Micros,
-    /// What was acknowledged when it began: it must come later (L5).
-    floor: Offset,
+    /// What was acknowledged of the partition when it began: it must come later (L5).
+    floor: Floor,
 }
 
 impl Producer {
-    pub(super) fn new(partition: usize, idempotent: bool, acks: Acks) -> Producer {
+    pub(super) fn new(index: usize, idempotent: bool, acks: Acks) -> Producer {
         Producer {
-            partition,
+            index,
             idempotent,
             acks,
             id: -1,
             next_sequence: 0,
             open: VecDeque::new(),
-            leader: None,
+            target: None,
             acked_since: 0,
         }
     }
@@ -82,7 +85,7 @@ impl World {
             }
         }
         if late {
-            producer.leader = None;
+            producer.target = None;
         }
         let gave_up = producer.open.iter().any(|open| {
             let attempts = open.requests.len() as u32;
@@ -112,11 +115,14 @@ impl World {
         self.clients.next_value += 10;
         let (now, next_id) = (self.now, self.clients.next_producer);
         let mut new_id = false;
-        let partition = match self.producer(client) {
-            Some(producer) => producer.partition,
+        let index = match self.producer(client) {
+            Some(producer) => producer.index,
             None => return,
         };
-        let floor = self.oracle.acked_end(partition);
+        let floor = match self.raft.head().number_of(index) {
+            Some(partition) => self.oracle.floor(partition),
+            None => return,
+        };
         let Some(producer) = self.producer(client) else { return };
         if producer.idempotent && producer.id < 0 {
             producer.id = next_id;
@@ -126,6 +132,7 @@ impl World {
         let identity = producer.idempotent.then_some((producer.id, producer.next_sequence));
         producer.next_sequence += offsets;
         let batch = Batch {
+            partition: index,
             base: Offset::NONE,
             offsets,
             epoch: LeaderEpoch::NONE,
@@ -150,19 +157,16 @@ impl World {
     fn send_open(&mut self, client: usize) {
         let node = self.scenario.brokers;
         let Some(producer) = self.producer(client) else { return };
-        let (partition, acks, leader) = (producer.partition, producer.acks, producer.leader);
+        let (index, acks, target) = (producer.index, producer.acks, producer.target);
         let first = producer.open.iter().position(|open| open.waiting_since.is_none());
         let Some(first) = first else { return };
         let count = producer.open.len();
-        let leader = match leader {
-            Some(leader) => leader,
-            None => self.leader_of(partition),
-        };
+        let Some((partition, leader)) = target.or_else(|| self.leader_of(index)) else { return };
         for index in first..count {
             let request = self.request_number();
             let now = self.now;
             let Some(producer) = self.producer(client) else { return };
-            producer.leader = Some(leader);
+            producer.target = Some((partition, leader));
             let Some(open) = producer.open.get_mut(index) else { return };
             open.requests.push(request);
             // It goes again after one before it, whatever may become of the attempt that is on its way.
@@ -173,19 +177,19 @@ impl World {
         }
     }
 
-    pub(super) fn produced(&mut self, client: usize, request: u64, result: Result<Offset, ProduceError>) {
+    pub(super) fn produced(&mut self, client: usize, request: u64, result: Result<Written, ProduceError>) {
         let Some(producer) = self.producer(client) else { return };
-        let (partition, acks) = (producer.partition, producer.acks);
+        let acks = producer.acks;
         let Some(index) = producer.open.iter().position(|open| open.requests.contains(&request)) else {
             return;
         };
         let newest = producer.open.get(index).and_then(|open| open.requests.last().copied());
         match result {
-            Ok(base) => {
+            Ok(written) => {
                 let Some(open) = producer.open.remove(index) else { return };
                 if acks == Acks::All {
                     producer.acked_since = producer.acked_since.max(open.begun);
-                    self.oracle.acknowledged(partition, &open.batch, base, open.floor);
+                    self.oracle.acknowledged(&open.batch, written, open.floor);
                 }
             }
             Err(error) => {
@@ -196,7 +200,7 @@ impl World {
                         open.waiting_since = None;
                     }
                 }
-                producer.leader = None;
+                producer.target = None;
             }
         }
     }
@@ -205,12 +209,11 @@ impl World {
     fn give_up(&mut self, client: usize) {
         let Some(producer) = self.producer(client) else { return };
         producer.id = -1;
-        producer.leader = None;
-        let partition = producer.partition;
+        producer.target = None;
         let open = std::mem::take(&mut producer.open);
         for open in open {
             if !open.ambiguous && open.waiting_since.is_none() {
-                self.oracle.rejected(partition, &open.batch);
+                self.oracle.rejected(&open.batch);
             }
         }
     }
