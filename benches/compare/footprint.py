@@ -13,12 +13,14 @@ MANY_PARTITIONS = 1000
 IDLE_SECONDS = 15
 GROWN_PARTITIONS = 10_000
 GROWN_CONNECTIONS = 5_000
+CHECKPOINT_SECONDS = 15
 LABELS |= {
     "ready_ms": "ready on an empty directory, ms",
     "ready_many_ms": f"ready with {MANY_PARTITIONS:,} partitions, ms",
     "ready_killed_ms": f"ready with {MANY_PARTITIONS:,} partitions after SIGKILL, ms",
     "idle_mib": "idle, resident MiB",
     "idle_percent": "idle, % of a core",
+    "new_partitions_cost": f"CPU a record while {GROWN_PARTITIONS:,} partitions get their first files, by that with 1",
     "partitions_cost": f"CPU a record with {GROWN_PARTITIONS:,} partitions, by that with 1",
     "connections_cost": f"CPU a record with {GROWN_CONNECTIONS:,} more connections, by that without",
     "connection_kib": "KiB of memory a connection",
@@ -83,6 +85,9 @@ def growth(broker, generator, seconds):
     figures = {"connection_kib": (broker.resident_mib() - before) * 1024 / GROWN_CONNECTIONS, "connections_cost": cost("one", 1) / one}
     for connection in kept:
         connection.close()
+    figures["new_partitions_cost"] = cost("grown", GROWN_PARTITIONS) / one
+    # Every one of them gets a record, and a checkpoint its files.
+    time.sleep(CHECKPOINT_SECONDS)
     figures["partitions_cost"] = cost("grown", GROWN_PARTITIONS) / one
     broker.stop()
     figures["ready_grown_ms"] = broker.start()
