@@ -144,7 +144,7 @@ impl World {
             Step::EndCheckpoint => {
                 let position = self.next_checkpoint.take().unwrap_or(self.wal.len());
                 self.log.flush(Offset(self.end)).unwrap();
-                let checkpoint = if position % 2 == 0 {
+                let checkpoint = if position.is_multiple_of(2) {
                     self.log.sync().unwrap()
                 } else {
                     let prepared = self.log.prepare_sync().unwrap();
