@@ -148,7 +148,7 @@ impl World {
                     self.log.sync().unwrap()
                 } else {
                     let prepared = self.log.prepare_sync().unwrap();
-                    self.machine.disk().sync_all(&self.machine.dir()).unwrap();
+                    self.machine.disk().sync_all(self.machine.root()).unwrap();
                     prepared
                 };
                 self.checkpoint = (checkpoint, position);
