@@ -38,8 +38,8 @@ pub trait Disk: Send + Sync + 'static {
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes everything on the file system that holds `path` durable, names too: for many files this costs less than one sync each.
-    /// As with [`File::sync_data`], a failure is final.
+    /// Makes everything on the file system that holds `path` durable, names too: many syncs that follow have next to nothing left to do.
+    /// They are still needed, for only they tell surely whether their file was written.
     fn sync_all(&self, path: &Path) -> io::Result<()>;
     /// Free and total bytes of the file system that holds `path`.
     fn space(&self, path: &Path) -> io::Result<Space>;
@@ -110,24 +110,15 @@ pub trait File: Send + Sync {
 /// Writes `contents` to `path` so that after a crash the file is either the old or the new one, whole: write to a
 /// temporary name, sync, rename, sync the directory.
 pub fn replace(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
     let temporary = path.with_extension("new");
-    write_new(disk, &temporary, contents)?.sync_data()?;
-    disk.rename(&temporary, path)?;
-    disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
-}
-
-/// As [`replace`], but durable, and whole after a power cut, only once [`Disk::sync_all`] has returned.
-pub fn replace_unsynced(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    write_new(disk, &temporary, contents)?;
-    disk.rename(&temporary, path)
-}
-
-fn write_new(disk: &dyn Disk, path: &Path, contents: &[u8]) -> io::Result<Arc<dyn File>> {
-    let file = disk.open(path, Open::Create)?;
+    let file = disk.open(&temporary, Open::Create)?;
     file.set_size(0)?;
     file.write_at(&[IoSlice::new(contents)], 0)?;
-    Ok(file)
+    file.sync_data()?;
+    drop(file);
+    disk.rename(&temporary, path)?;
+    disk.sync_dir(dir)
 }
 
 /// Reads a whole file.

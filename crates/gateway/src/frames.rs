@@ -12,6 +12,8 @@ use crate::foreign::Foreign;
 
 /// Read buffer of a connection without a large frame.
 const READ_BYTES: usize = 16 << 10;
+/// The largest one: an idle connection keeps it.
+const READ_BYTES_MAX: usize = 32 << 10;
 /// How much larger than the last frame the next one may be to fit into one buffer.
 const SLACK_BYTES: usize = 512;
 const LENGTH_BYTES: usize = 4;
@@ -100,7 +102,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// and keeps nothing else in the tail cache: a frame that is small, or smaller than what follows it, is copied out, else
     /// what follows is.
     fn take_frame(&mut self, length: usize) -> (Bytes, usize) {
-        self.read_bytes = (length + LENGTH_BYTES + SLACK_BYTES).clamp(READ_BYTES, CLAIM_BYTES);
+        self.read_bytes = (length + LENGTH_BYTES + SLACK_BYTES).clamp(READ_BYTES, READ_BYTES_MAX);
         if length < READ_BYTES || self.buffer.len() - length > length {
             let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
             self.buffer.advance(length);

@@ -8,8 +8,6 @@ use std::path::Path;
 use eddy_disk::Disk;
 use eddy_types::{LeaderEpoch, Offset};
 
-use crate::sync::Syncing;
-
 /// Name of the file in a partition's directory.
 pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
 
@@ -19,17 +17,8 @@ const VERSION: &str = "0";
 ///
 /// # Errors
 /// Those of the disk; the old file is then still whole.
-pub(crate) fn write(
-    disk: &dyn Disk,
-    dir: &Path,
-    epochs: &[(LeaderEpoch, Offset)],
-    sync: Syncing,
-) -> io::Result<()> {
-    let replace = match sync {
-        Syncing::Here => eddy_disk::replace,
-        Syncing::ByCaller => eddy_disk::replace_unsynced,
-    };
-    replace(disk, &dir.join(FILE_NAME), encode(epochs).as_bytes())
+pub(crate) fn write(disk: &dyn Disk, dir: &Path, epochs: &[(LeaderEpoch, Offset)]) -> io::Result<()> {
+    eddy_disk::replace(disk, &dir.join(FILE_NAME), encode(epochs).as_bytes())
 }
 
 fn encode(epochs: &[(LeaderEpoch, Offset)]) -> String {

@@ -7,15 +7,6 @@ use crate::error::LogError;
 use crate::flush::Flusher;
 use crate::log::{Log, LogCheckpoint, State};
 
-/// Who makes files durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Syncing {
-    /// Whoever writes them, one by one.
-    Here,
-    /// The caller, all at once.
-    ByCaller,
-}
-
 impl Log {
     /// Makes everything that was flushed durable and says where it ends. What the checkpoint says counts once the caller has
     /// stored it; until then the write-ahead log must keep what it holds.
@@ -23,19 +14,6 @@ impl Log {
     /// # Errors
     /// A failed sync is final (see [`eddy_disk`]): the process must stop.
     pub fn sync(&self) -> Result<LogCheckpoint, LogError> {
-        self.checkpoint(Syncing::Here)
-    }
-
-    /// As [`Log::sync`], but it is the caller who makes the files durable, by [`Disk::sync_all`](eddy_disk::Disk::sync_all)
-    /// and before storing the checkpoint; those of many logs at once.
-    ///
-    /// # Errors
-    /// As those of [`Log::sync`].
-    pub fn prepare_sync(&self) -> Result<LogCheckpoint, LogError> {
-        self.checkpoint(Syncing::ByCaller)
-    }
-
-    fn checkpoint(&self, sync: Syncing) -> Result<LogCheckpoint, LogError> {
         let mut flusher = self.flusher.lock();
         let checkpoint = loop {
             self.carry_out_cut(&mut flusher)?;
@@ -51,20 +29,15 @@ impl Log {
             }
         };
         for segment in std::mem::take(&mut flusher.dirty) {
-            if sync == Syncing::Here {
-                segment.sync(&self.files)?;
-            }
+            segment.sync(&self.files)?;
         }
         if flusher.dir_exists && flusher.epochs_stored != checkpoint.epochs {
-            epoch_checkpoint::write(self.files.disk().as_ref(), &self.dir, &checkpoint.epochs, sync)
+            epoch_checkpoint::write(self.files.disk().as_ref(), &self.dir, &checkpoint.epochs)
                 .map_err(|error| LogError::io("write", &self.dir.join(epoch_checkpoint::FILE_NAME), error))?;
             flusher.epochs_stored.clone_from(&checkpoint.epochs);
             flusher.dir_dirty = false;
         }
-        match sync {
-            Syncing::Here => self.sync_dirs(&mut flusher)?,
-            Syncing::ByCaller => (flusher.dir_dirty, flusher.dir_made) = (false, false),
-        }
+        self.sync_dirs(&mut flusher)?;
         Ok(checkpoint)
     }
 

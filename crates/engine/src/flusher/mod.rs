@@ -54,7 +54,7 @@ const CACHED_BYTES_MAX: usize = 32 << 20;
 /// of them every second would be most of the work.
 const SMALL_BYTES: usize = 64 << 10;
 
-/// A checkpoint of this many partitions syncs the file system, one of fewer file by file.
+/// A checkpoint of this many partitions syncs the file system before their files.
 const SYNC_ALL_PARTITIONS: usize = 128;
 
 /// Time for the WAL's thread to tell the partitions of its last group. When it is over, the next start replays that group.
@@ -223,12 +223,14 @@ impl Worker {
         self.absorb(late);
         self.checkpoint_due = None;
         let touched = std::mem::take(&mut self.touched);
-        let sync_all = touched.len() >= SYNC_ALL_PARTITIONS;
+        if touched.len() >= SYNC_ALL_PARTITIONS {
+            self.sync_ahead(touched.values());
+        }
         for (key, partition) in touched {
             if partition.is_gone() {
                 continue;
             }
-            let (record, more_to_come) = self.checkpoint_one(&partition, sync_all);
+            let (record, more_to_come) = self.checkpoint_one(&partition);
             if more_to_come {
                 self.touched.insert(key, Arc::clone(&partition));
                 self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
@@ -238,9 +240,6 @@ impl Worker {
             self.unstored.insert(key, Arc::clone(&partition));
             self.cached.insert(key, partition);
             self.recorded.insert(key, record);
-        }
-        if sync_all && let Err(error) = self.partitions.disk().sync_all(self.partitions.data_dir()) {
-            self.fatal("cannot sync the segments", &error);
         }
         self.store(lsn);
     }
@@ -271,14 +270,23 @@ impl Worker {
         stats.retained_bytes > self.config.replay_bytes.min(stats.file_bytes_max / 2)
     }
 
-    /// The record of one partition, and whether the next checkpoint is to look again. With `sync_all` its files are still to be
-    /// made durable.
-    fn checkpoint_one(&self, partition: &Partition, sync_all: bool) -> (PartitionCheckpoint, bool) {
+    /// Writes all of them and syncs the file system once, so that the sync of each file that follows does not write and wait for
+    /// its own.
+    fn sync_ahead<'p>(&self, partitions: impl Iterator<Item = &'p Arc<Partition>>) {
+        for partition in partitions.filter(|partition| !partition.is_gone()) {
+            self.flush_one(partition, partition.offsets().durable_end);
+        }
+        if let Err(error) = self.partitions.disk().sync_all(self.partitions.data_dir()) {
+            self.fatal("cannot sync the segments", &error);
+        }
+    }
+
+    /// The record of one partition, and whether the next checkpoint is to look again.
+    fn checkpoint_one(&self, partition: &Partition) -> (PartitionCheckpoint, bool) {
         let (mark, log) = loop {
             let mark = partition.mark();
             self.flush_one(partition, mark.durable_end);
-            let log = if sync_all { partition.log().prepare_sync() } else { partition.log().sync() };
-            let log = match log {
+            let log = match partition.log().sync() {
                 Ok(log) => log,
                 Err(error) => self.fatal("cannot sync a segment", &error),
             };

@@ -104,14 +104,6 @@ impl Machine {
         }
     }
 
-    /// A directory that is always there.
-    pub(crate) fn root(&self) -> &Path {
-        match self {
-            Machine::Sim(_) => Path::new("/"),
-            Machine::Real(dir) => dir.path(),
-        }
-    }
-
     /// A crash: of the machine if that can be simulated.
     pub(crate) fn crash(&self, seed: u64) {
         if let Machine::Sim(disk) = self {
