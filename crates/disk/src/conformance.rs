@@ -4,7 +4,8 @@ use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 
 use crate::{
-    AlignedBuffer, DIRECT_BLOCK, Disk, Durable, Open, RealDisk, SimDisk, read, replace, write_past_cache,
+    Access, AlignedBuffer, DIRECT_BLOCK, Disk, Durable, Open, RealDisk, SimDisk, read, replace,
+    write_past_cache,
 };
 
 macro_rules! on_every_disk {
@@ -28,6 +29,7 @@ on_every_disk! {
     a_file_is_made_once_and_kept
     writes_of_many_parts_land_one_after_the_other
     reads_end_where_the_file_ends
+    what_is_appended_ends_where_the_file_ends
     gaps_and_growth_read_as_zeros
     blocks_past_the_page_cache_are_read_like_others
     a_write_past_the_page_cache_goes_anywhere
@@ -91,6 +93,22 @@ fn reads_end_where_the_file_ends(disk: &dyn Disk, dir: &Path) {
     match file.read_cached_at(&mut buffer, 9) {
         Ok(count) => assert_eq!(count, 1),
         Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+    }
+}
+
+fn what_is_appended_ends_where_the_file_ends(disk: &dyn Disk, dir: &Path) {
+    let file = disk.open(&dir.join("file"), Open::Create).unwrap();
+    file.write_at(&parts(b"0123456789"), 0).unwrap();
+    let mut buffer = b"kept ".to_vec();
+    file.append_to(&mut buffer, 4, 1, Access::Blocking).unwrap();
+    assert_eq!(buffer, b"kept 1234");
+    file.append_to(&mut buffer, 100, 8, Access::Blocking).unwrap();
+    assert_eq!(buffer, b"kept 123489");
+    file.append_to(&mut buffer, 3, 1 << 40, Access::Blocking).unwrap();
+    assert_eq!(buffer, b"kept 123489");
+    match file.append_to(&mut buffer, 1, 0, Access::Cached) {
+        Ok(()) => assert_eq!(buffer, b"kept 1234890"),
+        Err(error) => assert_eq!((error.kind(), &buffer[..]), (ErrorKind::WouldBlock, &b"kept 123489"[..])),
     }
 }
 

@@ -81,6 +81,15 @@ pub enum Durable {
     AfterSync,
 }
 
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It may: never on a runtime thread.
+    Blocking,
+    /// Only what the page cache holds; an error of kind `WouldBlock` otherwise. Safe on a runtime thread.
+    Cached,
+}
+
 /// What [`File::write_direct_at`] is aligned to, in bytes.
 pub const DIRECT_BLOCK: usize = 4096;
 
@@ -91,6 +100,18 @@ pub trait File: Send + Sync {
     /// Like [`File::read_at`], but only what the page cache holds: an error of kind `WouldBlock` when the disk would have
     /// to be asked. Safe on a runtime thread.
     fn read_cached_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Reads up to `bytes` bytes at `position`, fewer when the file ends before, and appends them to `buffer`, which an error
+    /// leaves as it was. Unlike the reads above it needs no memory that was cleared before.
+    fn append_to(&self, buffer: &mut Vec<u8>, bytes: usize, position: u64, access: Access) -> io::Result<()> {
+        let before = buffer.len();
+        buffer.resize(before + bytes, 0);
+        let read = match access {
+            Access::Blocking => self.read_at(&mut buffer[before..], position),
+            Access::Cached => self.read_cached_at(&mut buffer[before..], position),
+        };
+        buffer.truncate(before + read.as_ref().unwrap_or(&0));
+        read.map(drop)
+    }
     /// Writes all of `parts`, one after the other, from `position` on. Extends the file when needed.
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()>;
     /// Makes the bytes written so far, and the file's size, durable (fdatasync).

@@ -45,22 +45,26 @@ impl Partition {
     /// # Errors
     /// Offset out of range, an epoch that is not ours, or a failing disk.
     pub async fn read(self: &Arc<Self>, request: ReadRequest) -> Result<PartitionRead, ReadError> {
-        let (read, end) = self.look(request).await?;
+        let (read, end) = self.look(request, Reader::Other).await?;
         let bytes = read.slices.iter().map(Bytes::len).sum();
         self.traffic().count_fetched(OffsetRange { start: request.offset, end }, bytes);
         Ok(read)
     }
 
-    /// As [`Partition::read`], for the broker itself: it does not count as traffic.
+    /// As [`Partition::read`], for the broker itself: it does not count as traffic, and the page cache is not kept for it.
     ///
     /// # Errors
     /// As [`Partition::read`].
     pub async fn peek(self: &Arc<Self>, request: ReadRequest) -> Result<PartitionRead, ReadError> {
-        Ok(self.look(request).await?.0)
+        Ok(self.look(request, Reader::Broker).await?.0)
     }
 
     /// What is read, and the offset after it.
-    async fn look(self: &Arc<Self>, request: ReadRequest) -> Result<(PartitionRead, Offset), ReadError> {
+    async fn look(
+        self: &Arc<Self>,
+        request: ReadRequest,
+        reader: Reader,
+    ) -> Result<(PartitionRead, Offset), ReadError> {
         let offsets = self.checked_offsets(request.leader_epoch)?;
         let asked = request.offset;
         let out_of_range = || ReadError::OutOfRange { asked, start: offsets.log_start, end: offsets.log_end };
@@ -82,23 +86,15 @@ impl Partition {
         let (slices, end) = if asked >= limit || (request.max_bytes == 0 && !request.at_least_one) {
             (Vec::new(), asked)
         } else {
-            let fetched = self.read_log(asked, limit, request.max_bytes, request.at_least_one).await?;
+            let reading =
+                self.begin_read_log(asked, limit, request.max_bytes, request.at_least_one, reader)?;
+            let fetched = match reading {
+                Reading::Done(fetched) => fetched,
+                Reading::Disk(disk) => on_disk(asked, disk).await?,
+            };
             (fetched.slices, fetched.end_offset)
         };
         Ok((PartitionRead { offsets, slices, diverging: None }, end))
-    }
-
-    pub(crate) async fn read_log(
-        self: &Arc<Self>,
-        from: Offset,
-        limit: Offset,
-        max_bytes: usize,
-        at_least_one: bool,
-    ) -> Result<FetchedBytes, ReadError> {
-        match self.begin_read_log(from, limit, max_bytes, at_least_one)? {
-            Reading::Done(fetched) => Ok(fetched),
-            Reading::Disk(disk) => on_disk(from, disk).await,
-        }
     }
 
     /// Reads what memory and page cache hold; never waits for the disk.
@@ -108,6 +104,7 @@ impl Partition {
         limit: Offset,
         max_bytes: usize,
         at_least_one: bool,
+        reader: Reader,
     ) -> Result<Reading, ReadError> {
         let outcome =
             self.log().read(from, limit, max_bytes, at_least_one).map_err(|error| read_error(from, error))?;
@@ -115,11 +112,23 @@ impl Partition {
             ReadOutcome::Ready(fetched) => return Ok(Reading::Done(fetched)),
             ReadOutcome::Disk(disk) => disk,
         };
+        if reader == Reader::Other {
+            self.log().expect_reads();
+        }
         match disk.try_cached() {
             Some(cached) => cached.map(Reading::Done).map_err(|error| read_error(from, error)),
             None => Ok(Reading::Disk(disk)),
         }
     }
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// The broker itself, which is in no hurry: that its index lags is no reason to let batches take the page cache.
+    Broker,
+    /// A consumer or another replica: others read behind it, and it reads on.
+    Other,
 }
 
 /// A read that has begun.

@@ -78,21 +78,21 @@ enum Next {
 impl Log {
     /// Writes unflushed batches that end at or below `upto` into segments, in order, and makes their index entries; returns
     /// the bytes written. `upto` is at most the durable end: what is in a segment must be in the write-ahead log too until
-    /// it is synced. The batches stay in memory until they are evicted. Where nobody has read behind them since the last flush they
-    /// leave nothing in the page cache.
+    /// it is synced. The batches stay in memory until they are evicted. They leave nothing in the page
+    /// cache, unless [`Log::expect_reads`] was called since the last flush.
     ///
     /// # Errors
     /// When the disk refuses: the batches are then as unflushed as before, and it may be tried again.
     pub fn flush(&self, upto: Offset) -> Result<u64, LogError> {
         let mut flusher = self.flusher.lock();
-        let read_behind = std::mem::take(&mut self.state.lock().read_behind);
-        let way = if read_behind { Way::PageCache } else { Way::PastPageCache };
+        let mut way = None;
         let mut written = 0;
         loop {
             match self.next_run(upto) {
                 Next::Nothing => break,
                 Next::Cut => self.carry_out_cut(&mut flusher)?,
                 Next::Write(run) => {
+                    let way = *way.get_or_insert_with(|| self.way());
                     let outcome = self.write_run(&mut flusher, &run, way);
                     self.state.lock().in_flight = None;
                     written += outcome?;
@@ -100,6 +100,12 @@ impl Log {
             }
         }
         Ok(written)
+    }
+
+    /// How a flush that has something to write goes, all of it.
+    fn way(&self) -> Way {
+        let read_behind = std::mem::take(&mut self.state.lock().read_behind);
+        if read_behind { Way::PageCache } else { Way::PastPageCache }
     }
 
     fn next_run(&self, upto: Offset) -> Next {

@@ -75,7 +75,7 @@ pub(crate) struct State {
     pub(crate) missing: Vec<Missing>,
     /// The write-ahead log is still to repeat what came after the checkpoint.
     pub(crate) replaying: bool,
-    /// Somebody has read from a segment since the last flush: a reader that is behind, and will want what is flushed next.
+    /// A reader is behind, and will want what is flushed next.
     pub(crate) read_behind: bool,
 }
 

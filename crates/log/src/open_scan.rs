@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use eddy_batch::{Batch, BatchError, BatchHeader};
-use eddy_disk::{Disk, Open};
+use eddy_disk::{Access, Disk, Open};
 use eddy_types::Offset;
 
 use crate::epochs::Epochs;
 use crate::error::{Damage, LogError};
 use crate::file_cache::FileCache;
 use crate::open::{Listing, Opened, log_path, open_file, remove};
-use crate::scan::{Access, HeaderScan};
+use crate::scan::HeaderScan;
 use crate::segment::{Extent, LOG_SUFFIX, Segment};
 
 /// Ends the names of files that were taken out of a log because they are damaged.

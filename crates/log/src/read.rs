@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eddy_batch::{BatchError, BatchHeader, HEADER_BYTES};
+use eddy_disk::Access;
 use eddy_types::Offset;
 
 use crate::error::{Damage, LogError, ReadError};
 use crate::file_cache::FileCache;
 use crate::log::{Log, State};
-use crate::scan::{Access, Reader, next_offset};
+use crate::scan::{Reader, next_offset};
 use crate::segment::Segment;
 
 /// Batches that were read.
@@ -64,7 +65,7 @@ impl Log {
         max_bytes: usize,
         at_least_one: bool,
     ) -> Result<ReadOutcome, ReadError> {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if from < state.start || from > state.end {
             return Err(ReadError::OutOfRange { start: state.start, end: state.end });
         }
@@ -73,7 +74,6 @@ impl Log {
         if from >= limit || cached || from >= state.flushed_end {
             return Ok(ReadOutcome::Ready(state.read_tail(from, limit, max_bytes, at_least_one)));
         }
-        state.read_behind = true;
         let Some((segment, next)) = state.segment_at(from) else {
             if state.missing.is_empty() {
                 // All that was flushed is a gap.
@@ -97,6 +97,11 @@ impl Log {
             at_least_one,
             index_interval: state.config.index_interval_bytes,
         }))
+    }
+
+    /// A reader has come to the segments and will soon want what is flushed next: the next flush leaves that in the page cache.
+    pub fn expect_reads(&self) {
+        self.state.lock().read_behind = true;
     }
 
     pub(crate) fn lost(&self, offset: Offset) -> LogError {
@@ -186,9 +191,7 @@ impl DiskRead {
         end: u64,
     ) -> Result<Option<FetchedBytes>, LogError> {
         let wanted = (end - position).min(self.max_bytes.max(HEADER_BYTES) as u64);
-        let mut contents = vec![0; wanted as usize];
-        let read = log.read_some(&mut contents, position)?;
-        contents.truncate(read);
+        let contents = log.read_up_to(wanted as usize, position)?;
         let first = BatchHeader::parse(&contents).map_err(|error| log.damaged(position, error))?;
         if first.last_offset() >= self.flushed_end {
             return Ok(None);

@@ -5,22 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use eddy_batch::{BatchError, BatchHeader, HEADER_BYTES};
-use eddy_disk::{File, Open};
+use eddy_disk::{Access, File, Open};
 use eddy_types::Offset;
 
 use crate::error::{Damage, LogError};
 use crate::file_cache::{FileCache, FileSlot};
 
-/// Whether a read may wait for the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// It may: never on a runtime thread.
-    Blocking,
-    /// Only what the page cache holds, of files that are open; an error of kind `WouldBlock` otherwise.
-    Cached,
-}
-
-/// An open file with the access it is read by.
+/// An open file with the access it is read by: [`Access::Cached`] reads only files that are open.
 #[derive(Clone)]
 pub(crate) struct Reader<'a> {
     file: Arc<dyn File>,
@@ -48,6 +39,15 @@ impl<'a> Reader<'a> {
             Access::Cached => self.file.read_cached_at(buffer, position),
         };
         read.map_err(|error| LogError::io("read", self.path, error))
+    }
+
+    /// The bytes from `position` on: `bytes`, or those up to where the file ends.
+    pub(crate) fn read_up_to(&self, bytes: usize, position: u64) -> Result<Vec<u8>, LogError> {
+        let mut contents = Vec::new();
+        match self.file.append_to(&mut contents, bytes, position, self.access) {
+            Ok(()) => Ok(contents),
+            Err(error) => Err(LogError::io("read", self.path, error)),
+        }
     }
 
     /// Fills `buffer`; a file that ends before is an error of kind `UnexpectedEof`.

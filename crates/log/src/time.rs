@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use eddy_batch::{Batch, BatchHeader, DecompressLimit};
+use eddy_disk::Access;
 use eddy_types::{LeaderEpoch, Millis, Offset};
 
 use crate::error::LogError;
 use crate::index::TimeEntry;
 use crate::log::Log;
-use crate::scan::Access;
 use crate::segment::Segment;
 
 /// A record that a lookup found.

@@ -9,7 +9,7 @@ use eddy_types::{LeaderEpoch, Offset};
 use super::Partition;
 use super::role::Replica;
 use crate::error::ReadError;
-use crate::read::{Reading, on_disk};
+use crate::read::{Reader, Reading, on_disk};
 
 /// What a follower gets.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Partition {
         max_bytes: usize,
     ) -> Result<ReplicaReading, ReadError> {
         let (epoch, log_end) = self.leads_in().map_err(|epoch| ReadError::NotLeader { epoch })?;
-        match self.begin_read_log(from, log_end, max_bytes, true)? {
+        match self.begin_read_log(from, log_end, max_bytes, true, Reader::Other)? {
             Reading::Done(fetched) => self.replica_read(epoch, fetched).map(ReplicaReading::Done),
             Reading::Disk(disk) => {
                 Ok(ReplicaReading::Disk(ColdRead { partition: Arc::clone(self), epoch, from, disk }))

@@ -140,7 +140,7 @@ pub(crate) async fn append(
 }
 
 /// A few batches from an offset on, whoever leads.
-fn from(offset: Offset) -> ReadRequest {
+pub(crate) fn from(offset: Offset) -> ReadRequest {
     ReadRequest {
         offset,
         leader_epoch: LeaderEpoch::NONE,

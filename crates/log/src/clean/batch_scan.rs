@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use eddy_batch::{Batch, BatchError};
+use eddy_disk::Access;
 use eddy_types::Offset;
 
 use crate::error::{Damage, LogError};
 use crate::file_cache::FileCache;
-use crate::scan::{Access, Reader, next_offset};
+use crate::scan::{Reader, next_offset};
 use crate::segment::Segment;
 
 /// Bytes read at once; a batch that is larger is read by itself.

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
-use eddy_disk::{Open, write_past_cache};
+use eddy_disk::{Access, Open, write_past_cache};
 use eddy_types::{Millis, Offset};
 
 use super::{Extent, Segment};
@@ -12,7 +12,7 @@ use crate::file_cache::{FileCache, FileSlot};
 use crate::index::{
     Facts, IndexBuilder, IndexedBatch, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES, fits,
 };
-use crate::scan::{Access, HeaderScan, NARROW, Reader};
+use crate::scan::{HeaderScan, NARROW, Reader};
 use crate::{LogConfig, TailBatch};
 
 /// Less than this goes through the page cache whatever is asked: a write of its own costs more than its pages do.

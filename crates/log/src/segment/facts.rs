@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use eddy_disk::Open;
+use eddy_disk::{Access, Open};
 use eddy_types::{Millis, Offset};
 
 use super::change::resize;
@@ -12,7 +12,7 @@ use crate::file_cache::FileCache;
 use crate::index::{
     Facts, IndexBuilder, IndexedBatch, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES, TimeEntry,
 };
-use crate::scan::{Access, HeaderScan, NARROW, Reader};
+use crate::scan::{HeaderScan, NARROW, Reader};
 
 impl Segment {
     /// The facts, read or rebuilt when they are not known yet. Blocks.

@@ -12,14 +12,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use eddy_disk::File;
+use eddy_disk::{Access, File};
 use eddy_types::{Millis, Offset};
 use parking_lot::Mutex;
 
 use crate::error::{Damage, LogError};
 use crate::file_cache::{FileCache, FileSlot};
 use crate::index::{Facts, OFFSET_ENTRY_BYTES, OffsetEntry, TIME_ENTRY_BYTES, TimeEntry};
-use crate::scan::{Access, HeaderScan, NARROW, Reader, WIDE, last_entry};
+use crate::scan::{HeaderScan, NARROW, Reader, WIDE, last_entry};
 
 pub(crate) const LOG_SUFFIX: &str = "log";
 pub(crate) const INDEX_SUFFIX: &str = "index";

@@ -73,6 +73,7 @@ fn large_flushes_go_past_the_page_cache_unless_somebody_reads_behind() {
         };
         let (first, second) = (flush(&mut batches, 1), flush(&mut batches, 7));
         assert_eq!(read_all(&log, 0), concat(&batches));
+        log.expect_reads();
         let after_a_read = flush(&mut batches, 3);
         let and_then = flush(&mut batches, 1);
         assert_eq!(read_all(&log, 0), concat(&batches));
