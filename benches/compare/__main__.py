@@ -109,7 +109,7 @@ class Comparison:
         if FOOTPRINT in cases:
             self.on_new_brokers(FOOTPRINT, own, lambda broker: footprint(broker, self.generator))
         if GROWTH in cases and Eddy.name in own:
-            self.on_new_brokers(GROWTH, [Eddy.name], lambda broker: growth(broker, self.generator, self.options.seconds))
+            self.on_new_brokers(GROWTH, [Eddy.name], lambda broker: growth(broker, self.generator))
 
     def close(self):
         for broker in self.started:

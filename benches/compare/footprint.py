@@ -14,6 +14,10 @@ IDLE_SECONDS = 15
 GROWN_PARTITIONS = 10_000
 GROWN_CONNECTIONS = 5_000
 CHECKPOINT_SECONDS = 15
+# Long enough for a checkpoint to be in it, which is a part of what a record costs.
+GROWTH_SECONDS = 10
+# What gives every partition its files and their indexes.
+FILL = ("--record-size", "1024", "--batch-size", "1024", "--number", str(GROWN_PARTITIONS * 20))
 LABELS |= {
     "ready_ms": "ready on an empty directory, ms",
     "ready_many_ms": f"ready with {MANY_PARTITIONS:,} partitions, ms",
@@ -70,12 +74,12 @@ def connections(port, count):
     return made
 
 
-def growth(broker, generator, seconds):
+def growth(broker, generator):
     """Figures of one round; the broker is new."""
     broker.start()
 
     def cost(topic, partitions):
-        turn = Turn(broker, generator, seconds, topic)
+        turn = Turn(broker, generator, GROWTH_SECONDS, topic)
         turn.create(partitions)
         return turn.bench("produce", *CLOSED, *turn.course)["broker_us_per_record"]
 
@@ -86,7 +90,7 @@ def growth(broker, generator, seconds):
     for connection in kept:
         connection.close()
     figures["new_partitions_cost"] = cost("grown", GROWN_PARTITIONS) / one
-    # Every one of them gets a record, and a checkpoint its files.
+    Turn(broker, generator, GROWTH_SECONDS, "grown").bench("produce", *FILL)
     time.sleep(CHECKPOINT_SECONDS)
     figures["partitions_cost"] = cost("grown", GROWN_PARTITIONS) / one
     broker.stop()

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 
 use crate::checkpoint::{CheckpointView, PartitionCheckpoint};
 use crate::flush_queue::{Doomed, FlushQueue};
-use crate::partition::{Partition, PartitionKey};
+use crate::partition::{Mark, Partition, PartitionKey};
 use crate::partitions::Partitions;
 
 /// When the flusher acts.
@@ -54,7 +54,10 @@ const CACHED_BYTES_MAX: usize = 32 << 20;
 /// of them every second would be most of the work.
 const SMALL_BYTES: usize = 64 << 10;
 
-/// A checkpoint of this many partitions syncs the file system before their files.
+/// A checkpoint writes so many partitions before it syncs them, which keeps their files open in between.
+const SYNCED_TOGETHER: usize = 1024;
+
+/// With this many the file system is synced before their files.
 const SYNC_ALL_PARTITIONS: usize = 128;
 
 /// Time for the WAL's thread to tell the partitions of its last group. When it is over, the next start replays that group.
@@ -223,25 +226,39 @@ impl Worker {
         self.absorb(late);
         self.checkpoint_due = None;
         let touched = std::mem::take(&mut self.touched);
-        if touched.len() >= SYNC_ALL_PARTITIONS {
-            self.sync_ahead(touched.values());
-        }
-        for (key, partition) in touched {
-            if partition.is_gone() {
-                continue;
+        let mut touched = touched.into_values().filter(|partition| !partition.is_gone());
+        loop {
+            let together = touched.by_ref().take(SYNCED_TOGETHER);
+            let written: Vec<_> = together.map(|partition| (self.write(&partition), partition)).collect();
+            if written.is_empty() {
+                break;
             }
-            let (record, more_to_come) = self.checkpoint_one(&partition);
-            if more_to_come {
-                self.touched.insert(key, Arc::clone(&partition));
-                self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
-            } else {
-                self.unflushed.remove(&key);
+            if written.len() >= SYNC_ALL_PARTITIONS {
+                self.sync_ahead();
             }
-            self.unstored.insert(key, Arc::clone(&partition));
-            self.cached.insert(key, partition);
-            self.recorded.insert(key, record);
+            for (mark, partition) in written {
+                self.record(mark, partition);
+            }
         }
         self.store(lsn);
+    }
+
+    /// Syncs a partition that was written, for the checkpoint that is stored next.
+    fn record(&mut self, mark: Mark, partition: Arc<Partition>) {
+        if partition.is_gone() {
+            return;
+        }
+        let key = partition.key();
+        let (record, more_to_come) = self.sync(&partition, mark);
+        if more_to_come {
+            self.touched.insert(key, Arc::clone(&partition));
+            self.checkpoint_due = Some(Instant::now() + self.config.checkpoint_interval);
+        } else {
+            self.unflushed.remove(&key);
+        }
+        self.unstored.insert(key, Arc::clone(&partition));
+        self.cached.insert(key, partition);
+        self.recorded.insert(key, record);
     }
 
     /// The last checkpoint of a run: first room for what is queued, then everything.
@@ -270,30 +287,32 @@ impl Worker {
         stats.retained_bytes > self.config.replay_bytes.min(stats.file_bytes_max / 2)
     }
 
-    /// Writes all of them and syncs the file system once, so that the sync of each file that follows does not write and wait for
-    /// its own.
-    fn sync_ahead<'p>(&self, partitions: impl Iterator<Item = &'p Arc<Partition>>) {
-        for partition in partitions.filter(|partition| !partition.is_gone()) {
-            self.flush_one(partition, partition.offsets().durable_end);
-        }
+    /// Syncs the file system once, so that the sync of each file that follows does not write and wait for its own.
+    fn sync_ahead(&self) {
         if let Err(error) = self.partitions.disk().sync_all(self.partitions.data_dir()) {
             self.fatal("cannot sync the segments", &error);
         }
     }
 
-    /// The record of one partition, and whether the next checkpoint is to look again.
-    fn checkpoint_one(&self, partition: &Partition) -> (PartitionCheckpoint, bool) {
-        let (mark, log) = loop {
-            let mark = partition.mark();
-            self.flush_one(partition, mark.durable_end);
+    /// Makes the segments hold all that is durable; returns what the checkpoint says of the partition.
+    fn write(&self, partition: &Partition) -> Mark {
+        let mark = partition.mark();
+        self.flush_one(partition, mark.durable_end);
+        mark
+    }
+
+    /// The record of a partition that was written, once that is durable, and whether the next checkpoint is to look again.
+    fn sync(&self, partition: &Partition, mut mark: Mark) -> (PartitionCheckpoint, bool) {
+        let log = loop {
             let log = match partition.log().sync() {
                 Ok(log) => log,
                 Err(error) => self.fatal("cannot sync a segment", &error),
             };
             // After a cut the windows of the mark know batches that the files do not hold.
             if partition.cuts() == mark.cuts {
-                break (mark, log);
+                break log;
             }
+            mark = self.write(partition);
         };
         let record = PartitionCheckpoint {
             key: partition.key(),

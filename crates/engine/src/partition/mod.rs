@@ -29,6 +29,7 @@ pub use self::following::FollowerPosition;
 pub use self::key::{NewBatch, PartitionKey};
 pub(crate) use self::leading::Followed;
 pub use self::leading::{FollowAnswer, FollowerLag};
+pub(crate) use self::mark::Mark;
 pub(crate) use self::producers::SafePoints;
 pub use self::replica_read::{ColdRead, ReplicaRead, ReplicaReading};
 pub use self::role::Role;
