@@ -1,4 +1,7 @@
-//! Does one operation so many times, for `benches/instructions.py` to count the instructions of it.
+//! Does one operation so many times, for `benches/instructions.py` to count the instructions of it, and names its threads.
+
+use std::collections::BTreeMap;
+use std::fs;
 
 use anyhow::{Context, bail};
 use clap::Parser;
@@ -33,5 +36,19 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..arguments.times {
         operation();
     }
+    for name in threads()? {
+        println!("{name}");
+    }
     Ok(())
+}
+
+/// Names of the threads, in the order in which they were made.
+fn threads() -> anyhow::Result<Vec<String>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir("/proc/self/task")? {
+        let entry = entry?;
+        let number: u32 = entry.file_name().to_string_lossy().parse()?;
+        threads.insert(number, fs::read_to_string(entry.path().join("comm"))?.trim().to_owned());
+    }
+    Ok(threads.into_values().collect())
 }
