@@ -17,7 +17,7 @@ CHECKPOINT_SECONDS = 15
 # Long enough for a checkpoint to be in it, which is a part of what a record costs.
 GROWTH_SECONDS = 10
 # What gives every partition its files and their indexes.
-FILL = ("--record-size", "1024", "--batch-size", "1024", "--number", str(GROWN_PARTITIONS * 20))
+FILL = ("--rate", "20000", "--record-size", "1024", "--number", str(GROWN_PARTITIONS * 20))
 LABELS |= {
     "ready_ms": "ready on an empty directory, ms",
     "ready_many_ms": f"ready with {MANY_PARTITIONS:,} partitions, ms",
