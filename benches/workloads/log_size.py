@@ -11,10 +11,8 @@ than a second.
 """
 
 import argparse
-import json
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +20,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[1])]
 
 from compare.contenders import Eddy
+from profiles import bench
 
 GB = 1_000_000_000
 RECORD_BYTES = 1024
@@ -32,24 +31,22 @@ SPARE_BYTES = 5 * GB
 COLUMNS = ["GB", "records/s", "p99 ms", "CPU us a record", "cost", "ready after kill -9, ms", "MB/s read", "MiB"]
 
 
-def bench(broker, kind, *arguments):
-    pids = ",".join(map(str, broker.pids))
-    command = [broker.binary, "bench", kind, *arguments, "--pid", pids, "-o", "json", "-q", "-b", broker.bootstrap]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
-    return json.loads(done.stdout)
+def report(broker, kind, *arguments):
+    found, code = bench(broker, kind, *arguments)
+    if code != 0:
+        sys.exit(f"eddy bench {kind} {' '.join(arguments)} ended with {code}: {found}")
+    return found
 
 
 def measure(broker, size, filled):
     missing = (size - filled) // RECORD_BYTES
-    bench(broker, "produce", "log", "--partitions", str(PARTITIONS), "--record-size", str(RECORD_BYTES), "--number", str(missing))
+    report(broker, "produce", "log", "--partitions", str(PARTITIONS), "--record-size", str(RECORD_BYTES), "--number", str(missing))
     load = ["--in-flight", "1", "--clients", "128", "--record-size", "256", "--duration", "10s", "--warm-up", "2s"]
-    closed = bench(broker, "produce", "log", *load)
+    closed = report(broker, "produce", "log", *load)
     resident = broker.resident_mib()
     broker.stop(signal.SIGKILL)
     ready_ms = broker.start()
-    read = bench(broker, "consume", "log", "--number", str(GB // RECORD_BYTES))
+    read = report(broker, "consume", "log", "--number", str(GB // RECORD_BYTES))
     us_per_record = closed["broker_cores"] * 1e6 / closed["records_per_second"]
     return [closed["records_per_second"], closed["p99_ms"], us_per_record], [ready_ms, read["megabytes_per_second"], resident]
 

@@ -118,7 +118,10 @@ impl Replica {
             file.write_at(&[IoSlice::new(&zeros)], number * DIRECT_BLOCK as u64)?;
         }
         file.sync_data()?;
-        Ok(Replica { file, block: AlignedBuffer::new(DIRECT_BLOCK), written: 0 })
+        let mut replica = Replica { file, block: AlignedBuffer::new(DIRECT_BLOCK), written: 0 };
+        // A disk that does not offer this says so here, and not as a connection that ends.
+        replica.write()?;
+        Ok(replica)
     }
 
     fn write(&mut self) -> anyhow::Result<()> {
