@@ -92,7 +92,7 @@ impl Told {
 }
 
 impl AckToken {
-    /// A token that hands the result to `call`, on the write-ahead log's thread or from within [`Partition::append`]: it
+    /// A token that hands the result to `call`, on the thread that writes the write-ahead log or from within [`Partition::append`]: it
     /// must be short, wait for nothing that the appender holds, and append nothing.
     ///
     /// [`Partition::append`]: crate::Partition::append

@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) frame_bytes: usize,
     /// Size of the allocation that a slice of the request keeps.
     pub(crate) frame_memory: usize,
+    /// Whether the client seems to wait for the answer before it sends more.
+    pub(crate) alone: bool,
 }
 
 impl Call {

@@ -57,6 +57,7 @@ pub(crate) async fn start(
         frame_bytes,
         from_admin_client: header.client_id.as_deref() == Some(ADMIN_CLIENT),
         frame_memory,
+        alone: frame.alone,
     };
     // The client id would keep the whole frame in memory.
     drop(header);

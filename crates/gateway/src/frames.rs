@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use eddy_engine::{BudgetPermit, MemoryBudget};
+use futures_util::future::poll_immediate;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::connection_state::{ConnectionState, Turn};
@@ -34,6 +35,8 @@ pub(crate) struct RequestFrame {
     /// Size of the allocation that `bytes`, or any slice of it, keeps.
     pub(crate) memory: usize,
     pub(crate) permit: BudgetPermit,
+    /// Whether the client was waited for, and has sent nothing after it so far: one that waits for its answers, it seems.
+    pub(crate) alone: bool,
 }
 
 /// Why no further frame comes from a connection.
@@ -81,10 +84,19 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
 
     /// The next frame, without its length prefix. Waits for memory when the broker is full.
     pub(crate) async fn next(&mut self) -> Result<RequestFrame, FrameError> {
+        let mut waited = false;
         if self.buffer.is_empty() {
             self.state.set_turn(Turn::Idle);
             self.buffer.reserve(self.read_bytes);
-            self.fill(FrameError::Closed).await?;
+            let begins = self.fill(FrameError::Closed);
+            tokio::pin!(begins);
+            match poll_immediate(&mut begins).await {
+                Some(begun) => begun?,
+                None => {
+                    waited = true;
+                    begins.await?;
+                }
+            }
         }
         self.state.set_turn(Turn::Client);
         self.buffer_start(LENGTH_BYTES).await?;
@@ -95,7 +107,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         let permit = self.read_body(length).await?;
         let (bytes, memory) = self.take_frame(length);
         self.state.set_turn(Turn::Broker);
-        Ok(RequestFrame { bytes, memory, permit })
+        let alone = waited && self.buffer.is_empty();
+        Ok(RequestFrame { bytes, memory, permit, alone })
     }
 
     /// The first `length` bytes of the buffer, and the memory they keep. It is theirs alone, so that a batch can be stamped in place
@@ -203,6 +216,27 @@ mod tests {
         assert_eq!(frames.next().await.unwrap().bytes, "ab");
         assert_eq!(frames.next().await.unwrap().bytes, "c");
         assert!(matches!(frames.next().await, Err(FrameError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn a_frame_is_alone_when_it_was_waited_for_and_none_follows() {
+        let (mut client, broker) = tokio::io::duplex(1000);
+        let address = "127.0.0.1:1".parse().unwrap();
+        let state = Arc::new(ConnectionState::new(address, address));
+        let mut frames = FrameReader::new(broker, MemoryBudget::new(1000), 1000, state);
+        for (sent, alone) in
+            [(&b"\0\0\0\x02ab"[..], [true].as_slice()), (b"\0\0\0\x02ab\0\0\0\x02cd", &[false, false])]
+        {
+            let sends = async { tokio::io::AsyncWriteExt::write_all(&mut client, sent).await.unwrap() };
+            let (first, ()) = tokio::join!(frames.next(), sends);
+            let mut seen = vec![first.unwrap().alone];
+            while frames.has_buffered() {
+                seen.push(frames.next().await.unwrap().alone);
+            }
+            assert_eq!(seen, alone);
+        }
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"\0\0\0\x02ab").await.unwrap();
+        assert!(!frames.next().await.unwrap().alone, "it was there");
     }
 
     #[tokio::test]

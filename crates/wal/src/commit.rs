@@ -1,4 +1,4 @@
-//! The commit thread: takes what waits, writes it as a group, syncs, tells; one group at a time.
+//! Commits: takes what waits, writes it as a group, syncs, tells; one group at a time.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::admission::Amount;
 use crate::ends::Ends;
 use crate::files::{Files, Lack, WalFile};
 use crate::group::{Builder, Place, count_that_fits};
-use crate::queue::{Queued, Shared, StopOnDrop, Taken};
+use crate::queue::{Queued, Shared, Taken};
 use crate::{Cause, Lsn, Sink, WalError};
 
 /// From this many bytes on in its active file a log is in use, and is worth a next file.
@@ -21,7 +21,7 @@ pub(crate) const DIRECT_BYTES_MAX: usize = 1 << 20;
 /// A list with room for more than this that is not used is given back: a burst must not cost memory for ever.
 const IDLE_ENTRIES: usize = 4096;
 
-/// What the commit thread owns.
+/// What whoever commits owns.
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Arc<Files>,
@@ -37,13 +37,15 @@ pub(crate) struct Committer {
     /// Where groups are put together for writes past the page cache.
     pub(crate) aligned: AlignedBuffer,
     pub(crate) ends: Ends,
+    /// The entries of the last groups, kept for its memory.
+    pub(crate) entries: Vec<Queued>,
     pub(crate) next_wanted: bool,
     /// Why nobody is let in: no file can be written to.
     pub(crate) held: Option<Cause>,
 }
 
-/// Why the thread ends before the queue is written.
-enum End {
+/// Why nothing more is written.
+pub(crate) enum End {
     /// The log was closed while no file could be written to.
     GivenUp(Cause),
     Failed(WalError),
@@ -56,30 +58,24 @@ impl From<WalError> for End {
 }
 
 impl Committer {
-    /// The thread.
-    pub(crate) fn run(mut self) {
-        let stop = StopOnDrop(self.shared.clone(), self.files.clone());
-        let mut entries = Vec::new();
-        while let Some(taken) = self.shared.take(&mut entries) {
-            if let Err(end) = self.commit_all(&entries, &taken) {
-                // First nobody is let in or waits any more, then the sink is told: it may not return.
-                drop(stop);
-                match end {
-                    End::GivenUp(cause) => {
-                        tracing::warn!(%cause, "write-ahead log closed with entries that are not durable");
-                    }
-                    End::Failed(error) => self.sink.failed(error),
-                }
-                return;
-            }
-            if entries.capacity() > IDLE_ENTRIES && entries.len() < entries.capacity() / 4 {
-                entries = Vec::new();
-            }
-            entries.clear();
-            // On a busy machine whoever was just told is about to append again: with the next group a moment later, fewer and
-            // larger ones go through the disk (ADR 7). On an idle one this costs a microsecond.
-            std::thread::yield_now();
+    /// Commits what waits, in as many groups as it takes; nothing when it is more than fits into `room` bytes of a file.
+    pub(crate) fn commit_queued(&mut self, room: Option<u64>) -> Result<(), End> {
+        let mut entries = std::mem::take(&mut self.entries);
+        if let Some(taken) = self.shared.take(&mut entries, room) {
+            self.commit_all(&entries, &taken)?;
+            self.shared.landed();
         }
+        if entries.capacity() > IDLE_ENTRIES && entries.len() < entries.capacity() / 4 {
+            entries = Vec::new();
+        }
+        entries.clear();
+        self.entries = entries;
+        Ok(())
+    }
+
+    /// Bytes that can be written without making the active file larger.
+    pub(crate) fn prepared_bytes(&self) -> u64 {
+        self.active.bytes.saturating_sub(self.position)
     }
 
     fn commit_all(&mut self, entries: &[Queued], taken: &Taken) -> Result<(), End> {
@@ -120,8 +116,7 @@ impl Committer {
     fn make_room(&mut self, entries: &[Queued], first_lsn: Lsn) -> Result<usize, End> {
         let bytes_max = self.shared.limits.group_bytes_max;
         loop {
-            let prepared = self.active.bytes.saturating_sub(self.position);
-            let count = count_that_fits(entries, bytes_max, prepared);
+            let count = count_that_fits(entries, bytes_max, self.prepared_bytes());
             if count > 0 {
                 return Ok(count);
             }

@@ -1,7 +1,7 @@
 //! Group-commit write-ahead log: queue, commit, recover, trim; profiles and pressure.
 //!
 //! One log per data directory. Many threads [`submit`](Wal::submit) entries; one thread writes them in groups, one write
-//! and one `fdatasync` per group, and tells a [`Sink`] what has become durable. While one group syncs, the next one
+//! and one `fdatasync` per group (a lone appender writes [its own](Wal::commit_in_place)), and tells a [`Sink`] what has become durable. While one group syncs, the next one
 //! forms: no timer is on the way, so that an idle broker commits at once and a busy one in large groups.
 //!
 //! The order of calls of `submit` is the order on disk and the order of replay. What goes into an entry is the log's
@@ -29,6 +29,7 @@ mod pressure;
 mod queue;
 mod recovery;
 mod scan;
+mod seat;
 mod sink;
 mod stats;
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! What waits for the commit thread, and what it has made durable.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 
 use crate::admission::{Admission, Amount, Room};
-use crate::files::{Files, Sizes};
+use crate::files::Sizes;
+use crate::group::count_that_fits;
 use crate::pressure::Load;
 use crate::stats::Counters;
 use crate::{Entry, Limits, Lsn, Pressure, Stats, Stopped};
+
+/// After so many groups of one entry in a row whoever appends is taken to be alone.
+const LONE_GROUPS: u32 = 64;
 
 /// State that the handles and the threads of a log share.
 pub(crate) struct Shared {
@@ -19,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Mutex<Queue>,
     /// The commit thread sleeps on it when there is nothing to do.
     work: Condvar,
+    /// Groups of one entry in a row.
+    lone_groups: AtomicU32,
     pub(crate) pressure: watch::Sender<Pressure>,
     durable: AtomicU64,
     stopped: AtomicBool,
@@ -82,6 +87,7 @@ impl Shared {
             limits,
             queue: Mutex::new(queue),
             work: Condvar::new(),
+            lone_groups: AtomicU32::new(0),
             pressure: watch::Sender::new(Pressure::Normal),
             durable: AtomicU64::new(next.0),
             stopped: AtomicBool::new(false),
@@ -113,22 +119,68 @@ impl Shared {
         lsn
     }
 
-    /// Waits for entries and swaps them with `taken`, which must be empty. `None` when the log is closed and all is taken.
-    pub(crate) fn take(&self, taken: &mut Vec<Queued>) -> Option<Taken> {
+    /// Waits for entries. `false` when the log is closed and all is taken.
+    pub(crate) fn wait_for_work(&self) -> bool {
         let mut queue = self.queue.lock();
-        queue.in_flight = None;
-        self.update_pressure(&mut queue);
         while queue.entries.is_empty() {
             if queue.state != State::Running {
-                return None;
+                return false;
             }
             queue.sleeping = true;
             self.work.wait(&mut queue);
         }
+        queue.sleeping = false;
+        true
+    }
+
+    /// Swaps what waits with `taken`, which must be empty. `None` when nothing waits, or more than fits into `room` bytes of a file.
+    pub(crate) fn take(&self, taken: &mut Vec<Queued>, room: Option<u64>) -> Option<Taken> {
+        let mut queue = self.queue.lock();
+        let waiting = queue.entries.len();
+        let fits = |room| count_that_fits(&queue.entries, usize::MAX, room) == waiting;
+        if waiting == 0 || !room.is_none_or(fits) {
+            return None;
+        }
         std::mem::swap(&mut queue.entries, taken);
         queue.in_flight = queue.oldest.take();
         self.update_pressure(&mut queue);
+        let lone =
+            if taken.len() == 1 { self.lone_groups.load(Ordering::Relaxed).saturating_add(1) } else { 0 };
+        self.lone_groups.store(lone, Ordering::Relaxed);
         Some(Taken { first: queue.first, oldest: queue.in_flight })
+    }
+
+    /// What was taken is written.
+    pub(crate) fn landed(&self) {
+        let mut queue = self.queue.lock();
+        queue.in_flight = None;
+        self.update_pressure(&mut queue);
+    }
+
+    /// Whether the last groups had one entry each.
+    pub(crate) fn is_lone(&self) -> bool {
+        self.lone_groups.load(Ordering::Relaxed) >= LONE_GROUPS
+    }
+
+    /// Lets the commit thread sleep on whatever comes, until [`Shared::end_in_place`]; `false` when it does not sleep, or something
+    /// has come already.
+    pub(crate) fn begin_in_place(&self) -> bool {
+        let mut queue = self.queue.lock();
+        let idle = queue.sleeping && queue.entries.is_empty() && queue.is_running();
+        if idle {
+            queue.sleeping = false;
+        }
+        idle
+    }
+
+    pub(crate) fn end_in_place(&self) {
+        let mut queue = self.queue.lock();
+        if queue.entries.is_empty() && queue.is_running() {
+            queue.sleeping = true;
+        } else {
+            drop(queue);
+            self.work.notify_one();
+        }
     }
 
     /// Computes the pressure anew and tells it when it changed.
@@ -259,14 +311,4 @@ pub(crate) struct Taken {
     pub(crate) first: Lsn,
     /// When it came.
     pub(crate) oldest: Option<Instant>,
-}
-
-/// Stops the log when the thread that holds it ends, also by a panic: nobody must wait for a thread that is gone.
-pub(crate) struct StopOnDrop(pub(crate) Arc<Shared>, pub(crate) Arc<Files>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.stop();
-        self.1.stop();
-    }
 }

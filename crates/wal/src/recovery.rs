@@ -18,6 +18,7 @@ use crate::group::Builder;
 use crate::log_end::{LogEnd, check_unused, find_end, find_start};
 use crate::queue::Shared;
 use crate::scan::{Reader, Spot};
+use crate::seat::Seat;
 use crate::wal::{Inner, Wal};
 use crate::{Entry, Lsn, ReplayError, Sink, WalConfig, WalError};
 
@@ -62,15 +63,19 @@ impl Recovered {
             builder: Builder::default(),
             aligned: AlignedBuffer::new(DIRECT_BYTES_MAX),
             ends: Ends::default(),
+            entries: Vec::new(),
             next_wanted: false,
             held: None,
         };
         let of_thread = files.clone();
         let files_thread = spawn("eddy-wal-files", move || of_thread.run())?;
-        let commit_thread = spawn("eddy-wal", move || committer.run()).inspect_err(|_| files.stop())?;
+        let seat = Arc::new(Seat::new(shared.clone(), files.clone(), committer));
+        let of_thread = seat.clone();
+        let commit_thread = spawn("eddy-wal", move || of_thread.run()).inspect_err(|_| files.stop())?;
         Ok(Wal::new(Inner {
             shared,
             files,
+            seat,
             commit_thread: Mutex::new(Some(commit_thread)),
             files_thread: Mutex::new(Some(files_thread)),
         }))

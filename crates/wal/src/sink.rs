@@ -4,7 +4,7 @@ use eddy_types::{LocalPartition, Offset};
 
 use crate::{Lsn, WalError};
 
-/// Receives the outcome of each group, on the log's thread.
+/// Receives the outcome of each group, on the log's thread or on that of [`Wal::commit_in_place`](crate::Wal::commit_in_place).
 pub trait Sink: Send + Sync + 'static {
     /// One group is on disk: its `fdatasync` returned, and every entry below `upto` is durable.
     ///

@@ -4,6 +4,7 @@ mod admission;
 mod damage;
 mod failure;
 mod files;
+mod in_place;
 mod model;
 mod real;
 
@@ -46,6 +47,8 @@ struct Told {
     upto: Lsn,
     ends: Vec<(LocalPartition, Offset)>,
     groups: usize,
+    /// Who told it last.
+    by: Option<std::thread::ThreadId>,
     failures: Vec<WalError>,
 }
 
@@ -67,6 +70,7 @@ impl Sink for Recorder {
         told.upto = upto;
         told.ends = ends.to_vec();
         told.groups += 1;
+        told.by = Some(std::thread::current().id());
     }
 
     fn failed(&self, error: WalError) {

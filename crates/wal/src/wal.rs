@@ -13,6 +13,7 @@ use crate::admission::{Full, Room};
 use crate::files::Files;
 use crate::queue::Shared;
 use crate::recovery::{self, Recovered};
+use crate::seat::Seat;
 use crate::{Entry, Lsn, Pressure, ReplayError, Stats, Stopped, WalConfig, WalError};
 
 /// A write-ahead log that is open. Clones are handles on the same log; dropping the last one closes it,
@@ -25,6 +26,7 @@ pub struct Wal {
 pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) files: Arc<Files>,
+    pub(crate) seat: Arc<Seat>,
     pub(crate) commit_thread: Mutex<Option<JoinHandle<()>>>,
     pub(crate) files_thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -72,6 +74,16 @@ impl Wal {
     /// other entries need none.
     pub fn submit(&self, entry: Entry, room: Option<Room>) -> Lsn {
         self.inner.shared.submit(entry, room)
+    }
+
+    /// Runs `append`, which submits entries; when nobody else does, they are durable, and the [`Sink`](crate::Sink) has been
+    /// told on this thread, before this returns. That saves a lone append the way to the log's thread and back.
+    ///
+    /// For a task of a runtime with several threads, which go on with its other tasks; anywhere else the log's thread commits, as
+    /// after [`Wal::submit`]. No lock may be held that the sink takes. Whoever has more to append already is not alone, and should not
+    /// wait here.
+    pub fn commit_in_place<R>(&self, append: impl FnOnce() -> R) -> R {
+        self.inner.seat.commit_in_place(append)
     }
 
     /// Position of the next entry.

@@ -209,6 +209,13 @@ impl Engine {
         self.partitions.flush_queue()
     }
 
+    /// Runs `append`, which appends what was admitted; while nobody else appends, that is on disk when this returns, and is
+    /// acknowledged as far as that depends on this broker. For who has nothing more to append meanwhile
+    /// ([`Wal::commit_in_place`]).
+    pub fn commit_in_place<R>(&self, append: impl FnOnce() -> R) -> R {
+        self.wal.commit_in_place(append)
+    }
+
     /// Waits for room for `batches` batches of `bytes` in all, at most until `deadline` and `backpressure.max.wait`.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use eddy_batch::Accepted;
 use eddy_core::Acks;
-use eddy_engine::{AckGroup, NewBatch, Partition};
+use eddy_engine::{AckGroup, NewBatch, Partition, Room};
 use tokio::time::Instant;
 
 use super::Begun;
@@ -51,25 +51,30 @@ impl Appending<'_> {
                     continue;
                 }
             };
-            for (ack, Ready { slot, partition, accepted }) in part {
-                let (records, size) = (accepted.facts.records, accepted.bytes.len());
-                let log_append_time = accepted.log_append_time;
-                let batch =
-                    NewBatch { facts: accepted.facts, charge: self.call.frame_memory, bytes: accepted.bytes };
-                let token = (self.acks != Acks::None).then(|| self.group.token(ack));
-                let share = room.take_one(size);
-                match partition.append(self.acks, batch, Some(share), token) {
-                    Ok(()) => {
-                        let metrics = self.call.ctx.metrics;
-                        metrics.produced_records.inc_by(u64::from(records.unsigned_abs()));
-                        metrics.produced_bytes.inc_by(size as u64);
-                        metrics.batch_records.observe(f64::from(records));
-                        set(begun, slot, Begun::Appended { partition, log_append_time, ack });
-                    }
-                    Err(error) => {
-                        let failure = Failure::from(error).with_log_start(&partition);
-                        set(begun, slot, Begun::Failed(failure));
-                    }
+            let append = || self.append_part(part, &mut room, begun);
+            if self.call.alone { self.call.ctx.engine.commit_in_place(append) } else { append() }
+        }
+    }
+
+    fn append_part(&self, part: Vec<(usize, Ready)>, room: &mut Room, begun: &mut [Option<Begun>]) {
+        for (ack, Ready { slot, partition, accepted }) in part {
+            let (records, size) = (accepted.facts.records, accepted.bytes.len());
+            let log_append_time = accepted.log_append_time;
+            let batch =
+                NewBatch { facts: accepted.facts, charge: self.call.frame_memory, bytes: accepted.bytes };
+            let token = (self.acks != Acks::None).then(|| self.group.token(ack));
+            let share = room.take_one(size);
+            match partition.append(self.acks, batch, Some(share), token) {
+                Ok(()) => {
+                    let metrics = self.call.ctx.metrics;
+                    metrics.produced_records.inc_by(u64::from(records.unsigned_abs()));
+                    metrics.produced_bytes.inc_by(size as u64);
+                    metrics.batch_records.observe(f64::from(records));
+                    set(begun, slot, Begun::Appended { partition, log_append_time, ack });
+                }
+                Err(error) => {
+                    let failure = Failure::from(error).with_log_start(&partition);
+                    set(begun, slot, Begun::Failed(failure));
                 }
             }
         }
