@@ -150,13 +150,16 @@ impl SimDisk {
     /// Holds reads of files at a gate, those whose path the filter takes; not what [`File::read_cached_at`] finds.
     #[must_use]
     pub fn hold_reads(&self, filter: impl Fn(&Path) -> bool + Send + Sync + 'static) -> SyncGate {
-        let (gate, hold) = SyncGate::new();
-        let hook = move |path: &Path| {
-            if filter(path) {
-                hold(path);
-            }
-        };
-        self.machine.faults.lock().read_hook = Some(Arc::new(hook));
+        let (gate, hook) = SyncGate::filtered(filter);
+        self.machine.faults.lock().read_hook = Some(hook);
+        gate
+    }
+
+    /// Holds writes to files at a gate, those whose path the filter takes.
+    #[must_use]
+    pub fn hold_writes(&self, filter: impl Fn(&Path) -> bool + Send + Sync + 'static) -> SyncGate {
+        let (gate, hook) = SyncGate::filtered(filter);
+        self.machine.faults.lock().write_hook = Some(hook);
         gate
     }
 
@@ -314,6 +317,10 @@ impl File for SimFile {
     fn write_at(&self, parts: &[IoSlice<'_>], position: u64) -> io::Result<()> {
         let length: u64 = parts.iter().map(|part| part.len() as u64).sum();
         check_range(position, length)?;
+        let hook = self.machine.faults.lock().write_hook.clone();
+        if let Some(hook) = hook {
+            hook(&self.path);
+        }
         let has_room = self.has_room(position, length);
         let mut contents = self.contents.lock();
         self.machine.alive(self.boot)?;

@@ -55,6 +55,8 @@ pub(super) struct Faults {
     pub(super) hook: Option<SyncHook>,
     /// Called at each read that the cache does not answer.
     pub(super) read_hook: Option<SyncHook>,
+    /// Called at each write.
+    pub(super) write_hook: Option<SyncHook>,
     pub(super) cache_cold: bool,
 }
 
@@ -138,6 +140,17 @@ struct GateState {
 }
 
 impl SyncGate {
+    /// A gate for the files whose path the filter takes.
+    pub(super) fn filtered(filter: impl Fn(&Path) -> bool + Send + Sync + 'static) -> (SyncGate, SyncHook) {
+        let (gate, hold) = SyncGate::new();
+        let hook = move |path: &Path| {
+            if filter(path) {
+                hold(path);
+            }
+        };
+        (gate, Arc::new(hook))
+    }
+
     pub(super) fn new() -> (SyncGate, SyncHook) {
         let state = Arc::new((Mutex::new(GateState::default()), Condvar::new()));
         let of_hook = state.clone();

@@ -195,6 +195,17 @@ impl Worker {
             // What the WAL acknowledged cannot reach its segment: going on would fill memory and then lie.
             Err(error) => self.fatal("cannot write a segment", &error),
         }
+        self.make_room(partition);
+    }
+
+    /// While memory is short what was just written leaves it at once: a round over thousands of partitions, on a file system that is
+    /// slow to make files, takes longer than producers wait.
+    fn make_room(&self, partition: &Partition) {
+        let budget = self.partitions.tail_budget();
+        if budget.used() > budget.limit() / 4 * 3 {
+            partition.log().evict(0);
+            self.queue.evicted();
+        }
     }
 
     /// Drops flushed batches from the caches when they hold more than is of use.

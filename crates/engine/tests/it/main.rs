@@ -9,6 +9,7 @@ mod compact;
 mod crash;
 mod harness;
 mod life;
+mod pressed;
 mod pump;
 mod replay;
 mod replicate;
