@@ -1,7 +1,7 @@
 """This broker beside Apache Kafka, or any other broker, under the same loads on the same machine in the same minutes.
 
     cargo build --release -p eddy
-    python3 benches/compare                              every case, three rounds: about 19 minutes
+    python3 benches/compare                              every case, three rounds: about 20 minutes
     python3 benches/compare closed-loop 3-closed-loop    some cases
     python3 benches/compare --rounds 5 --seconds 20 --json out.json --svg out.svg
     python3 benches/compare closed-loop --contender eddy --at other=10.0.0.7:9092 --pid other=4711
@@ -24,13 +24,15 @@ from pathlib import Path
 
 from cases import CASES, Failed, Turn
 from contenders import KINDS, Eddy, FlushingKafka, Gone, Kafka, Remote
+from documents import DOCUMENTS
 from figures import LABELS, number
 from footprint import FOOTPRINT, GROWTH, footprint, growth
+from long_log import LEFT_FREE_GB, LONG_GB_MIN, LONG_LOG, SPARE_GB, long_log, size_for
 from report import document, picture, rows, table
 
-# Rounds with brokers of their own take half a minute each.
-OWN_ROUNDS_MAX = 2
-ALL = {case.name: case for case in (*CASES, FOOTPRINT, GROWTH)}
+# Rounds with brokers of their own take half a minute to a minute and a half each.
+FOOTPRINT_ROUNDS_MAX = 2
+ALL = {case.name: case for case in (*CASES, *DOCUMENTS, FOOTPRINT, GROWTH, LONG_LOG)}
 
 
 class Comparison:
@@ -58,12 +60,11 @@ class Comparison:
 
     def case(self, case, contenders):
         print(f"{case.name}: {case.title}", flush=True)
-        turns = [Turn(broker, self.generator, self.options.seconds, f"compare-{case.name}") for broker in contenders]
+        turns = [Turn(broker, self.generator, self.options.seconds, case.topic or f"compare-{case.name}") for broker in contenders]
         results = {turn.broker.name: [] for turn in turns}
-        for turn in turns:
-            self.attempt(case, turn.broker, lambda turn=turn: case.prepare(turn))
+        ready = [turn for turn in turns if self.is_ready(case, turn)]
         for round_ in range(self.options.rounds + 1):
-            for turn in turns if round_ % 2 == 0 else reversed(turns):
+            for turn in ready if round_ % 2 == 0 else reversed(ready):
                 # What one has left in the page cache would be written to the disk during the other one's turn.
                 os.sync()
                 found = self.attempt(case, turn.broker, lambda turn=turn: case.run(turn))
@@ -74,20 +75,33 @@ class Comparison:
             self.attempt(case, turn.broker, turn.delete)
         self.rows += rows(case, results)
 
-    def on_new_brokers(self, case, kinds, run):
+    def on_new_brokers(self, case, kinds, run, rounds_max=1):
         """Each round has brokers of its own."""
         print(f"{case.name}: {case.title}", flush=True)
         results = {kind: [] for kind in kinds}
-        for round_ in range(1, min(self.options.rounds, OWN_ROUNDS_MAX) + 1):
+        for round_ in range(1, min(self.options.rounds, rounds_max) + 1):
             for kind in kinds if round_ % 2 else reversed(kinds):
                 broker = self.new_broker(kind, f"{case.name}-{round_}")
-                found = self.attempt(case, broker, lambda broker=broker: run(broker))
+                found = self.attempt(case, broker, lambda broker=broker: run(broker, self.generator))
                 self.say(round_, kind, found)
                 # Its directory goes at the end: ext4 is slow to make files for minutes after many were deleted.
                 broker.stop(signal.SIGKILL)
                 if found:
                     results[kind].append(found)
         self.rows += rows(case, results)
+
+    def long_log(self):
+        free = shutil.disk_usage(self.directory).free
+        if size_gb := size_for(free):
+            self.on_new_brokers(LONG_LOG, [Eddy.name], lambda broker, generator: long_log(broker, generator, size_gb))
+        else:
+            needed = LONG_GB_MIN + SPARE_GB + LEFT_FREE_GB
+            print(f"{LONG_LOG.name}: skipped: {self.directory} has {free / 1e9:.0f} GB free, {needed} are needed", flush=True)
+
+    def is_ready(self, case, turn):
+        failures = len(self.failures)
+        self.attempt(case, turn.broker, lambda: case.prepare(turn))
+        return len(self.failures) == failures
 
     def attempt(self, case, broker, act):
         try:
@@ -107,9 +121,11 @@ class Comparison:
             self.with_nodes([case for case in cases if case.run and case.nodes == nodes], nodes)
         own = [kind for kind in self.options.contender if kind != FlushingKafka.name]
         if FOOTPRINT in cases:
-            self.on_new_brokers(FOOTPRINT, own, lambda broker: footprint(broker, self.generator))
+            self.on_new_brokers(FOOTPRINT, own, footprint, FOOTPRINT_ROUNDS_MAX)
         if GROWTH in cases and Eddy.name in own:
-            self.on_new_brokers(GROWTH, [Eddy.name], lambda broker: growth(broker, self.generator))
+            self.on_new_brokers(GROWTH, [Eddy.name], growth)
+        if LONG_LOG in cases and Eddy.name in own:
+            self.long_log()
 
     def close(self):
         for broker in self.started:

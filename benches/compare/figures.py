@@ -35,7 +35,7 @@ class Target:
         return value >= self.bound if self.is_floor else value <= self.bound
 
     def __str__(self):
-        return f"{'≥' if self.is_floor else '≤'} {self.bound:.3g}{'' if self.against is None else ' ×'}"
+        return f"{'≥' if self.is_floor else '≤'} {number(self.bound)}{'' if self.against is None else ' ×'}"
 
 
 @dataclass(frozen=True)

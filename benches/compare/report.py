@@ -18,7 +18,7 @@ class Row:
     them: str
     ours: list
     theirs: list
-    target: Target | None
+    targets: tuple[Target, ...]
 
     @property
     def ratio(self):
@@ -29,10 +29,20 @@ class Row:
         ratio, said = self.ratio, []
         if ratio:
             said.append(ratio.winner(self.figure, self.us, self.them) or "no winner: the rounds overlap")
-        if self.target and (ratio or self.target.against is None) and self.ours:
-            value = statistics.median(self.ours) if self.target.against is None else ratio.median
-            said.append("met" if self.target.is_met(value) else "MISSED")
+        values = [(target, self.judged(target)) for target in self.targets]
+        said += ["met" if target.is_met(value) else "MISSED" for target, value in values if value is not None]
         return "; ".join(said)
+
+    @property
+    def target(self):
+        """In the order of the verdict."""
+        return "; ".join(map(str, self.targets))
+
+    def judged(self, target):
+        """The value that the target is about; None when it was not measured."""
+        if target.against is None:
+            return statistics.median(self.ours) if self.ours else None
+        return self.ratio and self.ratio.median
 
 
 def rows(case, results):
@@ -43,10 +53,9 @@ def rows(case, results):
     for figure in named:
         column = {name: [found[figure] for found in rounds if found.get(figure) is not None] for name, rounds in results.items()}
         for them in others or [None]:
-            meant = (target for target in case.targets if target.figure == figure and target.against in (them, None))
-            target = next(meant, None)
+            meant = tuple(target for target in case.targets if target.figure == figure and target.against in (them, None))
             if column[us] or column.get(them):
-                made.append(Row(case.title, figure, us, them or "", column[us], column.get(them, []), target))
+                made.append(Row(case.title, figure, us, them or "", column[us], column.get(them, []), meant))
     return made
 
 
@@ -58,7 +67,7 @@ def table(made):
         first, beside = (number(statistics.median(values)) if values else "" for values in (row.ours, row.theirs))
         cells = [
             "" if row.case == case else row.case, LABELS.get(row.figure, row.figure), first, f"{row.them} {beside}".strip() if beside else "",
-            str(row.ratio or ""), str(row.target or ""), row.verdict,
+            str(row.ratio or ""), row.target, row.verdict,
         ]
         lines.append(f"| {' | '.join(cells)} |")
         case = row.case
@@ -71,7 +80,7 @@ def document(made, about):
         {
             "case": row.case, "figure": row.figure, "contender": row.us, "beside": row.them, "rounds": row.ours, "rounds_beside": row.theirs,
             "ratio": row.ratio and {"median": row.ratio.median, "low": row.ratio.low, "high": row.ratio.high},
-            "target": row.target and str(row.target), "verdict": row.verdict,
+            "target": row.target or None, "verdict": row.verdict,
         }
         for row in made
     ]
@@ -84,7 +93,7 @@ DECADES = (-2, 2)
 
 def picture(made, title):
     """SVG: each ratio on a logarithmic scale with its spread; a mark where the target is. Ratios where less is better are green on the left."""
-    shown = [row for row in made if row.ratio and (row.target or row.figure in ("records_per_second", "p99_ms"))]
+    shown = [row for row in made if row.ratio and (row.targets or row.figure in ("records_per_second", "p99_ms"))]
     height = TOP + STEP * len(shown) + 24
 
     def x(ratio):
@@ -109,8 +118,9 @@ def picture(made, title):
             f'<line x1="{x(row.ratio.low):.1f}" x2="{x(row.ratio.high):.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="2"/>',
             f'<circle cx="{x(row.ratio.median):.1f}" cy="{y:.1f}" r="5" fill="{colour}"><title>{escape(str(row.ratio))}</title></circle>',
         ]
-        if row.target and row.target.against:
-            at = x(row.target.bound)
-            parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y - 8:.1f}" y2="{y + 8:.1f}" stroke="#2255aa" stroke-width="3"/>')
+        for target in row.targets:
+            if target.against:
+                at = x(target.bound)
+                parts.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y - 8:.1f}" y2="{y + 8:.1f}" stroke="#2255aa" stroke-width="3"/>')
     parts.append(f'<text x="{LEFT}" y="{height - 6}" fill="#555">blue: the target; grey: the rounds overlap, nobody wins</text></svg>')
     return "\n".join(parts) + "\n"

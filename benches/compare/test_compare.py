@@ -5,8 +5,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cases import CASES, Case
+from cases import CASES, Case, Failed
+from documents import DOCUMENTS, complete
 from figures import Ratio, Target
+from footprint import FOOTPRINT, GROWTH
+from long_log import GB, LONG_LOG, size_for
 from report import document, picture, rows, table
 
 CASE = Case("c", "a case", None, targets=(Target("records_per_second", 2), Target("p99_ms", 0.5), Target("resident_mib", 100, None)))
@@ -52,7 +55,7 @@ def test_the_first_contender_is_beside_each_other_one():
     assert [(row.figure, row.them) for row in made] == [
         ("records_per_second", "kafka"), ("records_per_second", "other"), ("p99_ms", "kafka"), ("p99_ms", "other"),
     ]
-    assert [row.target is None for row in made] == [False, True, False, True]
+    assert [bool(row.targets) for row in made] == [True, False, True, False]
 
 
 def test_table_document_and_picture_hold_every_figure():
@@ -66,4 +69,31 @@ def test_table_document_and_picture_hold_every_figure():
 
 
 def test_cases_have_names_of_their_own():
-    assert len({case.name for case in CASES}) == len(CASES)
+    cases = [*CASES, *DOCUMENTS, FOOTPRINT, GROWTH, LONG_LOG]
+    assert len({case.name for case in cases}) == len(cases)
+
+
+@pytest.mark.parametrize("ours, said", [([60_000, 70_000], "eddy; met; met"), ([30_000, 31_000], "eddy; met; MISSED"), ([9_000], "kafka; MISSED; MISSED")])
+def test_a_figure_may_have_a_target_beside_another_and_one_of_its_own(ours, said):
+    case = Case("c", "a case", None, targets=(Target("records_per_second", 1.5), Target("records_per_second", 60_000, None)))
+    row, = rows(case, {"eddy": [{"records_per_second": value} for value in ours], "kafka": [{"records_per_second": 10_000}]})
+    assert (row.target, row.verdict) == ("≥ 1.5 ×; ≥ 60,000", said)
+
+
+def test_an_absolute_target_needs_no_contender():
+    case = Case("c", "a case", None, targets=(Target("ready_long_log_ms", 1000, None),))
+    row, = rows(case, {"eddy": [{"ready_long_log_ms": 600}]})
+    assert (row.target, row.verdict) == ("≤ 1,000", "met")
+
+
+@pytest.mark.parametrize("wrong", [{"acknowledged": 9}, {"errors": {"KafkaTimeoutError": 1}}, {"lost": 1}])
+def test_a_workload_counts_when_every_record_is_acknowledged_and_read_back(wrong):
+    found = {"acknowledged": 10, "records/s in the cluster": 5.0, "p50 ms": 1.0, "p99 ms": 2.0, "errors": {}, "lost": 0}
+    assert complete(found, 10) == {"records_per_second": 5.0, "p50_ms": 1.0, "p99_ms": 2.0}
+    with pytest.raises(Failed):
+        complete(found | wrong, 10)
+
+
+@pytest.mark.parametrize("free_gb, size_gb", [(100, 20), (35, 20), (21, 6), (20, 5), (19, None), (0, None)])
+def test_a_long_log_leaves_room_on_the_disk(free_gb, size_gb):
+    assert size_for(free_gb * GB) == size_gb

@@ -119,6 +119,7 @@ def check_read_back(report, found, acked, exactly):
     values = [value for records in found.values() for _, value in records]
     lost = len(set(acked) - set(values))
     report.figure("read back", len(values))
+    report.figure("lost", lost)
     report.check(f"no acknowledged record is lost (lost: {lost})", lost == 0)
     report.check(f"no gap in the offsets (gaps: {gaps(found)})", gaps(found) == 0)
     if exactly:
