@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use eddy_disk::SimDisk;
-use eddy_disk::sim::Fault;
+use eddy_disk::sim::{Fault, SyncGate};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::*;
@@ -35,6 +36,15 @@ impl Opened {
         }
         panic!("nothing was committed in place");
     }
+}
+
+/// An append of a task of its own whose sync waits at the gate.
+fn held_append(disk: &SimDisk, opened: &Arc<Opened>, end: i64) -> (SyncGate, JoinHandle<Lsn>) {
+    let gate = disk.hold_syncs();
+    let opened = opened.clone();
+    let append = tokio::spawn(async move { opened.append_in_place(end) });
+    gate.wait_for_sync();
+    (gate, append)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,12 +89,7 @@ async fn what_comes_meanwhile_is_left_to_the_thread() {
     let disk = SimDisk::new();
     let opened = Arc::new(open(disk.process(), 0).unwrap());
     let end = opened.be_alone();
-    let gate = disk.hold_syncs();
-    let alone = tokio::spawn({
-        let opened = opened.clone();
-        async move { opened.append_in_place(end + 1) }
-    });
-    gate.wait_for_sync();
+    let (gate, alone) = held_append(&disk, &opened, end + 1);
     let later = opened.append(end + 2, 100);
     gate.open();
     let first = alone.await.unwrap();
@@ -127,12 +132,7 @@ async fn closing_waits_for_what_is_written_in_place() {
     let disk = SimDisk::new();
     let opened = Arc::new(open(disk.process(), 0).unwrap());
     let end = opened.be_alone();
-    let gate = disk.hold_syncs();
-    let alone = tokio::spawn({
-        let opened = opened.clone();
-        async move { opened.append_in_place(end + 1) }
-    });
-    gate.wait_for_sync();
+    let (gate, alone) = held_append(&disk, &opened, end + 1);
     let wal = opened.wal.clone();
     let closes = thread::spawn(move || wal.close());
     while opened.wal.try_admit(0, 0).is_some() {
