@@ -45,10 +45,9 @@ class Watch(threading.Thread):
             self.resident = max(self.resident, self.broker.resident_mib())
 
 
-def bench(broker, kind, *arguments):
-    """The report of one command of `eddy bench`, and its exit status."""
-    pids = ",".join(map(str, broker.pids))
-    command = [broker.binary, "bench", kind, *arguments, "--pid", pids, "-o", "json", "-q", "-b", broker.bootstrap]
+def bench(broker, *arguments):
+    """The report of one load, and the exit status."""
+    command = [broker.binary, "bench", "produce", *arguments, "-o", "json", "-q", "-b", broker.bootstrap]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if not done.stdout:
         sys.exit(f"{' '.join(map(str, command))}: {done.stderr}")
@@ -61,13 +60,13 @@ def measure(profile, options, directory):
     broker.start()
     try:
         seconds = ["--duration", f"{options.seconds}s", "--warm-up", "2s"]
-        waiting, _ = bench(broker, "produce", "closed", "--in-flight", "1", "--clients", "128", "--record-size", "256", *seconds)
-        capacity, _ = bench(broker, "produce", "capacity", *seconds)
+        waiting, _ = bench(broker, "closed", "--in-flight", "1", "--clients", "128", "--record-size", "256", *seconds)
+        capacity, _ = bench(broker, "capacity", *seconds)
         watch = Watch(broker)
         watch.start()
         rate = round(2 * capacity["records_per_second"])
         asked = ["--rate", str(rate), "--linger", "5ms", "--clients", "16", "--duration", f"{options.overload}s", "--warm-up", "0s"]
-        overload, code = bench(broker, "produce", "overload", *asked, *(["--verify"] if options.verify else []))
+        overload, code = bench(broker, "overload", *asked, *(["--verify"] if options.verify else []))
         watch.ended.set()
         watch.join()
     finally:

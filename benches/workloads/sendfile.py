@@ -3,8 +3,8 @@
 
     benches/workloads/sendfile.py
 
-No broker: one process sends, another one reads. Prints the processor time of both for five rounds in turns. On a machine where sendfile
-costs as much, reads that copy cannot be told from those that do not.
+No broker: one process sends, another one reads. Prints the processor time of both for five rounds in turns. Where sendfile costs as much, a
+broker would gain nothing by it.
 """
 
 import argparse

@@ -58,12 +58,12 @@ impl From<WalError> for End {
 }
 
 impl Committer {
-    /// Commits what waits, in as many groups as it takes; nothing when it is more than fits into `room` bytes of a file.
+    /// Commits what waits, in as many groups as it takes; in place, which has `room` bytes of a file, nothing when it does not fit.
     pub(crate) fn commit_queued(&mut self, room: Option<u64>) -> Result<(), End> {
         let mut entries = std::mem::take(&mut self.entries);
         if let Some(taken) = self.shared.take(&mut entries, room) {
             self.commit_all(&entries, &taken)?;
-            self.shared.landed();
+            self.shared.landed(room.is_some());
         }
         if entries.capacity() > IDLE_ENTRIES && entries.len() < entries.capacity() / 4 {
             entries = Vec::new();

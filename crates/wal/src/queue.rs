@@ -151,7 +151,8 @@ impl Shared {
     }
 
     /// What was taken is written.
-    pub(crate) fn landed(&self) {
+    pub(crate) fn landed(&self, in_place: bool) {
+        self.counters.groups_in_place.fetch_add(in_place.into(), Ordering::Relaxed);
         let mut queue = self.queue.lock();
         queue.in_flight = None;
         self.update_pressure(&mut queue);
@@ -265,6 +266,7 @@ impl Shared {
             next_lsn,
             durable_lsn: self.durable_lsn(),
             groups: counters.groups.load(Ordering::Relaxed),
+            groups_in_place: counters.groups_in_place.load(Ordering::Relaxed),
             entries: counters.entries.load(Ordering::Relaxed),
             bytes_written: counters.bytes_written.load(Ordering::Relaxed),
             syncs: counters.syncs.load(Ordering::Relaxed),

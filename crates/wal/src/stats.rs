@@ -24,7 +24,9 @@ pub struct Stats {
     pub durable_lsn: Lsn,
     /// Groups made durable by this process.
     pub groups: u64,
-    /// Entries in them.
+    /// Those of them that were written where they were submitted ([`Wal::commit_in_place`](crate::Wal::commit_in_place)).
+    pub groups_in_place: u64,
+    /// Entries in them all.
     pub entries: u64,
     /// Bytes written for them, with headers and padding.
     pub bytes_written: u64,
@@ -109,9 +111,10 @@ impl Histogram {
     }
 }
 
-/// What the commit thread counts.
+/// What whoever commits counts.
 pub(crate) struct Counters {
     pub(crate) groups: AtomicU64,
+    pub(crate) groups_in_place: AtomicU64,
     pub(crate) entries: AtomicU64,
     pub(crate) bytes_written: AtomicU64,
     pub(crate) syncs: AtomicU64,
@@ -124,6 +127,7 @@ impl Counters {
     pub(crate) fn new() -> Self {
         Counters {
             groups: AtomicU64::new(0),
+            groups_in_place: AtomicU64::new(0),
             entries: AtomicU64::new(0),
             bytes_written: AtomicU64::new(0),
             syncs: AtomicU64::new(0),

@@ -62,6 +62,7 @@ fn wal(put: &mut Put<'_>, stats: &Stats) -> fmt::Result {
     put.bytes("eddy_wal_files", "Size of the write-ahead log's files", stats.file_bytes)?;
     put.bytes("eddy_wal_retained", "Write-ahead log that a start would replay", stats.retained_bytes)?;
     put.counter("eddy_wal_written_bytes", "Bytes written to the write-ahead log", stats.bytes_written)?;
+    put.counter("eddy_wal_commits_in_place", "Group commits by whoever appended", stats.groups_in_place)?;
     put.histogram(
         "eddy_wal_group_commit_records",
         "Entries of one group commit",

@@ -96,7 +96,13 @@ pub(crate) async fn handle(call: Call, mut reader: Reader) -> Result<Answer, Dis
         }
     }
     let group = AckGroup::new(ready.len());
-    let appending = Appending { call: &call, acks: acks.unwrap_or(Acks::Leader), group: &group, deadline };
+    let appending = Appending {
+        call: &call,
+        acks: acks.unwrap_or(Acks::Leader),
+        group: &group,
+        deadline,
+        in_place: call.alone && !meter.is_running(),
+    };
     meter.time(appending.append_all(ready, &mut begun)).await;
     let begun: Vec<Begun> = begun.into_iter().flatten().collect();
     // As in Kafka, what has no answer is not limited in time.

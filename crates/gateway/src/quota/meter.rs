@@ -34,12 +34,17 @@ impl Meter {
         Meter { limited, spent: Duration::ZERO }
     }
 
+    /// Whether time on a thread is counted: what waits there for the disk would be counted with it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.limited.is_some()
+    }
+
     /// Does a piece of work. Only the time on a thread counts, not what is waited for.
     pub(crate) async fn time<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        let is_limited = self.limited.is_some();
+        let is_running = self.is_running();
         std::future::poll_fn(|context| {
-            if !is_limited {
+            if !is_running {
                 return work.as_mut().poll(context);
             }
             let began = Instant::now();

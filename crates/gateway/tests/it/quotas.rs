@@ -314,6 +314,27 @@ async fn a_client_that_takes_too_much_time_pauses() {
     assert_eq!(response.throttle_time_ms, 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_takes_no_time_of_a_client_whose_time_is_limited() {
+    let broker = broker().await;
+    broker.topic("t", 1, &[]).await;
+    limit(&broker, &[("client-id", Some("app"))], "request_percentage", 1e6).await;
+    let request = produce_request("t", &[(0, Some(batch(&["value"])))]);
+    let mut connection = broker.connect().await;
+    let in_place = || broker.engine.wal().stats().groups_in_place;
+    let until = Instant::now() + Duration::from_secs(60);
+    while in_place() < 10 {
+        assert!(Instant::now() < until, "nothing was committed in place");
+        timed(&mut connection, "other", 9, &request).await;
+    }
+    let before = in_place();
+    for _ in 0..10 {
+        timed(&mut connection, "app", 9, &request).await;
+    }
+    assert_eq!(in_place(), before);
+    timed(&mut connection, "other", 9, &request).await;
+}
+
 /// KIP-612.
 #[tokio::test]
 async fn an_address_that_connects_too_often_waits_unserved() {

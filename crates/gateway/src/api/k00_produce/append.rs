@@ -27,6 +27,8 @@ pub(super) struct Appending<'a> {
     pub(super) acks: Acks,
     pub(super) group: &'a Arc<AckGroup>,
     pub(super) deadline: Instant,
+    /// Whether this task may wait for the disk.
+    pub(super) in_place: bool,
 }
 
 impl Appending<'_> {
@@ -52,7 +54,7 @@ impl Appending<'_> {
                 }
             };
             let append = || self.append_part(part, &mut room, begun);
-            if self.call.alone { self.call.ctx.engine.commit_in_place(append) } else { append() }
+            if self.in_place { self.call.ctx.engine.commit_in_place(append) } else { append() }
         }
     }
 
