@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -162,7 +163,16 @@ def index_directories(broker):
 
 
 def bytes_of(directory):
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
+    # A walk passes over directories that go meanwhile.
+    return sum(size_of(Path(parent) / name) for parent, _, names in os.walk(directory) for name in names)
+
+
+def size_of(file):
+    """0 when it is gone."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def crc32c(data):
